@@ -1,8 +1,8 @@
 //! `cargo xtask bench`: the programs in `benches/` beside each other, and what came of it in `benches/README.md`.
 //!
-//! The programs of a comparison are started once and take turns, a few milliseconds each, again and again: whatever else
-//! the machine does, it does to all of them. Of each round only ratios are kept. A slow machine is no failure; a program
-//! that crashes, or loses a call and hangs, is one.
+//! The programs of a comparison are started once and take turns, a few milliseconds each, again and again: whatever
+//! else the machine does, it does to all of them. Only the ratios of each round are kept. A slow machine is no failure;
+//! a program that crashes, or loses a call and hangs, is one.
 
 mod dotnet;
 
@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use crate::command::CommandLine;
 use crate::need::{self, Need, WINDOWS};
-use crate::{driver, wine, workspace};
+use crate::{driver, report, wine, workspace};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -26,14 +26,11 @@ pub(crate) struct Arguments {
     only: Option<String>,
 }
 
-const BEGIN: &str = "<!-- What follows is written by `cargo xtask bench`. -->";
-const END: &str = "<!-- Up to here. -->";
-
 /// Programs that take turns. Every one is measured against the first.
 struct Comparison {
     section: char,
     title: &'static str,
-    /// As the program `turns` knows it.
+    /// Its name in the program `turns`.
     name: &'static str,
     on: On,
     /// Names as `turns` knows them, and what to call them.
@@ -49,7 +46,7 @@ enum On {
     Wine,
 }
 
-/// How long a turn takes, about, and how many there are.
+/// How long a turn takes, roughly, and how many there are.
 #[derive(Clone, Copy)]
 enum Turn {
     /// Shorter than a scheduler's slice, so that many turns are not interrupted.
@@ -58,7 +55,7 @@ enum Turn {
     Long,
     /// For many calls at once.
     Whole,
-    /// For those that a collector of garbage interrupts.
+    /// For programs that a garbage collector interrupts.
     Second,
 }
 
@@ -208,12 +205,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     if !cfg!(target_os = "linux") {
         return Err("the comparisons need Linux and Wine".into());
     }
-    need::provide(&[Need::Wine, Need::Mingw, Need::Target(WINDOWS), Need::Valgrind])?;
+    need::provide(&[Need::Wine, Need::Mingw, Need::Valgrind])?;
     for command in [build(None), build(Some(WINDOWS)), driver::build_command()] {
-        println!("$ {command}");
-        if !command.command().status()?.success() {
-            return Err(format!("this command failed: {command}").into());
-        }
+        command.run()?;
     }
     let sys = driver::install()?;
     let wanted = |section: char| arguments.only.as_ref().is_none_or(|letters| letters.contains(section));
@@ -245,7 +239,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     service.into_iter().try_for_each(Player::end)?;
     drop(session);
     if arguments.only.is_none() {
-        record(&text)?;
+        report::write_figures("benches/README.md", "cargo xtask bench", &text)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -304,7 +298,7 @@ impl Player {
         self.output.recv_timeout(LOST).map_err(|_| format!("{}: it {what}", self.name).into())
     }
 
-    /// So many calls, and how long they took.
+    /// Makes this many calls, and says how long they took.
     fn turn(&mut self, calls: u64) -> Result<Duration, Box<dyn Error>> {
         writeln!(self.input, "{calls}").map_err(|error| format!("{}: {error}", self.name))?;
         Ok(Duration::from_nanos(self.answer()?.trim().parse()?))
@@ -331,7 +325,7 @@ fn compare(comparison: &Comparison) -> Result<String, Box<dyn Error>> {
         players.push(Player::start(called, command)?);
     }
     let (turn, rounds) = comparison.turn.plan();
-    // The same number of calls for all, so that the first one's turn is about so long.
+    // All make as many calls as the first one makes in a turn.
     let mut calls = comparison.multiple;
     loop {
         let mut slowest = Duration::ZERO;
@@ -346,7 +340,7 @@ fn compare(comparison: &Comparison) -> Result<String, Box<dyn Error>> {
     let mut times = vec![Vec::with_capacity(rounds); players.len()];
     for round in 0..rounds {
         for place in 0..players.len() {
-            // Nobody always follows the same one.
+            // No program always follows the same one.
             let player = (place + round) % players.len();
             times[player].push(players[player].turn(calls)?.as_nanos() as f64 / calls as f64);
         }
@@ -465,7 +459,7 @@ fn instructions() -> Result<String, Box<dyn Error>> {
     Ok(table)
 }
 
-/// What it was measured on.
+/// The machine that it was measured on.
 fn machine() -> String {
     let model = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = model.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or(": unknown processor");
@@ -480,16 +474,6 @@ fn machine() -> String {
         read("rustc --version"),
         load.split(' ').next().unwrap_or_default(),
     )
-}
-
-fn record(text: &str) -> Result<(), Box<dyn Error>> {
-    let path = workspace::root().join("benches/README.md");
-    let readme = fs::read_to_string(&path)?;
-    let (before, rest) = readme.split_once(BEGIN).ok_or("benches/README.md has no line for where the figures begin")?;
-    let (_, after) = rest.split_once(END).ok_or("benches/README.md has no line for where the figures end")?;
-    fs::write(path, format!("{before}{BEGIN}\n\n{text}\n{END}{after}"))?;
-    println!("\nwritten to benches/README.md");
-    Ok(())
 }
 
 #[cfg(test)]

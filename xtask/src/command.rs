@@ -1,6 +1,7 @@
 //! A command line that is run exactly as it can be pasted.
 
 use std::env;
+use std::error::Error;
 use std::fmt;
 use std::fs::File;
 use std::io;
@@ -17,7 +18,7 @@ pub(crate) struct CommandLine {
 }
 
 impl CommandLine {
-    /// From one line of words without quoting: `CommandLine::new("cargo fmt --check")`.
+    /// Splits one line into words, without quoting: `CommandLine::new("cargo fmt --check")`.
     pub(crate) fn new(line: &str) -> Self {
         Self { variables: Vec::new(), words: line.split_whitespace().map(str::to_owned).collect() }
     }
@@ -45,6 +46,21 @@ impl CommandLine {
         self.command().stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log.try_clone()?).status()
     }
 
+    /// Runs it to its end where its user sees what it prints, below the command itself.
+    pub(crate) fn run(&self) -> Result<(), Box<dyn Error>> {
+        eprintln!("$ {self}");
+        if self.command().status()?.success() { Ok(()) } else { Err(self.failed().into()) }
+    }
+
+    /// What it prints. Fails if the command does.
+    pub(crate) fn text(&self) -> Result<String, String> {
+        self.read().ok_or_else(|| self.failed())
+    }
+
+    fn failed(&self) -> String {
+        format!("this command failed: {self}")
+    }
+
     /// What it prints, or nothing if it fails or does not exist.
     pub(crate) fn read(&self) -> Option<String> {
         let output = self.command().stdin(Stdio::null()).output().ok()?;
@@ -52,12 +68,11 @@ impl CommandLine {
         output.status.success().then_some(text)
     }
 
-    /// The bare command, for a caller with its own idea of input and output.
+    /// The command, for a caller that sets its input and output.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(&self.words[0]);
         command.args(&self.words[1..]).current_dir(workspace::root());
-        // What `cargo run` told xtask about its own package is not for others:
-        // a pasted command would not see it either.
+        // `cargo run` tells xtask about its own package by variables that a pasted command would not see.
         for (name, _) in env::vars_os() {
             let told =
                 name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"));

@@ -1,8 +1,8 @@
 //! What a release is made of: a folder for each system, and Debian packages of those for Linux.
 //!
-//! The programs for Linux are linked statically, so that they run wherever the kernel does; Rust's own linker does it, so
-//! that no cross compiler is needed. A system for which Rust's standard library cannot be had is left out, and the command
-//! fails in the end; for 32-bit ARM the library can be built too.
+//! The programs for Linux are linked statically, so that they run wherever the kernel does; Rust's own linker does it,
+//! so that no cross compiler is needed. A system without a standard library to install is left out, and the command
+//! fails in the end; for 32-bit ARM the library can be built from its sources.
 
 mod from_source;
 mod licences;
@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
 /// A system that releases are made for.
 struct System {
     target: &'static str,
-    /// What Debian calls it, where there are packages.
+    /// Debian's name for it, if there is a package.
     debian: Option<&'static str>,
     /// Another linker than the usual one.
     linker: Option<&'static str>,
@@ -49,7 +49,7 @@ const SYSTEMS: &[System] = &[
     System { target: "x86_64-pc-windows-gnu", debian: None, linker: None },
 ];
 
-/// What the command's help and the README speak of: descriptions, and examples of profiles and scripts.
+/// The folders that the help and the README refer to: descriptions, and examples of profiles and scripts.
 const TO_READ: [&str; 3] = ["docs", "profiles", "scripts"];
 
 fn system(target: &str) -> Result<&'static System, String> {
@@ -73,7 +73,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     let papers = papers(&run, &dist.join("papers")).map_err(|failure| run.explain(&failure))?;
     let mut left_out = Vec::new();
     for system in systems {
-        // One that cannot be had here does not keep the others from being made.
+        // If one system fails, the others are made all the same.
         let library = match system.provide() {
             Ok(library) => library,
             Err(error) => {
@@ -111,8 +111,7 @@ fn papers(run: &Run, papers: &Path) -> Result<PathBuf, Failure> {
         [("bash", "linewake.bash"), ("zsh", "_linewake"), ("fish", "linewake.fish"), ("powershell", "_linewake.ps1")]
     {
         let print = linewake.clone().arg("completions").arg(shell);
-        let text = print.read().ok_or_else(|| format!("this command failed: {print}"))?;
-        fs::write(completions.join(name), text)?;
+        fs::write(completions.join(name), print.text()?)?;
     }
     run.command(&linewake.arg("man").arg(papers.join("man/man1").display().to_string()))?;
     Ok(papers.to_owned())
@@ -121,18 +120,15 @@ fn papers(run: &Run, papers: &Path) -> Result<PathBuf, Failure> {
 impl System {
     /// Installs what building for it needs, and says which standard library it will be.
     fn provide(&self) -> Result<Library, Box<dyn Error>> {
-        let mut needs = vec![Need::Target(self.target)];
         if self.target.contains("windows") {
-            needs.push(Need::Mingw);
+            need::provide(&[Need::Mingw])?;
         }
-        match need::provide(&needs) {
-            Ok(_) => Ok(Library::Installed),
-            Err(error) if self.target == from_source::TARGET => match from_source::Parts::find() {
-                Ok(parts) => Ok(Library::Built(parts)),
-                Err(missing) => Err(format!("{error}\n{missing}").into()),
-            },
-            Err(error) => Err(error),
+        let add = CommandLine::new("rustup target add").arg(self.target);
+        let Err(error) = add.text() else { return Ok(Library::Installed) };
+        if self.target != from_source::TARGET {
+            return Err(error.into());
         }
+        from_source::Parts::find().map(Library::Built).map_err(|missing| format!("{error}\n{missing}").into())
     }
 
     /// Builds the program, and puts it with all that goes with it into a folder.
@@ -147,13 +143,13 @@ impl System {
             let variable = format!("CARGO_TARGET_{}_LINKER", self.target.to_uppercase().replace('-', "_"));
             build = build.env(&variable, linker);
         }
-        // Where it was built is in what a panic says, and is no business of those who get the program.
+        // A panic shows paths of sources; those of the machine that built it are nobody's business.
         let cargo =
             std::env::var("CARGO_HOME").or_else(|_| std::env::var("HOME").map(|home| format!("{home}/.cargo")))?;
         let root = workspace::root().display();
         // The library's sources, where they are installed.
         let rustc = CommandLine::new("rustc").args(toolchain).args("--print sysroot");
-        let rust = rustc.read().ok_or_else(|| format!("this command failed: {rustc}"))?;
+        let rust = rustc.text()?;
         let mut flags = format!(
             "--remap-path-prefix={cargo}/registry/src=crates --remap-path-prefix={root}=linewake \
              --remap-path-prefix={}/lib/rustlib/src/rust=rust",
@@ -192,7 +188,7 @@ impl System {
     }
 }
 
-/// A package for Debian and what comes from it, by dpkg's own tool: it is a tree of files and a page about it.
+/// A package for Debian and its descendants, made by dpkg-deb of a tree of files and a control file.
 fn debian(run: &Run, dist: &Path, folder: &Path, architecture: &str) -> Result<PathBuf, Failure> {
     let version = env!("CARGO_PKG_VERSION");
     let tree = dist.join(format!("tree-{architecture}"));
@@ -230,25 +226,11 @@ fn debian(run: &Run, dist: &Path, folder: &Path, architecture: &str) -> Result<P
     fs::copy(workspace::root().join("packaging/debian/postinst"), &postinst)?;
     run.command(&CommandLine::new("chmod 755").arg(postinst.display().to_string()))?;
     let size = kilobytes(&tree)?;
-    fs::write(
-        place("DEBIAN/control")?,
-        format!(
-            "Package: linewake\n\
-             Version: {version}\n\
-             Architecture: {architecture}\n\
-             Maintainer: The Linewake project <https://github.com/linewake/linewake>\n\
-             Installed-Size: {size}\n\
-             Depends: passwd\n\
-             Section: electronics\n\
-             Priority: optional\n\
-             Homepage: https://github.com/linewake/linewake\n\
-             Description: watch digital lines, with every edge accounted for\n \
-             The command linewake lists, reads, sets and monitors lines of GPIO chips, of\n \
-             serial ports, of vendors' drivers and of a simulator, and says of every edge\n \
-             that was lost where it was lost. By the names of libgpiod's tools, which\n \
-             \"linewake links\" makes, it behaves as they do.\n"
-        ),
-    )?;
+    let mut control = fs::read_to_string(workspace::root().join("packaging/debian/control"))?;
+    for (name, value) in [("VERSION", version), ("ARCHITECTURE", architecture), ("SIZE", &size.to_string())] {
+        control = control.replace(name, value);
+    }
+    fs::write(place("DEBIAN/control")?, control)?;
     let package = dist.join(format!("linewake_{version}_{architecture}.deb"));
     let build = CommandLine::new("dpkg-deb --root-owner-group --build");
     run.command(&build.arg(tree.display().to_string()).arg(package.display().to_string()))?;

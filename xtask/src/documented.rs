@@ -1,4 +1,5 @@
-//! Public items of `overlapped` and `overlapped-codes` have an example, and say how they fail: a rule no lint of the stable compiler has.
+//! Public items of `overlapped` and `overlapped-codes` have an example, and functions that return a call say how it
+//! fails: rules that no lint has.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -80,7 +81,8 @@ fn lacks(file: &str, source: &str) -> Vec<String> {
             lack("has no example of its own, and its file's examples do not call it");
         }
         let returned = signature.split_once("->").map_or("", |(_, returned)| returned);
-        let may_fail = ["Result<", "Call<", "RawCall", "InvertedCallBuilder<"].iter().any(|may| returned.contains(may));
+        // clippy's `missing_errors_doc` looks after a `Result`; these give one later.
+        let may_fail = ["Call<", "RawCall", "InvertedCallBuilder<"].iter().any(|may| returned.contains(may));
         if may_fail && !comment.contains("# Errors") {
             lack("does not say how it fails (`# Errors`)");
         }
@@ -107,12 +109,12 @@ impl Better {
     pub const fn new() -> Self {}
 
     /// Not shown, and may fail.
-    pub async fn open(
+    pub const fn open(
         path: &str,
-    ) -> Result<Self, Error> {}
+    ) -> Call<'_, Self> {}
 
     /// Private.
-    pub(crate) fn inner() -> Result<(), Error> {}
+    pub(crate) fn inner() -> RawCall {}
 }
 ";
     assert_eq!(

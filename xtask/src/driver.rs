@@ -10,10 +10,7 @@ use crate::workspace;
 
 /// `cargo xtask driver`
 pub(crate) fn run() -> Result<ExitCode, Box<dyn Error>> {
-    let command = build_command();
-    if !command.command().status()?.success() {
-        return Err(format!("this command failed: {command}").into());
-    }
+    build_command().run()?;
     println!("{}", install()?.display());
     Ok(ExitCode::SUCCESS)
 }

@@ -1,5 +1,5 @@
-//! `cargo xtask flood`: linewake beside gpiomon and gpiocdev under the same flood of edges, in the virtual machine, and what
-//! came of it in `docs/flood.md`.
+//! `cargo xtask flood`: linewake beside gpiomon and gpiocdev under the same flood of edges, in the virtual machine. The
+//! results are in `docs/flood.md`.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -9,8 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::command::CommandLine;
-use crate::need::{self, Need};
-use crate::{vm, workspace};
+use crate::{report, vm, workspace};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -20,7 +19,7 @@ pub(crate) struct Arguments {
     /// Only readers whose names contain this
     #[arg(long, value_name = "NAME", conflicts_with = "write")]
     only: Option<String>,
-    /// Only on so many processors
+    /// Only with this number of processors
     #[arg(long, value_name = "1|2", conflicts_with = "write")]
     cpus: Option<u8>,
     /// Write the tables to docs/flood.md
@@ -32,15 +31,12 @@ const STATIC: &str = "x86_64-unknown-linux-musl";
 const GPIOCDEV: &str = "0.6.0";
 /// Lines a second that a slow consumer reads.
 const SLOW: u64 = 5000;
-const BEGIN: &str = "<!-- What follows is written by `cargo xtask flood --write`. -->";
-const END: &str = "<!-- Up to here. -->";
-
-/// A program that reads edges. `CHIP` and `LINES` stand for what they say.
+/// A program that reads edges. In its command, `CHIP` and `LINES` are replaced by the chip and its lines.
 struct Reader {
     name: &'static str,
     command: &'static str,
     lines: u32,
-    /// Whether it prints edges: what does not, nobody can read slowly.
+    /// Whether it prints edges, so that a slow consumer can hold it up.
     prints: bool,
 }
 
@@ -68,10 +64,7 @@ const READERS: &[Reader] = &[
 
 /// `cargo xtask flood`
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
-    if let Some(lacks) = vm::lacks() {
-        return Err(format!("the virtual machine {lacks}").into());
-    }
-    need::provide(&[Need::Qemu, Need::Target(STATIC)])?;
+    vm::provide()?;
     let directory = workspace::target().join("flood");
     fs::create_dir_all(&directory)?;
     let files = build(&directory)?;
@@ -92,7 +85,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
         text.push_str(&table);
     }
     if arguments.write {
-        record(&text)?;
+        report::write_figures("docs/flood.md", "cargo xtask flood --write", &text)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -111,10 +104,7 @@ fn build(directory: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
         .args("--target-dir")
         .arg(shown(&directory.join("build")));
     for command in [ours, peer] {
-        println!("$ {command}");
-        if !command.command().status()?.success() {
-            return Err(format!("this command failed: {command}").into());
-        }
+        command.run()?;
     }
     let ours = workspace::target().join(STATIC).join("dist");
     Ok(vec![ours.join("flood"), ours.join("linewake"), directory.join("gpiocdev/bin/gpiocdev")])
@@ -153,16 +143,12 @@ fn in_the_guest(
     for file in files {
         command = command.args("--file").arg(file.display().to_string());
     }
-    let command = command.args("--").arg(path.display().to_string());
-    println!("$ {command}");
-    if !command.command().status()?.success() {
-        return Err(format!("this command failed: {command}").into());
-    }
+    command.args("--").arg(path.display().to_string()).run()?;
     let figures = fs::read_to_string(out.join("figures"))?;
     Ok(figures.lines().map(Figures::read).collect())
 }
 
-/// What one flood came to, as the program in the guest prints it: a name, and named numbers.
+/// The result of one flood, as the program in the guest prints it: a name, and named numbers.
 struct Figures {
     name: String,
     numbers: HashMap<String, u64>,
@@ -187,7 +173,7 @@ impl Figures {
         self.number(name) as f64 / self.number("delivered").max(1) as f64
     }
 
-    /// Edges that happened and that the reader neither delivered nor reported lost.
+    /// Edges that happened, and that the reader neither delivered nor reported as lost.
     fn unknown(&self) -> i64 {
         let accounted: u64 =
             ["delivered", "overflowed", "merged", "discarded"].iter().map(|name| self.number(name)).sum();
@@ -206,7 +192,6 @@ fn table(results: &[Figures]) -> String {
         let peer = results.iter().find(|peer| peer.name == READERS[0].name && peer.number("slow") == number("slow"));
         let ratio =
             peer.filter(|_| number("lines") == 8).map(|peer| figures.an_edge("cpu_ns") / peer.an_edge("cpu_ns"));
-        // Writing to a string does not fail.
         let _ = writeln!(
             text,
             "| {} | {} | {:.0} | {} | {} | {} | {} | {} | {:.3} s | {:.1} µs | {} | {} | {:.2} |",
@@ -229,16 +214,6 @@ fn table(results: &[Figures]) -> String {
         );
     }
     text
-}
-
-fn record(text: &str) -> Result<(), Box<dyn Error>> {
-    let path = workspace::root().join("docs/flood.md");
-    let page = fs::read_to_string(&path)?;
-    let (before, rest) = page.split_once(BEGIN).ok_or("docs/flood.md has no line for where the figures begin")?;
-    let (_, after) = rest.split_once(END).ok_or("docs/flood.md has no line for where the figures end")?;
-    fs::write(path, format!("{before}{BEGIN}\n\n{text}\n{END}{after}"))?;
-    println!("\nwritten to docs/flood.md");
-    Ok(())
 }
 
 #[cfg(test)]

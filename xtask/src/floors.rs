@@ -3,7 +3,7 @@
 //! An *arrow* leads from the file that mentions a name to the file that defines it: through re-exports, in code of
 //! every system, in macros and attributes. Test code makes none, nor do comments. A parent that declares a child, or
 //! re-exports what is below it, does not use it; a child that takes a name from its parent does use that, if the parent
-//! defines it. What is not seen: a method or a field, where no name of its type stands.
+//! defines it. Methods and fields are not seen where the name of their type does not appear.
 
 mod arrows;
 mod list;
@@ -46,7 +46,7 @@ impl Package {
     }
 }
 
-/// The packages of the workspace, and of those beside it that have one of their own.
+/// The packages of this workspace, and those of the workspaces inside it.
 fn packages() -> Vec<Package> {
     let mut packages = Vec::new();
     for manifest in ["Cargo.toml", "benches/Cargo.toml", "fuzz/Cargo.toml"] {

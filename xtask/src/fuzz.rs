@@ -1,7 +1,7 @@
 //! `cargo xtask fuzz`: looks for bytes that break a decoder, with libFuzzer, for a while.
 //!
-//! The targets are those of `fuzz/`. What is found lies in `fuzz/artifacts`; mended, it goes to `fuzz/seeds`, which the
-//! stage `fuzz` of `cargo xtask test` replays.
+//! The targets are those of `fuzz/`. libFuzzer writes what it finds to `fuzz/artifacts`. When the code is mended, move
+//! the file to `fuzz/seeds`, which the stage `fuzz` of `cargo xtask test` replays.
 
 use std::error::Error;
 use std::fs;
@@ -19,7 +19,7 @@ pub(crate) struct Arguments {
     /// The targets; all of them if none is named
     #[arg(value_name = "TARGET")]
     targets: Vec<String>,
-    /// How long each is to run
+    /// How many seconds each runs
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     seconds: u32,
 }
@@ -50,7 +50,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     Ok(if tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The directories of seeds are named as their targets are.
+/// Each directory of seeds has its target's name.
 fn targets() -> Result<Vec<String>, Box<dyn Error>> {
     let mut targets = Vec::new();
     for entry in fs::read_dir(workspace::root().join("fuzz/seeds"))? {
@@ -60,10 +60,10 @@ fn targets() -> Result<Vec<String>, Box<dyn Error>> {
     Ok(targets)
 }
 
-/// Runs one target on what is known, and on what it makes of it. Returns libFuzzer's closing line.
+/// Runs one target on its seeds, and on mutations of them. Returns libFuzzer's closing line.
 fn look(run: &Run, target: &str, seconds: u32) -> Result<String, Failure> {
     let directory = workspace::target().join("fuzz");
-    // What it learns is kept for the next time.
+    // The corpus that it builds is kept for the next run.
     let corpus = directory.join("corpus").join(target);
     fs::create_dir_all(&corpus)?;
     let before = run.text()?.len();
@@ -79,7 +79,7 @@ fn look(run: &Run, target: &str, seconds: u32) -> Result<String, Failure> {
     let done = said.lines().find_map(|line| line.strip_prefix("Done "));
     let done = done.ok_or_else(|| Failure {
         command: Some(command.to_string()),
-        reason: "it does not say how many inputs it tried".to_owned(),
+        reason: "cannot find in its output how many inputs it tried".to_owned(),
     })?;
     Ok(done.to_owned())
 }

@@ -1,18 +1,14 @@
-//! `cargo xtask gpiod-tools`: libgpiod's tools, as Debian builds them, beside ours in the virtual machine: every script and
-//! every invocation that is written down in `crates/linewake-cli/tests`.
+//! `cargo xtask gpiod-tools`: libgpiod's tools, as Debian builds them, beside ours in the virtual machine: every script
+//! and every invocation that is written down in `crates/linewake-cli/tests`.
 
 use std::error::Error;
 use std::process::ExitCode;
 
-use crate::need::{self, Need};
 use crate::run::Run;
 use crate::{stage, vm};
 
 pub(crate) fn run() -> Result<ExitCode, Box<dyn Error>> {
-    if let Some(lacks) = vm::lacks() {
-        return Err(format!("the virtual machine {lacks}").into());
-    }
-    need::provide(&[Need::Qemu, Need::Target(stage::STATIC)])?;
+    vm::provide()?;
     let kernel = vm::prepare()?;
     let run = Run::start("gpiod-tools")?;
     let tests = stage::every_gpiod_tool(&run).map_err(|failure| run.explain(&failure))?;

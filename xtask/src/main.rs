@@ -27,6 +27,7 @@ mod test;
 mod test_output;
 mod vm;
 mod wine;
+mod words;
 mod workspace;
 
 use std::process::ExitCode;
@@ -60,13 +61,15 @@ enum Task {
     Dist(dist::Arguments),
     /// Measure how long the command `linewake` takes to start and to end
     StartUp(start_up::Arguments),
-    /// Compare libgpiod's tools with ours, in the virtual machine, by every invocation that is written down
+    /// Compare libgpiod's tools with ours, in the virtual machine, by a list of invocations
     GpiodTools,
     /// Measure how many edges a second `linewake replay --fast` plays, and in how much memory
     ReplayRate(replay_rate::Arguments),
-    /// Measure overlapped beside bare system calls and other crates, and write it to benches/README.md
+    /// Compare overlapped with bare system calls and other crates, and write benches/README.md
     Bench(bench::Arguments),
-    /// Flood linewake and its peers with edges, in the virtual machine, and account for every one
+    /// Draw comments, messages and paragraphs at random, to read them as somebody new would
+    Words(words::Arguments),
+    /// Flood linewake and its peers with edges, in the virtual machine, and count what each loses
     Flood(flood::Arguments),
 }
 
@@ -84,6 +87,7 @@ fn main() -> ExitCode {
         Task::GpiodTools => gpiod_tools::run(),
         Task::ReplayRate(arguments) => replay_rate::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
+        Task::Words(arguments) => words::run(&arguments),
         Task::Flood(arguments) => flood::run(&arguments),
     };
     outcome.unwrap_or_else(|error| {

@@ -1,8 +1,8 @@
 //! `cargo xtask mutate`: breaks the code on purpose, in one small way at a time, and sees that its test falls.
 //!
-//! The mutations are patches in `xtask/mutations/*.txt`; [`patch`] says how they are written. They are applied to a copy
-//! of the working tree under `target/mutate`, never to the tree itself. A mutation passes if its test passes without it,
-//! if it compiles, and if the test then fails. `docs/guards.md` says which rule each of them attacks.
+//! The mutations are patches in `xtask/mutations/*.txt`; [`patch`] says how they are written. They are applied to a
+//! copy of the working tree under `target/mutate`, never to the tree itself. A mutation passes if its test passes
+//! without it, if it compiles, and if the test then fails. `docs/guards.md` says which rule each of them attacks.
 
 mod patch;
 
@@ -36,11 +36,11 @@ pub(crate) struct Arguments {
 
 /// A mutation may need luck to show: two threads have to meet.
 const TRIES: usize = 3;
-/// The first build of a tree takes its time on a small machine.
+/// The first build of a tree takes long on a small machine.
 const BUILD_LIMIT: Duration = Duration::from_secs(1200);
 
 impl How {
-    /// What this machine lacks for it.
+    /// What it needs that this machine lacks.
     fn lacks(self) -> Option<&'static str> {
         let there = |line: &str| CommandLine::new(line).read().is_some();
         match self {
@@ -115,7 +115,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     Ok(if tally.failed == 0 && tally.passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The copy of the tree that is broken, and the log of what is run in it.
+/// The copy of the tree that is broken, and the log of the commands in it.
 struct Scratch {
     tree: PathBuf,
     target: PathBuf,
@@ -139,7 +139,7 @@ impl Scratch {
         let list = list.ok_or("`git ls-files` does not list the files of this tree")?;
         let files: BTreeSet<&Path> = list.lines().map(Path::new).collect();
         for file in &files {
-            // What is deleted and not yet committed is listed still.
+            // git lists files that are deleted until that is committed.
             if let Ok(bytes) = fs::read(workspace::root().join(file)) {
                 write_if_new(&scratch.tree.join(file), &bytes)?;
             }
@@ -186,15 +186,12 @@ impl Scratch {
             }
             match end {
                 End::Bad => return Ok("fell"),
-                End::Never if mutation.may_hang => return Ok("hung, as it was to"),
+                End::Never if mutation.may_hang => return Ok("hung, as expected"),
                 End::Never => return complaint(format!("it hung for {} s", limit.as_secs()), self.tail()),
                 End::Good => {}
             }
         }
-        complaint(
-            format!("SURVIVED: \"{name}\" passes all the same"),
-            format!("    {}: {}\n", mutation.attacks, mutation.why),
-        )
+        complaint(format!("SURVIVED: \"{name}\" still passes"), format!("    {}: {}\n", mutation.attacks, mutation.why))
     }
 
     /// The tests among `names` that pass while the code is whole.
@@ -250,7 +247,7 @@ impl Scratch {
             command = command.arg(name);
         }
         let under_wine = matches!(place.how, How::Wine | How::Driver);
-        // Wine's runner keeps the time itself, and cleans up; but it may hang too.
+        // Wine's runner has the time limit, and cleans up; but it may hang, too.
         let patience = if under_wine { limit + Duration::from_secs(60) } else { limit };
         let (end, said) = self.run(&command, patience)?;
         if place.how == How::Driver {
@@ -288,7 +285,7 @@ impl Scratch {
                 }
             }
         }
-        // What a test has to say it says without debug information, and linking is faster.
+        // No test needs debug information, and linking is faster without it.
         let command = command.env("CARGO_PROFILE_DEV_DEBUG", "0").env("CARGO_PROFILE_RELEASE_DEBUG", "0");
         command.env("CARGO_TARGET_DIR", target.display().to_string())
     }
@@ -305,7 +302,7 @@ impl Scratch {
         self.target.join("driver/linewake.sys")
     }
 
-    /// Runs a command in the scratch tree, with all it starts. Returns what it printed, too.
+    /// Runs a command in the scratch tree, with all it starts. Returns how it ended, and its output.
     fn run(&self, command: &CommandLine, limit: Duration) -> Result<(End, String), Complaint> {
         let before = self.printed()?.len();
         writeln!(self.log.log(), "$ {command}")?;
@@ -353,7 +350,7 @@ fn end_all(child: &mut Child) {
     let _ = child.wait();
 }
 
-/// Cargo looks at times: what has not changed is not touched.
+/// Writes a file only if it differs: cargo rebuilds by the times of files.
 fn write_if_new(path: &Path, bytes: &[u8]) -> Result<(), Box<dyn Error>> {
     if fs::read(path).is_ok_and(|there| there == bytes) {
         return Ok(());

@@ -1,4 +1,5 @@
-//! What tests need of the machine they run on, whether it is there, and how it is installed.
+//! What tests need of the machine they run on, whether it is there, and how it is installed. The pinned toolchain is
+//! not in it: rustup installs that, with what rust-toolchain.toml lists, whenever cargo is run here.
 
 use std::env;
 use std::error::Error;
@@ -14,10 +15,6 @@ pub(crate) const WINDOWS: &str = "x86_64-pc-windows-gnu";
 /// Something a stage cannot do without.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Need {
-    /// A component of the pinned toolchain.
-    Component(&'static str),
-    /// The standard library of a target, for the pinned toolchain.
-    Target(&'static str),
     /// The compiler of this version, for this system and for Windows.
     Compiler(&'static str),
     /// Any nightly toolchain with Miri and the sources Miri builds std from.
@@ -28,15 +25,15 @@ pub(crate) enum Need {
     Mingw,
     /// A 64-bit Wine.
     Wine,
-    /// The machine that the virtual machine is.
+    /// The emulator of the virtual machine.
     Qemu,
     /// A compiler for the guest's kernel.
     Gcc,
-    /// What counts instructions.
+    /// The program that counts instructions.
     Valgrind,
-    /// What reads waveforms as PulseView does.
+    /// PulseView's reader of waveforms.
     Sigrok,
-    /// What takes packages from PyPI.
+    /// The installer of packages from PyPI.
     Pip,
     /// Mono's compiler of C#.
     Mcs,
@@ -54,7 +51,7 @@ impl Need {
             Need::Sigrok => &["sigrok-cli"],
             Need::Pip => &["python3-pip"],
             Need::Mcs => &["mono-mcs"],
-            Need::Component(_) | Need::Target(_) | Need::Compiler(_) | Need::Miri | Need::Fuzz => &[],
+            Need::Compiler(_) | Need::Miri | Need::Fuzz => &[],
         }
     }
 }
@@ -89,7 +86,7 @@ pub(crate) fn provide(needs: &[Need]) -> Result<String, Box<dyn Error>> {
     if still.is_empty() { Ok(names) } else { Err(format!("installed, but still not found: {still}").into()) }
 }
 
-/// What is missing and cannot be installed by this user, as "needs …".
+/// What is missing, and this user cannot install, as "needs …".
 pub(crate) fn cannot_install(needs: &[Need]) -> Option<String> {
     let missing = Missing::among(needs);
     let names = missing.names();
@@ -101,22 +98,16 @@ struct Missing(Vec<Need>);
 
 impl Missing {
     fn among(needs: &[Need]) -> Self {
-        let components = rustup("component list --installed");
-        let targets = rustup("target list --installed");
-        // "rustfmt-x86_64-unknown-linux-gnu"
-        let component =
-            |list: &str, name: &str| list.lines().any(|line| line == name || line.starts_with(&format!("{name}-")));
         let mut missing = Vec::new();
         for &need in needs {
             let here = match need {
-                Need::Component(name) => component(&components, name),
-                Need::Target(name) => targets.lines().any(|line| line == name),
                 Need::Compiler(version) => rustup(&format!("target list --installed --toolchain {version}"))
                     .lines()
                     .any(|line| line == WINDOWS),
                 Need::Miri => {
                     let nightly = rustup("component list --installed --toolchain nightly");
-                    component(&nightly, "miri") && component(&nightly, "rust-src")
+                    // "miri-x86_64-unknown-linux-gnu"
+                    ["miri-", "rust-src"].iter().all(|name| nightly.lines().any(|line| line.starts_with(name)))
                 }
                 Need::Fuzz => CommandLine::new("cargo +nightly fuzz --version").read().is_some(),
                 Need::Mingw => CommandLine::new("x86_64-w64-mingw32-gcc --version").read().is_some(),
@@ -141,18 +132,13 @@ impl Missing {
         if let Some(apt_get) = self.apt_get() {
             if CommandLine::new("apt-get --version").read().is_none() {
                 return Err(format!(
-                    "missing: {}; xtask knows only Debian's packages, please install it by hand",
+                    "missing: {}; xtask can install Debian's packages only: install it by hand",
                     self.names()
                 )
                 .into());
             }
             installs.push(apt_get);
         }
-        let rustup = |subcommand: &str, names: Vec<&str>| {
-            (!names.is_empty()).then(|| CommandLine::new(&format!("rustup {subcommand} {}", names.join(" "))))
-        };
-        installs.extend(rustup("component add", self.components()));
-        installs.extend(rustup("target add", self.targets()));
         for version in self.compilers() {
             let install = CommandLine::new("rustup toolchain install --profile minimal").args(version);
             installs.push(install.args("--target").args(WINDOWS));
@@ -176,26 +162,6 @@ impl Missing {
         self.0.iter().flat_map(|need| need.packages().to_vec()).collect()
     }
 
-    fn components(&self) -> Vec<&'static str> {
-        self.0
-            .iter()
-            .filter_map(|need| match need {
-                Need::Component(name) => Some(*name),
-                _ => None,
-            })
-            .collect()
-    }
-
-    fn targets(&self) -> Vec<&'static str> {
-        self.0
-            .iter()
-            .filter_map(|need| match need {
-                Need::Target(name) => Some(*name),
-                _ => None,
-            })
-            .collect()
-    }
-
     fn compilers(&self) -> impl Iterator<Item = &'static str> {
         self.0.iter().filter_map(|need| match need {
             Need::Compiler(version) => Some(*version),
@@ -205,8 +171,6 @@ impl Missing {
 
     fn names(&self) -> String {
         let mut names = self.packages();
-        names.extend(self.components());
-        names.extend(self.targets());
         let compilers: Vec<_> = self.compilers().map(|version| format!("Rust {version}")).collect();
         names.extend(compilers.iter().map(String::as_str));
         if self.0.contains(&Need::Miri) {
@@ -219,7 +183,7 @@ impl Missing {
     }
 }
 
-/// What rustup lists; empty if it lists nothing.
+/// A list of rustup's; empty if rustup is not there.
 fn rustup(arguments: &str) -> String {
     CommandLine::new("rustup").args(arguments).read().unwrap_or_default()
 }
@@ -229,7 +193,7 @@ fn apt_get(arguments: &str) -> CommandLine {
     CommandLine::new(command).args("DEBIAN_FRONTEND=noninteractive apt-get --quiet").args(arguments)
 }
 
-/// Installing is expected of a test machine, and a surprise on a person's.
+/// Whether xtask installs packages by itself: expected on a test machine, and a surprise on a person's.
 fn may_install() -> bool {
     root() || env::var("CI").is_ok_and(|value| value == "true")
 }

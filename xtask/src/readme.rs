@@ -1,8 +1,7 @@
 //! The README's `console` blocks are run, and must print what they show.
 //!
-//! A line that begins with `$ ` is a command; the lines up to the next one are
-//! what it prints, on both outputs, digit for digit; a line `...` stands for any
-//! lines or none.
+//! A line that begins with `$ ` is a command. The lines up to the next command are its output, standard error included,
+//! digit for digit. A line `...` stands for any number of lines.
 
 use std::fs;
 use std::io::Write as _;
@@ -11,7 +10,7 @@ use crate::command::CommandLine;
 use crate::run::{Failure, Run};
 use crate::workspace;
 
-/// A command in the README and what it is said to print.
+/// A command in the README, and the output that the README shows.
 #[derive(Debug, PartialEq)]
 struct Example<'a> {
     command: &'a str,
@@ -27,7 +26,7 @@ pub(crate) fn check(run: &Run) -> Result<String, Failure> {
             writeln!(run.log(), "$ cargo xtask test\n(this is it)")?;
             continue;
         }
-        // Longer than a first build takes on a small machine.
+        // In seconds: longer than a first build takes on a small machine.
         let command =
             CommandLine::new("timeout --kill-after=10 600 sh -c").arg(example.command).env("CARGO_TERM_QUIET", "true");
         let before = run.text()?.len();
@@ -37,7 +36,7 @@ pub(crate) fn check(run: &Run) -> Result<String, Failure> {
         if !matches(&example.prints, &printed) {
             return Err(Failure {
                 command: Some(example.command.to_owned()),
-                reason: format!("it does not print what the README shows:\n\n{}\n", example.prints.join("\n")),
+                reason: format!("its output is not what the README shows:\n\n{}\n", example.prints.join("\n")),
             });
         }
         ran += 1;

@@ -1,7 +1,7 @@
-//! `cargo xtask replay-rate`: how many edges a second `linewake replay --fast` plays on one processor, and how much memory
-//! that takes, from each kind of capture and to each kind of output.
+//! `cargo xtask replay-rate`: how many edges a second `linewake replay --fast` plays on one processor, and how much
+//! memory that takes, from each kind of capture and to each kind of output.
 //!
-//! A capture of four lines is made, as many edges long as is said, and played into the other formats first.
+//! It makes a capture of four lines, and plays it into the other formats first.
 
 use std::error::Error;
 use std::fs::{self, File};
@@ -21,14 +21,11 @@ pub(crate) struct Arguments {
     edges: u32,
 }
 
-/// What is aimed at, in edges a second.
+/// The aim, in edges a second.
 const AIM: f64 = 1e6;
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
-    let build = CommandLine::new("cargo build --release -p linewake-cli");
-    if !build.command().status()?.success() {
-        return Err(format!("this command failed: {build}").into());
-    }
+    CommandLine::new("cargo build --release -p linewake-cli").run()?;
     let linewake = workspace::target().join(format!("release/linewake{}", std::env::consts::EXE_SUFFIX));
     let directory = workspace::target().join("replay-rate");
     fs::create_dir_all(&directory)?;
@@ -52,7 +49,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
                 Ok(status) if status.success() => {
                     captures.push(file(&format!("{name}.{}", if packer == "gzip" { "gz" } else { "zst" })));
                 }
-                _ => println!("\"{packer}\" is not there: what it makes is left out"),
+                _ => println!("\"{packer}\" is not installed: its format is left out"),
             }
         }
     }
@@ -76,7 +73,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     }
     fs::remove_dir_all(&directory)?;
     if is_slow {
-        println!("\none is below {AIM} edges a second: on a busy machine measure again");
+        println!("\none is below {AIM} edges a second: if the machine was busy, measure again");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -99,7 +96,7 @@ fn make(path: &PathBuf, edges: u32) -> Result<(), Box<dyn Error>> {
         numbers[offset] += 1;
         let (name, number) = (LINES[offset], numbers[offset]);
         let kind = if number % 2 == 1 { "rising" } else { "falling" };
-        // No two are the same time apart.
+        // The time between two edges is never the same.
         at_ns += 2_000 + u64::from(seqno.wrapping_mul(2_654_435_761) % 99_991);
         writeln!(
             out,
@@ -109,7 +106,7 @@ fn make(path: &PathBuf, edges: u32) -> Result<(), Box<dyn Error>> {
     Ok(out.flush()?)
 }
 
-/// Plays a capture on one processor, where the system can be told. How long that took, and its peak memory in KiB.
+/// Plays a capture, on one processor if the system has `taskset`. Returns how long it took, and its peak memory in KiB.
 fn play(linewake: &Path, capture: &Path, words: &[String]) -> Result<(Duration, Option<u64>), Box<dyn Error>> {
     let command = |program: &Path| {
         let mut command = Command::new(program);

@@ -1,9 +1,13 @@
 //! One line per stage, and a closing line: for people on a terminal, plain in a pipe.
 
 use std::env;
+use std::error::Error;
 use std::fmt;
+use std::fs;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
+
+use crate::workspace;
 
 /// How a stage ended.
 #[derive(Clone, Copy)]
@@ -13,7 +17,7 @@ pub(crate) enum Ended {
     Skipped,
 }
 
-/// What has been said so far.
+/// The stages so far.
 pub(crate) struct Report {
     colour: bool,
     tally: Tally,
@@ -38,7 +42,7 @@ impl Report {
     /// Says which stage is running; [`Report::end`] finishes the line.
     pub(crate) fn begin(&self, stage: &str) {
         print!("{stage:<8}  ");
-        // Output that cannot be written will fail louder at the end of the line.
+        // If it cannot be written, the end of the line fails louder.
         let _ = io::stdout().flush();
     }
 
@@ -67,6 +71,19 @@ impl fmt::Display for Tally {
         }
         Ok(())
     }
+}
+
+/// Writes figures into a page of the workspace, between two lines that it has for the command that measures them.
+pub(crate) fn write_figures(page: &str, command: &str, figures: &str) -> Result<(), Box<dyn Error>> {
+    let begin = format!("<!-- What follows is written by `{command}`. -->");
+    let end = "<!-- Up to here. -->";
+    let path = workspace::root().join(page);
+    let text = fs::read_to_string(&path)?;
+    let around = text.split_once(&begin).and_then(|(before, rest)| Some((before, rest.split_once(end)?.1)));
+    let (before, after) = around.ok_or_else(|| format!("{page} has no lines \"{begin}\" and \"{end}\""))?;
+    fs::write(path, format!("{before}{begin}\n\n{figures}\n{end}{after}"))?;
+    println!("\nwritten to {page}");
+    Ok(())
 }
 
 #[cfg(test)]

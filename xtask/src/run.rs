@@ -55,12 +55,12 @@ impl Run {
         self.tests_in(command, |_| true)
     }
 
-    /// The same, where only tests from the sources that `count` count.
+    /// The same, counting only tests of the sources that `count` accepts.
     pub(crate) fn tests_in(&self, command: &CommandLine, count: impl Fn(&str) -> bool) -> Result<usize, Failure> {
         let before = self.text()?.len();
         self.command(command)?;
         match test_output::passed(&self.text()?[before..], count) {
-            0 => Err(Failure { command: Some(command.to_string()), reason: "it found no test to run".to_owned() }),
+            0 => Err(Failure { command: Some(command.to_string()), reason: "no test was found".to_owned() }),
             passed => Ok(passed),
         }
     }
@@ -70,7 +70,7 @@ impl Run {
         Ok(String::from_utf8_lossy(&fs::read(&self.path)?).into_owned())
     }
 
-    /// Adds to it.
+    /// Adds to the log.
     pub(crate) fn add(&self, text: &str) -> Result<(), Failure> {
         Ok((&self.log).write_all(text.as_bytes())?)
     }
@@ -79,7 +79,7 @@ impl Run {
         &self.log
     }
 
-    /// What to show when the stage has failed.
+    /// The end of the log, the reason and the command: shown when the stage has failed.
     pub(crate) fn explain(&self, failure: &Failure) -> String {
         const TAIL: usize = 40;
         let text = self.text().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What the tests need from this machine, and how to get it.
+//! `cargo xtask setup`: installs what the tests need and this machine lacks.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -7,13 +7,12 @@ use std::time::Instant;
 use crate::need::{self, Need};
 use crate::stage;
 
-/// `cargo xtask setup`
 pub(crate) fn run() -> Result<ExitCode, Box<dyn Error>> {
     let needs: Vec<_> = stage::ALL
         .iter()
         .filter(|stage| stage.runs_on.lacks().is_none())
         .flat_map(|stage| stage.needs.iter().copied())
-        // A test is skipped without it, and says so.
+        // Without it a test is skipped.
         .chain(cfg!(target_os = "linux").then_some(Need::Sigrok))
         .collect();
     let started = Instant::now();

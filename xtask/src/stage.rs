@@ -9,7 +9,7 @@ use crate::need::{Need, WINDOWS};
 use crate::run::{Failure, Run};
 use crate::{driver, readme, vm, wine, workspace};
 
-/// One stage. `run` returns what to say about it beside "passed".
+/// One stage. `run` returns what the report shows beside "passed".
 pub(crate) struct Stage {
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
@@ -24,7 +24,7 @@ pub(crate) enum Hosts {
     Any,
     Unix,
     Linux,
-    /// Those where the virtual machine runs.
+    /// The systems on which the virtual machine runs.
     Vm,
 }
 
@@ -43,14 +43,14 @@ impl Hosts {
 
 pub(crate) const STATIC: &str = "x86_64-unknown-linux-musl";
 
-/// The libraries, and the oldest compiler for each: what their manifests state. What is for this workspace alone needs
-/// the pinned one, and so does the command, because of its line editor.
+/// The libraries, and the oldest compiler that each manifest states. Packages for this workspace alone need the pinned
+/// one, and so does the command, because of its line editor.
 const OLDEST: [(&str, &[&str]); 2] = [
     ("1.85.0", &["overlapped-codes"]),
     ("1.88.0", &["overlapped", "linewake-controller", "linewake-wave", "linewake", "linewake-capture"]),
 ];
 
-/// libgpiod's tools beside ours, by every invocation that is written down.
+/// Runs each invocation in `crates/linewake-cli/tests/gpiod_tools/invocations.txt` by libgpiod's tools and by ours.
 pub(crate) fn every_gpiod_tool(run: &Run) -> Result<String, Failure> {
     let program = workspace::target().join(STATIC).join("debug/linewake").display().to_string();
     let options = ["--file", &*program, "--time-limit", "1800"];
@@ -60,7 +60,7 @@ pub(crate) fn every_gpiod_tool(run: &Run) -> Result<String, Failure> {
 
 /// A test file, built for the guest and run there.
 fn in_the_guest(tests: &str, options: &[&str]) -> Result<CommandLine, Failure> {
-    // Without debug information a program is a tenth of the size, and the guest reads it all before it starts.
+    // The guest reads the whole program before it starts, and debug information is nine tenths of it.
     Ok(CommandLine::new("cargo test")
         .env("CARGO_PROFILE_DEV_DEBUG", "0")
         .args("--target")
@@ -72,7 +72,8 @@ fn in_the_guest(tests: &str, options: &[&str]) -> Result<CommandLine, Failure> {
 }
 
 /// The tests that run in the virtual machine, by the names of their files, and the options of `cargo xtask vm run` that
-/// they need. Each file has a machine of its own. "PROGRAM" stands for the command `linewake` as it is built for the guest.
+/// they need. Each file has a machine of its own. "PROGRAM" stands for the command `linewake` as it is built for the
+/// guest.
 const IN_THE_VM: [&[(&str, &[&str])]; 2] = [
     &[
         ("gpio_sim*", &[]),
@@ -89,28 +90,18 @@ const IN_THE_VM: [&[(&str, &[&str])]; 2] = [
 ];
 
 pub(crate) const ALL: &[Stage] = &[
-    Stage {
-        name: "format",
-        about: "every file is formatted",
-        needs: &[Need::Component("rustfmt")],
-        runs_on: Hosts::Any,
-        run: format,
-    },
+    Stage { name: "format", about: "every file is formatted", needs: &[], runs_on: Hosts::Any, run: format },
     Stage {
         name: "clippy",
         about: "no warning, for this system and for Windows",
-        needs: &[Need::Component("clippy"), Need::Target(WINDOWS)],
+        needs: &[],
         runs_on: Hosts::Linux,
         run: clippy,
     },
     Stage {
         name: "check",
         about: "compiles for Windows msvc, 64-bit Arm and 32-bit Arm",
-        needs: &[
-            Need::Target("x86_64-pc-windows-msvc"),
-            Need::Target("aarch64-unknown-linux-gnu"),
-            Need::Target("armv7-unknown-linux-gnueabihf"),
-        ],
+        needs: &[],
         runs_on: Hosts::Linux,
         run: check,
     },
@@ -124,7 +115,7 @@ pub(crate) const ALL: &[Stage] = &[
     Stage {
         name: "doc",
         about: "documentation without a warning, for Linux and for Windows",
-        needs: &[Need::Target(WINDOWS)],
+        needs: &[],
         runs_on: Hosts::Linux,
         run: doc,
     },
@@ -137,14 +128,14 @@ pub(crate) const ALL: &[Stage] = &[
     },
     Stage {
         name: "fuzz",
-        about: "what is fuzzed, on its seeds and on spoiled ones (`cargo xtask fuzz` looks for more)",
+        about: "the fuzz targets on their seeds, and on damaged copies (`cargo xtask fuzz` looks for more)",
         needs: &[],
         runs_on: Hosts::Any,
         run: fuzz,
     },
     Stage {
         name: "loom",
-        about: "the states of a call, in the interleavings of its threads",
+        about: "the states of a call, in all interleavings of its threads up to a bound",
         needs: &[],
         runs_on: Hosts::Any,
         run: loom,
@@ -159,14 +150,14 @@ pub(crate) const ALL: &[Stage] = &[
     Stage {
         name: "vm",
         about: "real gpiochips, simulated by a kernel in a virtual machine",
-        needs: &[Need::Qemu, Need::Gcc, Need::Target(STATIC)],
+        needs: &[Need::Qemu, Need::Gcc],
         runs_on: Hosts::Vm,
         run: in_the_vm,
     },
     Stage {
         name: "wine",
         about: "the Windows tests under Wine, then those with the real driver",
-        needs: &[Need::Wine, Need::Mingw, Need::Target(WINDOWS)],
+        needs: &[Need::Wine, Need::Mingw],
         runs_on: Hosts::Linux,
         run: wine,
     },
@@ -179,11 +170,11 @@ pub(crate) const ALL: &[Stage] = &[
     },
 ];
 
-/// For the command line: the stage of that name.
+/// The stage of this name, for the command line.
 pub(crate) fn named(name: &str) -> Result<&'static Stage, String> {
     ALL.iter().find(|stage| stage.name == name).ok_or_else(|| {
         let names: Vec<_> = ALL.iter().map(|stage| stage.name).collect();
-        format!("the stages are {}", names.join(", "))
+        format!("there is no such stage; the stages are {}", names.join(", "))
     })
 }
 
@@ -211,13 +202,13 @@ fn check(run: &Run) -> Result<String, Failure> {
     run.command(&CommandLine::new(
         "cargo check --workspace --all-targets --target x86_64-pc-windows-msvc --target aarch64-unknown-linux-gnu",
     ))?;
-    // Of the tests nothing depends on the length of an address: what is released is enough.
+    // No test depends on the length of an address: the libraries and programs are enough.
     run.command(&CommandLine::new("cargo check --workspace --target armv7-unknown-linux-gnueabihf"))?;
     Ok(String::new())
 }
 
 fn msrv(run: &Run) -> Result<String, Failure> {
-    // Another compiler would rebuild everything in the common directory.
+    // In the common directory, another compiler would rebuild everything.
     let directory = workspace::shown(&workspace::target().join("msrv"));
     for (version, packages) in OLDEST {
         let check = CommandLine::new("cargo").arg(format!("+{version}")).args("check --all-features --target-dir");
@@ -231,15 +222,14 @@ fn msrv(run: &Run) -> Result<String, Failure> {
 fn doc(run: &Run) -> Result<String, Failure> {
     let doc = CommandLine::new("cargo doc --workspace --no-deps").env("RUSTDOCFLAGS", "-D warnings");
     let windows = doc.clone().args("--exclude linewake-driver --target").args(WINDOWS);
-    // Nothing in the driver is public: its documentation is for those who read it.
+    // Nothing in the driver is public: its documentation is that of its private items.
     let driver = CommandLine::new("cargo doc --no-deps --document-private-items")
         .env("RUSTDOCFLAGS", "-D warnings")
         .args("-p linewake-driver --profile driver --target")
         .args(WINDOWS);
     for command in [doc, windows, driver] {
         run.command(&command)?;
-        // Cargo's own warnings, such as two crates writing the same page, are
-        // not rustdoc's to deny.
+        // Cargo warns, too, as when two crates write the same page; rustdoc's flags do not deny that.
         if run.text()?.lines().any(|line| line.starts_with("warning: ")) {
             return Err(Failure { command: Some(command.to_string()), reason: "it warns".to_owned() });
         }
@@ -250,7 +240,7 @@ fn doc(run: &Run) -> Result<String, Failure> {
 fn native(run: &Run) -> Result<String, Failure> {
     let mut test = CommandLine::new("cargo test --workspace");
     if cfg!(windows) {
-        // Windows cannot replace a program that is running, and xtask is.
+        // xtask is running, and Windows cannot replace a program that runs.
         test = test.args("--exclude xtask");
     }
     Ok(counted(run.tests(&test)?))
@@ -258,7 +248,7 @@ fn native(run: &Run) -> Result<String, Failure> {
 
 fn fuzz(run: &Run) -> Result<String, Failure> {
     let directory = workspace::shown(&workspace::target().join("fuzz"));
-    // A workspace of its own has a directory of its own.
+    // It is a workspace of its own: so it has its own directory.
     let test = CommandLine::new("cargo test --manifest-path fuzz/Cargo.toml --target-dir").arg(directory);
     Ok(counted(run.tests(&test)?))
 }
@@ -267,7 +257,7 @@ fn loom(run: &Run) -> Result<String, Failure> {
     // How often a thread may be interrupted in one interleaving. Without a bound the search takes minutes; each step
     // up costs four times as much as the one before.
     let preemptions = env::var("LOOM_MAX_PREEMPTIONS").unwrap_or_else(|_| "4".to_owned());
-    // Its own directory: these flags would rebuild everything in the common one.
+    // In the common directory, these flags would rebuild everything.
     let directory = workspace::target().join("loom");
     let test = CommandLine::new("cargo test -p overlapped --release --lib loom --target-dir")
         .env("RUSTFLAGS", "--cfg loom")
@@ -284,7 +274,7 @@ fn miri(run: &Run) -> Result<String, Failure> {
         let test = CommandLine::new("cargo +nightly miri test -p overlapped --target-dir").arg(&directory).args(files);
         test.env("MIRIFLAGS", format!("-Zmiri-strict-provenance{leaks}"))
     };
-    // All of them pass, some in minutes each: `cargo +nightly miri test -p overlapped` has those that are left out here.
+    // These take minutes each, and are left out: `cargo +nightly miri test -p overlapped` runs them.
     let long = [
         "every_event_once",
         "there_is_no_gap",
@@ -296,14 +286,14 @@ fn miri(run: &Run) -> Result<String, Failure> {
         "a_driver_that_always_has_a_result",
     ];
     let skipping = |test: CommandLine| long.iter().fold(test.args("--"), |test, name| test.arg("--skip").arg(*name));
-    // Miri runs on one processor: two of them side by side.
+    // Miri uses one processor: run two side by side.
     let streams = skipping(test("--test hostile* --test inverted --test script"));
     let calls =
         |run: &Run| Ok(run.tests(&test("--lib"))? + run.tests(&test("--test calls --test examples --test guards"))?);
     Ok(counted(side_by_side(run, "miri-streams", calls, |run| run.tests(&streams))?))
 }
 
-/// Does two things at once that need a processor each, and gives the sum. The second has a log of its own, of this name.
+/// Runs two parts at once, each on a processor of its own, and returns the sum. The second writes to the log `name`.
 fn side_by_side(
     run: &Run,
     name: &str,
@@ -352,9 +342,9 @@ fn wine(run: &Run) -> Result<String, Failure> {
         .args(WINDOWS)
         .args("--workspace --exclude xtask --exclude linewake-driver --config")
         .arg(session.runner_setting()?);
-    // Those for the driver find none here and have nothing to do.
+    // The driver is not there yet, so its tests do nothing: they do not count.
     let plain = run.tests_in(&test, |source| !source.starts_with("tests/driver"))?;
-    // There is one driver and one service manager: one test at a time.
+    // They share one driver and one service manager: run one test at a time.
     let driver = run.tests(
         &test
             .env("LINEWAKE_SYS", wine::windows_path(&sys))

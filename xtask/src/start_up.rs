@@ -1,16 +1,16 @@
-//! How long the command takes from its start to its end when there is little to do: `--help`, and `get` on a simulated chip.
+//! How long the command takes from its start to its end when there is little to do: `--help`, and `get` on a simulated
+//! chip.
 //!
-//! With `--guest` what libgpiod's tools and ours of the same names take, in instructions, threads and memory: in the virtual
-//! machine, whose time is that of its instructions.
+//! `--guest` compares libgpiod's tools with ours of the same names, by instructions, threads and memory, in the virtual
+//! machine, whose clock counts instructions.
 //!
-//! A program that does nothing at all is started in turn with them: what that takes is this machine's, and not ours.
+//! A program that does nothing is started in turn with them: its time is the machine's share.
 
 use std::error::Error;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::command::CommandLine;
-use crate::need::{self, Need};
 use crate::stage::STATIC;
 use crate::{vm, workspace};
 
@@ -21,9 +21,9 @@ pub(crate) struct Arguments {
     guest: bool,
 }
 
-/// How often each is started.
+/// Starts of each program.
 const ROUNDS: usize = 200;
-/// What each may take, at the median.
+/// The longest median that is good enough.
 const AIM: Duration = Duration::from_millis(5);
 
 /// `cargo xtask start-up`
@@ -31,10 +31,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     if arguments.guest {
         return in_the_guest();
     }
-    let build = CommandLine::new("cargo build --release -p linewake-cli");
-    if !build.command().status()?.success() {
-        return Err(format!("this command failed: {build}").into());
-    }
+    CommandLine::new("cargo build --release -p linewake-cli").run()?;
     let linewake = workspace::target().join(format!("release/linewake{}", std::env::consts::EXE_SUFFIX));
     let linewake = linewake.display().to_string();
     let runs: [(&str, &str, &[&str]); 4] = [
@@ -66,28 +63,22 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
         is_slow |= median > AIM;
     }
     if is_slow {
-        println!("\nthe median of one is above {} ms: on a busy machine look at the fastest", AIM.as_millis());
+        println!("\nthe median of one is above {} ms: if the machine was busy, look at the fastest", AIM.as_millis());
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// libgpiod's tools and ours, from their start to their first byte or to their end.
 fn in_the_guest() -> Result<ExitCode, Box<dyn Error>> {
-    if let Some(lacks) = vm::lacks() {
-        return Err(format!("the virtual machine {lacks}").into());
-    }
-    need::provide(&[Need::Qemu, Need::Target(STATIC)])?;
+    vm::provide()?;
     vm::prepare()?;
     // As they are released: see `cargo xtask dist`.
-    let build = CommandLine::new("cargo build --profile dist -p linewake-cli -p flood --target").args(STATIC);
-    if !build.command().status()?.success() {
-        return Err(format!("this command failed: {build}").into());
-    }
+    CommandLine::new("cargo build --profile dist -p linewake-cli -p flood --target").args(STATIC).run()?;
     let built = workspace::target().join(STATIC).join("dist");
     let run = CommandLine::new("").arg(std::env::current_exe()?.to_string_lossy()).args("vm run --steady --file");
     let run = run.arg(built.join("linewake").display().to_string()).args("--");
     let run = run.arg(built.join("flood").display().to_string()).args("start-up ./linewake");
-    let said = run.read().ok_or_else(|| format!("this command failed: {run}"))?;
+    let said = run.text()?;
     println!(
         "{:<36} {:>10} {:>10} {:>6}  {:>9}  {:>13}",
         "to the first byte, or to the end", "theirs", "ours", "ratio", "threads", "KiB at most"
@@ -99,7 +90,7 @@ fn in_the_guest() -> Result<ExitCode, Box<dyn Error>> {
         let numbers: Vec<u64> = fields.filter_map(|field| field.split_once('=')?.1.parse().ok()).collect();
         let [their_ns, their_threads, their_kib, our_ns, our_threads, our_kib] = numbers[..] else { continue };
         let ratio = |ours: u64, theirs: u64| ours as f64 / theirs.max(1) as f64;
-        // An instruction takes 2 ns there.
+        // The guest's clock advances by 2 ns for each instruction.
         println!(
             "{name:<36} {:>10} {:>10} {:>6.2}  {their_threads:>4} {our_threads:>4}  {their_kib:>6} {our_kib:>6}",
             their_ns / 2,

@@ -58,6 +58,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
 
     let tally = report.tally();
     println!("{tally}");
-    // A run in which nothing could run has shown nothing.
+    // If every stage was skipped, nothing was shown to work.
     Ok(if tally.failed == 0 && tally.passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

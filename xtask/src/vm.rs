@@ -1,5 +1,5 @@
 //! A virtual machine of our own: a Debian kernel with simulated GPIO chips, which runs one statically linked program as
-//! root and is gone.
+//! root, and ends with it.
 //!
 //! The program and its files travel in the archive that the kernel unpacks at its start; what it prints, and what it
 //! leaves in /results, come back through serial ports. There is no disk and no network. The processor is emulated, so
@@ -23,9 +23,9 @@ use crate::need::{self, Need};
 
 /// The guest's first process.
 const INIT: &str = include_str!("../vm/init");
-/// The status of a machine that died under its program, as a shell has no other use for it.
+/// The exit code if the machine died before its program ended; no shell uses it otherwise.
 const DIED: u8 = 125;
-/// What QEMU ends with when the guest says that it is done: see `vm/init`.
+/// QEMU's exit code when the guest says that it is done: see `vm/init`.
 const DONE: i32 = 33;
 /// How long the guest may take to start and to end, in seconds, on a machine that has other things to do.
 const AROUND: u64 = 120;
@@ -55,11 +55,11 @@ struct RunArguments {
     /// Memory of the guest
     #[arg(long, value_name = "MIB", default_value_t = 512)]
     memory: u32,
-    /// End the program after so many of the guest's seconds
+    /// End the program after this many of the guest's seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     time_limit: u64,
-    /// Let the guest's time pass by instructions, 2 ns each, and leave out where it idles: the same on every run,
-    /// whatever else this machine does
+    /// Count the guest's time by instructions, 2 ns each, and skip the time that it idles: so its time does not depend
+    /// on what else this machine does
     #[arg(long)]
     steady: bool,
     /// Run it on this machine's own processors, through KVM
@@ -87,10 +87,8 @@ struct RunArguments {
 
 /// `cargo xtask vm`
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
-    if let Some(lacks) = lacks() {
-        return Err(format!("the virtual machine {lacks}").into());
-    }
-    need::provide(&[Need::Qemu, Need::Gcc])?;
+    provide()?;
+    need::provide(&[Need::Gcc])?;
     match &arguments.task {
         Task::Prepare => {
             let started = Instant::now();
@@ -104,6 +102,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
 /// Prepares the guest, if that is not done yet. Returns which kernel it has, and from where.
 pub(crate) fn prepare() -> Result<String, Box<dyn Error>> {
     Ok(prepare::guest()?.version)
+}
+
+/// Installs what every guest needs, if this machine can have it.
+pub(crate) fn provide() -> Result<(), Box<dyn Error>> {
+    if let Some(lacks) = lacks() {
+        return Err(format!("the virtual machine {lacks}").into());
+    }
+    need::provide(&[Need::Qemu]).map(drop)
 }
 
 /// What this machine lacks and cannot get, as "needs …".
@@ -138,7 +144,7 @@ fn run_in_guest(arguments: &RunArguments) -> Result<ExitCode, Box<dyn Error>> {
     Ok(ExitCode::from(code))
 }
 
-/// What is added to the guest for this run.
+/// The archive that is added to the guest for this run.
 fn overlay(arguments: &RunArguments, cards: Option<&Path>) -> Result<Vec<u8>, Box<dyn Error>> {
     let read = |path: &Path| fs::read(path).map_err(|error| format!("\"{}\": {error}", path.display()));
     let mut archive = Archive::default();
@@ -169,14 +175,14 @@ fn qemu(arguments: &RunArguments, guest: &prepare::Guest, run: &Directory) -> Co
     if arguments.cards {
         modules.extend(["uio", "cards"]);
     }
-    // `timeout` ends it even if we are killed; and in the foreground, so that both end with us on Ctrl-C.
+    // `timeout` ends QEMU even if xtask is killed; in the foreground, so that Ctrl-C ends all three.
     let mut command = Command::new("timeout");
     command.args(["--foreground", "--kill-after=5"]).arg((limit + AROUND).to_string()).arg("qemu-system-x86_64");
     command.args(["-accel", if arguments.kvm { "kvm" } else { "tcg" }, "-machine", "pc", "-cpu", "max"]);
     command.args(["-smp", &arguments.cpus.to_string(), "-m", &arguments.memory.to_string()]);
     command.args(["-nodefaults", "-display", "none", "-no-reboot"]);
-    // On a busy machine the kernel measures the processor's counter wrong, and then its time runs at another pace for good;
-    // of the others the emulator sees to the pace. Where instructions are the time, or the processor is real, it is right.
+    // On a busy machine the kernel measures the processor's time stamp counter wrong, and its clock is wrong from then
+    // on. The emulator keeps the pace of other clocks. With --steady, or on a real processor, the counter is right.
     let clock = if arguments.steady || arguments.kvm { "tsc=reliable" } else { "tsc=unstable clocksource=hpet" };
     command.arg("-kernel").arg(&guest.kernel).arg("-initrd").arg(run.file("initrd")).arg("-append").arg(format!(
         "console=ttyS0 quiet panic=-1 mitigations=off nokaslr no_timer_check {clock} limit={limit} modules={}",
@@ -198,7 +204,7 @@ fn qemu(arguments: &RunArguments, guest: &prepare::Guest, run: &Directory) -> Co
     command
 }
 
-/// The program's exit code, with its results unpacked where they are wanted; none if the guest did not get so far.
+/// The program's exit code, after its results are unpacked; `None` if the guest did not get that far.
 fn results(arguments: &RunArguments, run: &Directory, status: ExitStatus) -> Result<Option<u8>, Box<dyn Error>> {
     let place = arguments.out.clone().unwrap_or_else(|| run.file("unpacked"));
     fs::create_dir_all(&place).map_err(|error| format!("\"{}\": {error}", place.display()))?;
@@ -218,8 +224,8 @@ fn died(run: &Directory, status: ExitStatus) -> ExitCode {
     let console = String::from_utf8_lossy(&console).into_owned();
     let lines: Vec<_> = console.lines().collect();
     let why = match status.code() {
-        // As `timeout` says it.
-        Some(124 | 137) => "it did not end in time".to_owned(),
+        // The exit codes of `timeout`.
+        Some(124 | 137) => "the time limit was over".to_owned(),
         _ => format!("QEMU ended with {status}"),
     };
     eprintln!("\nerror: the guest died under its program: {why}; the end of its console:\n");

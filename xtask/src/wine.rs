@@ -25,7 +25,7 @@ pub(crate) struct Arguments {
 /// `cargo xtask wine -- PROGRAM…`; also what cargo starts Windows tests with.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     let session = Session::begin()?;
-    // Here the caller's directory counts: a test starts in its package's.
+    // It runs in the caller's directory: a test starts in that of its package.
     let mut program = session.program();
     program.args(&arguments.command);
     let status = match arguments.limit {
@@ -35,7 +35,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     Ok(u8::try_from(status.code().unwrap_or(1)).map_or(ExitCode::FAILURE, ExitCode::from))
 }
 
-/// So often a test is started that ends before it begins.
+/// How many times a test binary is started if it ends before it begins.
 const ATTEMPTS: u32 = 3;
 
 /// The loader and the server of an installed 64-bit Wine.
@@ -104,7 +104,7 @@ impl Session {
         if fs::read(&ready).is_ok_and(|prepared_by| prepared_by == version.stdout) {
             return Ok(());
         }
-        // Interrupted half-way, or made by another Wine.
+        // It was interrupted, or made by another Wine.
         if self.prefix.exists() {
             self.server("-k");
             fs::remove_dir_all(&self.prefix)?;
@@ -142,10 +142,10 @@ impl Session {
         command
     }
 
-    /// Runs a test binary, which says how many tests it has before anything else. Of some thousand processes one ends before
-    /// that, without a word, where Wine 8 is on a busy machine: it is started again.
+    /// Runs a test binary, which first prints how many tests it has. With Wine 8 on a busy machine, one of some
+    /// thousand processes ends before that, and says nothing: it is started again.
     fn run_test(&self, program: &mut Command, name: &str, limit: Duration) -> Result<ExitStatus, Box<dyn Error>> {
-        // Not a pipe: what the first program in a prefix starts, and leaves running, would hold it open.
+        // Not a pipe: the services that a prefix's first program leaves running would hold it open.
         let path = workspace::target().join(format!("wine/output-{}", process::id()));
         let mut attempt = 1;
         loop {
@@ -157,7 +157,7 @@ impl Session {
             if status.success() || printed > 0 || attempt == ATTEMPTS {
                 return Ok(status);
             }
-            eprintln!("\"{name}\" ended before it began ({status}): once more");
+            eprintln!("\"{name}\" ended before its tests began ({status}); starting it again");
             attempt += 1;
         }
     }
@@ -186,7 +186,7 @@ impl Session {
         Ok(format!("target.x86_64-pc-windows-gnu.runner={words:?}"))
     }
 
-    /// Speaks to this prefix's server. It refuses what is so already: a start when it runs, an end when it does not.
+    /// Sends this prefix's server an order. It fails if the server runs, or has ended, already.
     fn server(&self, option: &str) {
         let _ = Command::new(&self.programs.server)
             .arg(option)

@@ -1,5 +1,5 @@
-//! Cards whose drivers tell by ioctls, watched by the command: in the virtual machine, where a kernel module behaves as those
-//! drivers do. Ctrl-C ends a wait that blocks in the driver.
+//! The command watches cards whose drivers report edges by ioctls. A kernel module in the virtual machine behaves as
+//! those drivers do. Ctrl-C ends a wait that blocks in the driver.
 #![cfg(all(target_os = "linux", not(miri)))]
 
 #[path = "../../linewake/tests/support/cards.rs"]

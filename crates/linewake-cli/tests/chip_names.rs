@@ -1,4 +1,4 @@
-//! Two chips of one name are two chips, whichever command shows them.
+//! Every command tells two chips of the same name apart.
 #![cfg(unix)]
 
 mod support;
@@ -8,7 +8,7 @@ use std::path::Path;
 
 use support::{linewake, out};
 
-/// Runs it where two programs of one name are, each a chip.
+/// Runs the command beside two programs of the same name, each of which is a chip.
 fn printed(test: &str, arguments: &[&str]) -> String {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("chip-names-{test}-{}", std::process::id()));
     for (name, level) in [("a", 0), ("b", 1)] {

@@ -21,14 +21,14 @@ fn doctor_says_what_is_here_and_what_to_do() {
         rest = &rest[at + 1..];
     }
     assert!(text.contains("linewake.toml\": "), "{text}");
-    // Each line is of a section, or something that is missing.
+    // Each line belongs to a section, or names something that is missing.
     let is_known = |line: &str| line.starts_with("  ") || line.starts_with("! ") || line.ends_with(':');
     assert!(text.lines().skip(1).all(is_known), "{text}");
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn nothing_is_advised_that_this_kernel_cannot() {
+fn doctor_advises_nothing_that_this_kernel_cannot_do() {
     let doctor = run(&["doctor"]);
     let cannot = out(&doctor).contains("this kernel cannot make simulated gpiochips");
     let mon = run(&["mon", "-c", "/dev/gpiochip99999"]);
@@ -47,14 +47,6 @@ fn help_has_every_kind_of_chip() {
             assert!(out(&help).contains(kind), "{command}: {kind}: {}", out(&help));
         }
     }
-}
-
-#[cfg(unix)]
-#[test]
-fn a_program_that_says_nothing_has_no_longer_than_the_watch() {
-    let mon = run(&["mon", "-c", "exec:sleep 60", "--for", "1s"]);
-    assert_eq!(mon.status.code(), Some(1), "{mon:?}");
-    assert!(err(&mon).contains("\"sleep 60\" did not say in 1s which lines it has"), "{mon:?}");
 }
 
 #[cfg(unix)]
@@ -83,13 +75,14 @@ fn doctor_says_what_config_says_of_a_broken_configuration() {
     };
     let (config, doctor) = (run("config"), run("doctor"));
     std::fs::remove_dir_all(&directory).unwrap();
+    assert_eq!((config.status.code(), err(&config).lines().count()), (Some(1), 1), "{config:?}");
     let wrong = err(&config).trim_end().strip_prefix("linewake: ").unwrap();
     assert!(wrong.contains(":2:9: the set \"pumps\" is empty"), "{config:?}");
     assert!(out(&doctor).contains(&format!("! {wrong}\n")), "{doctor:?}");
 }
 
 #[test]
-fn what_is_odd_about_a_profile_is_noted_and_no_error() {
+fn an_oddity_of_a_profile_is_a_note_and_no_error() {
     let file = std::env::temp_dir().join(format!("linewake-doctor-note-{}.toml", std::process::id()));
     let wait = "[wait]\nby = 'call'\ncall = 'wait'\nmeans = 'mask'\n[call.wait]\ncode = 0x80006004\n\
                 output = { length = 1, fields = { rising = { at = 0, width = 1 } } }\n";
@@ -113,18 +106,4 @@ fn a_profile_is_checked_and_explained() {
         assert!(output.status.success() && out(&output).lines().count() > 5, "{output:?}");
     }
     assert!(out(&run(&["profile", "check", &profile("serial.toml")])).contains("--allow-writes"));
-    let bad = std::env::temp_dir().join(format!("linewake-doctor-{}.toml", std::process::id()));
-    std::fs::write(&bad, "name = \"card\"\nlinse = 8\n").unwrap();
-    for (arguments, says) in [
-        (&["profile", "check", bad.to_str().unwrap()][..], bad.to_str().unwrap()),
-        (&["profile", "explain", "/no/such/profile"], "\"/no/such/profile\""),
-        (&["profile", "check"], "FILE"),
-        (&["config", "/no/such/config"], "\"/no/such/config\""),
-    ] {
-        let output = run(arguments);
-        assert_eq!(output.status.code(), Some(1), "{output:?}");
-        assert!(output.stdout.is_empty() && err(&output).lines().count() == 1, "{output:?}");
-        assert!(err(&output).starts_with("linewake: ") && err(&output).contains(says), "{output:?}");
-    }
-    std::fs::remove_file(bad).unwrap();
 }

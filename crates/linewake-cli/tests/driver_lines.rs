@@ -1,4 +1,4 @@
-//! The real driver, linewake.sys, as the command manages it and as the library sees its lines.
+//! The real driver, linewake.sys: the command manages it, and the library opens its lines.
 //!
 //! `cargo xtask test --only wine` runs it, with LINEWAKE_SYS set to the Windows path of the driver.
 #![cfg(windows)]
@@ -26,7 +26,7 @@ use support::{linewake, run};
 
 const DEVICE: &str = r"\\.\LineWake0";
 
-/// Succeeds, twice, and says this.
+/// Succeeds, and says this, when it is run twice.
 fn does(arguments: &[&str], says: &str) {
     for _ in 0..2 {
         let output = run(arguments);
@@ -205,7 +205,7 @@ fn stopping_the_driver_ends_mon() {
     let (child, printed) = mon(&["--json", "0"]);
     let mut lines = printed.lines().map(Result::unwrap);
     let _ = lines.by_ref().take(2).count();
-    // A service that is in use stops when the last handle is closed; that mon closes its own is part of the test.
+    // A service stops when the last handle to its device is closed: mon must close its own.
     does(&["driver", "stop"], "stopped");
     let rest: Vec<_> = lines.collect();
     let output = child.wait_with_output().unwrap();

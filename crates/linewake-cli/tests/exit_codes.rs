@@ -1,5 +1,5 @@
-//! What the command ends with: 0 done as asked, 1 an error, 2 edges were lost and --fail-on-loss said so, 3 it ended before
-//! what was awaited.
+//! Exit codes: 0 done as asked; 1 an error; 2 edges were lost, with --fail-on-loss; 3 it ended before everything that
+//! was awaited had come.
 
 mod support;
 
@@ -15,10 +15,10 @@ use support::{Scratch, err, run};
 
 /// One pulse half a second in, and nothing more.
 const PULSE: &str = "[[line]]\nname = \"door\"\nfirst = \"500ms\"\nhigh = \"100ms\"\nlow = \"1h\"\ntimes = 1\n";
-/// Faster than its queue is read, after a second; then quiet.
+/// Edges faster than a queue of two is read, 300 ms in; then none.
 const FLOOD: &str = "[[line]]\nname = \"door\"\nfirst = \"300ms\"\nhigh = \"1us\"\nlow = \"1us\"\ntimes = 2000\n";
 
-/// What it ends with, and the last line of what it says.
+/// Checks the exit code, and the last line on standard error.
 fn assert_ends(arguments: &[&str], code: i32, last: &str) {
     assert_ended(&run(arguments), arguments, code, last);
 }
@@ -29,7 +29,7 @@ fn assert_ended(output: &Output, arguments: &[&str], code: i32, last: &str) {
 }
 
 #[test]
-fn edges_that_were_awaited_and_did_not_come_are_said_and_end_it_with_3() {
+fn missing_edges_are_counted_and_end_it_with_3() {
     let script = Scratch::with("awaited.toml", PULSE);
     let chip = format!("sim:{}", script.path());
     let file = Scratch::new("awaited.jsonl");
@@ -43,13 +43,13 @@ fn edges_that_were_awaited_and_did_not_come_are_said_and_end_it_with_3() {
         assert_ends(&with(&["-n", "0", "--for", "100ms"]), 0, "");
         assert_ends(&with(&["--idle-timeout", "100ms"]), 0, "");
     }
-    // Only what passes a filter counts.
+    // Only edges that pass the filter count.
     let filtered = ["mon", "-c", &chip, "-n", "1", "--for", "1s", "--filter", "debounce=1m"];
     assert_ends(&filtered, 3, "linewake: 0 of 1 edge came, and --for was over");
 }
 
 #[test]
-fn events_that_were_awaited_and_did_not_come_end_notify_with_3() {
+fn missing_events_are_counted_and_end_notify_with_3() {
     let idle = ["notify", "-c", "sim", "--idle-timeout", "50ms", "door"];
     assert_ends(&[&idle[..], &["-n", "2"]].concat(), 3, "linewake: 0 of 2 events came, and --idle-timeout was over");
     assert_ends(&idle, 0, "");
@@ -68,7 +68,7 @@ fn a_source_that_ends_first_ends_it_with_3() {
 }
 
 #[test]
-fn a_loss_that_was_asked_for_goes_before_what_was_awaited() {
+fn fail_on_loss_goes_before_missing_edges() {
     let script = Scratch::with("flood.toml", FLOOD);
     let chip = format!("sim:{}", script.path());
     let flood = ["mon", "-c", &chip, "-q", "--for", "1500ms", "--queue-size", "2"];
@@ -80,7 +80,7 @@ fn a_loss_that_was_asked_for_goes_before_what_was_awaited() {
     assert_ends(&flood, 0, "");
 }
 
-/// Starts a command, and gives it when it has printed its first line.
+/// Starts a command, and returns when it has printed its first line.
 #[cfg(unix)]
 fn started(arguments: &[&str]) -> Child {
     let mut child = linewake(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -88,11 +88,11 @@ fn started(arguments: &[&str]) -> Child {
     child
 }
 
-/// What it ends with after a signal.
+/// Checks how a command ends after a signal.
 #[cfg(unix)]
 fn assert_signalled(arguments: &[&str], code: i32, last: &str) {
     for signal in ["-TERM", "-INT"] {
-        // Who runs in a shell's background ignores Ctrl-C, but a program that listens to it does not.
+        // A shell has its background jobs ignore Ctrl-C; a program with a handler of its own receives it all the same.
         let child = started(arguments);
         let killed = std::process::Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
         assert!(killed.success());
@@ -102,7 +102,7 @@ fn assert_signalled(arguments: &[&str], code: i32, last: &str) {
 
 #[test]
 #[cfg(unix)]
-fn a_signal_before_what_was_awaited_ends_it_with_3() {
+fn a_signal_before_the_last_awaited_edge_ends_it_with_3() {
     let mon = ["mon", "-c", "sim", "--banner", "tamper"];
     assert_signalled(&mon, 0, "1 line: ");
     assert_signalled(&[&mon[..], &["-n", "3"]].concat(), 3, "linewake: 0 of 3 edges came, and a signal ended it");
@@ -120,7 +120,7 @@ fn a_signal_before_what_was_awaited_ends_it_with_3() {
 
 #[test]
 #[cfg(unix)]
-fn a_signal_ends_a_prompt_well_and_a_command_that_is_not_done_with_3() {
+fn a_signal_ends_a_prompt_with_0_and_an_unfinished_command_with_3() {
     use std::io::Write as _;
 
     for (commands, code, last) in
@@ -131,7 +131,7 @@ fn a_signal_ends_a_prompt_well_and_a_command_that_is_not_done_with_3() {
         let mut stdin = child.stdin.take().unwrap();
         stdin.write_all(commands.as_bytes()).unwrap();
         BufReader::with_capacity(1, child.stdout.as_mut().unwrap()).read_line(&mut String::new()).unwrap();
-        // What comes behind that line has begun.
+        // The next command has begun.
         std::thread::sleep(std::time::Duration::from_millis(500));
         let killed = std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
         assert!(killed.success());
@@ -161,7 +161,7 @@ fn a_signal_in_the_middle_of_a_capture_ends_replay_with_3() {
 
 #[test]
 #[cfg(unix)]
-fn a_reader_who_leaves_before_what_was_awaited_ends_it_with_3() {
+fn a_reader_that_leaves_before_the_last_awaited_edge_ends_it_with_3() {
     for (more, code) in [(&[][..], 0), (&["-n", "1000"], 3)] {
         let arguments = [&["mon", "-c", "sim"], more].concat();
         let mut child = started(&arguments);

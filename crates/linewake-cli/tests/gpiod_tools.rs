@@ -1,5 +1,6 @@
-//! libgpiod's tools and ours, side by side on the kernel's gpio-sim in the virtual machine: the same script, run with Debian's
-//! `gpiod` and with links of the same names to `linewake`, prints the same and ends the same. Time stamps alone may differ.
+//! libgpiod's tools and ours, side by side on the kernel's gpio-sim in the virtual machine: the same script, run with
+//! Debian's `gpiod` and with links of the same names to `linewake`, prints the same and ends the same. Time stamps
+//! alone may differ.
 //!
 //! Scripts in which something happens are below; `gpiod_tools/invocations.txt` is a table of more than a thousand plain
 //! invocations. What differs on purpose is in the table too, and docs/gpiod.md says why.
@@ -18,7 +19,7 @@ use gpiosim::{Bank, Direction, Level, Sim};
 const LINEWAKE: &str = "/test/linewake";
 const OURS: &str = "/tmp/ours";
 
-/// What every script begins with. `$A` and `$B` are the chips, `$A_SYS` and `$B_SYS` where their lines are pulled.
+/// The beginning of every script. `$A` and `$B` are the chips; `$A_SYS` and `$B_SYS` are where sysfs pulls their lines.
 const PRELUDE: &str = r#"
 pull() { eval "echo pull-$3 >\$$1_SYS/sim_gpio$2/pull"; }
 level() { eval "cat \$$1_SYS/sim_gpio$2/value"; }
@@ -81,7 +82,7 @@ impl Bench {
         Outcome { out: text(&output.stdout), err: text(&output.stderr), code: output.status.code() }
     }
 
-    /// `timeout` and what it runs, for chips whose lines are low.
+    /// Runs a command under `timeout`, with all lines low.
     fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new("timeout");
         command.args(words);
@@ -92,7 +93,7 @@ impl Bench {
             command.env(name, &chip.chip_name);
             command.env(format!("{name}_SYS"), format!("/sys/devices/platform/{}/{}", chip.dev_name, chip.chip_name));
         }
-        // What an earlier script left in the background, if it went wrong.
+        // An earlier script may have left a program in the background, if it failed.
         let names = ["gpioset", "gpiomon", "gpionotify"];
         Command::new("killall").args(["-q", "-KILL"]).args(names).status().unwrap();
         command
@@ -103,7 +104,7 @@ impl Bench {
         let mut differences = String::new();
         for script in scripts {
             let (theirs, ours) = (self.run("/bin", script), self.run(OURS, script));
-            // One that nothing comes from says nothing.
+            // A script without output shows nothing.
             assert!(theirs.code.is_some(), "{script}\n does not end: {}{}", theirs.out, theirs.err);
             if theirs != ours {
                 let mut difference = format!("\n{}", script.trim());
@@ -115,7 +116,7 @@ impl Bench {
                         });
                     }
                 }
-                // At once, should something hang after it.
+                // Flush: a later script may hang.
                 println!("{difference}");
                 differences += &difference;
             }
@@ -150,7 +151,7 @@ fn masks_hide_time_stamps_alone() {
     assert_eq!(masked("2026-01-31T12:34:56.000000345Z 0.5\n\n"), "#-#-#T#:#:#.#Z 0.5\n\n");
 }
 
-/// What every tool says of lines it cannot find, of options, and of values that make no sense.
+/// Unknown lines, unknown options and invalid values, for every tool.
 fn complaints(tool: &str, value: &str) -> Vec<String> {
     let line = |id: &str| format!("'{id}{value}'");
     let mut scripts: Vec<_> = [
@@ -196,7 +197,7 @@ fn complaints(tool: &str, value: &str) -> Vec<String> {
     scripts.iter().map(|words| format!("{tool} {}", with_values(words))).collect()
 }
 
-/// A chip that is made by hand: gpiosim's names are text.
+/// A chip made through configfs, since the crate gpiosim takes names that are UTF-8 only.
 fn chip(name: &str, lines: usize, names: &[&[u8]]) -> String {
     let device = Path::new("/sys/kernel/config/gpio-sim").join(name);
     let bank = device.join("bank0");
@@ -213,7 +214,7 @@ fn chip(name: &str, lines: usize, names: &[&[u8]]) -> String {
     fs::read_to_string(bank.join("chip_name")).unwrap().trim().to_owned()
 }
 
-/// What is in /dev, and in the directory of the invocations, while they run.
+/// Files in /dev and in the current directory, while the invocations run.
 const PLACES: &str = r#"
 mkdir -p "$1"; cd "$1"
 ln -s /dev/$A link; ln -s /dev/nowhere broken; ln -s loop loop
@@ -223,7 +224,7 @@ mknod /dev/board-io c $((0x$(stat -c %t /dev/$A))) $((0x$(stat -c %T /dev/$A)))
 : >/dev/gpiochip90; mkfifo /dev/gpiochip91; mkdir /dev/gpiochip92
 "#;
 
-/// Runs all, each with its streams in files of its own.
+/// Runs all, with the streams of each in files of its own.
 const RUN_ALL: &str = r#"
 cd "$1"; n=0; : >codes
 while IFS= read -r line <&3; do
@@ -246,7 +247,7 @@ fn every_invocation_of_the_table() {
     invocations_of_the_table(1);
 }
 
-/// Every so many of them, and all that differ.
+/// A sample, and all rows that differ on purpose.
 fn invocations_of_the_table(step: usize) {
     let Some(bench) = bench() else { return };
     let table: Vec<&str> = include_str!("gpiod_tools/invocations.txt").lines().collect();
@@ -510,7 +511,7 @@ fn gpionotify() {
     ));
 }
 
-/// A line whose name is the number of another: what its suite does with such a chip, libgpiod's own.
+/// Lines named by the offsets of other lines, as in libgpiod's own test suite.
 #[test]
 fn offsets_and_names_that_are_swapped() {
     let script = |tool: &str| {
@@ -539,7 +540,7 @@ fn offsets_and_names_that_are_swapped() {
     compare(&scripts.iter().map(|tool| script(tool)).collect());
 }
 
-/// Debian builds gpioset without it: what libgpiod's own suite has for it, on lines that are really set.
+/// Debian builds gpioset without --interactive: so these are the cases of libgpiod's own suite, on lines that are set.
 #[test]
 fn gpioset_takes_commands() {
     let Some(bench) = bench() else { return };
@@ -554,7 +555,7 @@ fn gpioset_takes_commands() {
     assert_eq!((said.out, said.err), (format!("{levels}0\n{printed}"), String::new()));
 }
 
-/// A chip that goes is one that a script makes.
+/// The script makes the chip that it removes.
 #[test]
 fn when_a_chip_goes() {
     let script = |tool: &str| {
@@ -596,9 +597,9 @@ fn local_time_by_a_rule() {
     compare(&zones.into_iter().map(script).collect());
 }
 
-/// What is called as a chip and is none is ignored, and `doctor` says so.
+/// A file in /dev with a chip's name that is no chip is ignored, and `doctor` says so.
 #[test]
-fn what_is_called_as_a_chip_and_is_none() {
+fn a_name_like_that_of_a_chip_is_no_chip() {
     let Some(bench) = bench() else { return };
     let script = format!(
         ": >/dev/gpiochip90; mkfifo /dev/gpiochip91; mkdir /dev/gpiochip92; \
@@ -625,7 +626,7 @@ fn what_is_called_as_a_chip_and_is_none() {
     }
 }
 
-/// Not libgpiod's: who holds which line, as far as /proc tells.
+/// Not in libgpiod: the processes that hold lines, as far as /proc shows them.
 #[test]
 fn doctor_names_the_processes_that_hold_lines() {
     let Some(bench) = bench() else { return };
@@ -649,7 +650,7 @@ fn doctor_names_the_processes_that_hold_lines() {
     assert!(!has(&["without a process"]), "root sees all processes: {}", said.out);
 }
 
-/// Not libgpiod's: what is said to its first version's habit, to a bare label, and of a line that a hog holds.
+/// Not in libgpiod: answers to the syntax of its version 1 and to a bare label, and for a line that a hog holds.
 #[test]
 fn linewake_says_how_chips_are_named_and_that_the_kernel_holds_a_hog() {
     let Some(bench) = bench() else { return };

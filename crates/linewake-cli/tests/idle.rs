@@ -1,4 +1,4 @@
-//! A watch that waits for quiet: it sleeps until the quiet would be over.
+//! A watch with --idle-timeout sleeps until the time could be over.
 
 mod support;
 
@@ -10,7 +10,7 @@ use support::{Scratch, err, run};
 const PULSE: &str = "[[line]]\nname = \"door\"\nfirst = \"500ms\"\nhigh = \"100ms\"\nlow = \"1h\"\ntimes = 1\n";
 
 #[test]
-fn quiet_begins_with_the_last_edge_though_a_filter_keeps_it_back() {
+fn the_idle_timeout_begins_with_the_last_edge_even_if_it_is_filtered() {
     let script = Scratch::with("quiet.toml", PULSE);
     let chip = format!("sim:{}", script.path());
     for filter in [&[][..], &["--filter", "debounce=1m"]] {
@@ -18,7 +18,7 @@ fn quiet_begins_with_the_last_edge_though_a_filter_keeps_it_back() {
         let output = run(&[&["mon", "-q", "-c", &chip, "--idle-timeout", "4s"], filter].concat());
         let took = began.elapsed();
         assert!(output.status.success() && err(&output).contains("1 line: 2 edges delivered"), "{output:?}");
-        // Not when it began, nor when it was looked.
+        // The time counts from the edge: neither from the start, nor from the last look.
         assert!(took >= Duration::from_millis(4550) && took < Duration::from_millis(7500), "{took:?}");
     }
 }

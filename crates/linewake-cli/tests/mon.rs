@@ -12,19 +12,8 @@ use std::time::{Duration, Instant};
 
 use support::{Scratch, err, linewake, out, run};
 
-/// It fails, says all these parts on standard error, and prints nothing else.
-fn assert_refused(arguments: &[&str], parts: &[&str]) {
-    let output = run(arguments);
-    assert_eq!(output.status.code(), Some(1), "{arguments:?}: {output:?}");
-    assert_eq!(out(&output), "", "{arguments:?}");
-    for part in parts {
-        assert!(err(&output).contains(part), "{arguments:?} says nothing of {part}: {}", err(&output));
-    }
-    assert_eq!(err(&output).lines().count(), 1, "{arguments:?}: {}", err(&output));
-}
-
 #[test]
-fn a_queue_of_nothing_is_the_chips_own() {
+fn a_queue_size_of_0_is_the_chips_default() {
     let print = |more: &[&str]| run(&[&["mon", "-c", "sim", "-n", "5", "-F", "%S %l"], more].concat()).stdout;
     assert_eq!(print(&["--queue-size", "0"]), print(&[]));
 }
@@ -36,7 +25,7 @@ fn assert_summary(text: &str, lines: u64, delivered: u64) {
     let expected = format!("{lines} line{}: {delivered} edge{} delivered, ", plural(lines), plural(delivered));
     assert!(head.starts_with(&expected), "{text:?} is not {expected:?}");
     let threads: u32 = threads.trim().strip_suffix(" threads").unwrap().parse().unwrap();
-    // This one, the dispatcher's, the simulated chip's and the one that waits for signals.
+    // The main thread, the dispatcher, the simulated chip, and the one that waits for signals.
     assert!((2..=6).contains(&threads), "{text}");
 }
 
@@ -74,7 +63,7 @@ fn it_ends_after_its_period() {
     let took = began.elapsed();
     assert!(output.status.success(), "{output:?}");
     assert!(took >= Duration::from_millis(700) && took < Duration::from_secs(20), "{took:?}");
-    // On a busy machine the chip is older than the watch, and there may be a third.
+    // On a busy machine the chip starts well before the watch, and there may be a third edge.
     assert!(out(&output).starts_with("0.500000000\trising\tsim 0 \"pps\"\n0.600000000\tfalling\tsim 0 \"pps\"\n"));
     assert_summary(err(&output), 2, out(&output).lines().count() as u64);
     assert!(err(&output).contains("none lost"), "{}", err(&output));
@@ -140,7 +129,7 @@ fn a_reader_that_leaves_ends_it_quietly() {
     }
 }
 
-/// Waits for a child, but not for ever.
+/// Waits for a child, for at most 30 s.
 fn wait(child: &mut std::process::Child) -> std::process::ExitStatus {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
@@ -220,50 +209,14 @@ fn a_full_disk_is_an_error_and_the_account_is_told() {
     }
 }
 
+/// In no transcript of `refused/`, since the message lists the gpiochips of this machine.
 #[test]
-fn bad_input_is_named_with_what_would_do() {
-    assert_refused(&["mon", "-c", "gpiochip9"], &["linewake: ", "\"gpiochip9\"", "\"sim\""]);
-    assert_refused(&["mon", "-c", ""], &["\"\"", "\"sim\""]);
-    assert_refused(&["mon", "-c", "sim:0"], &["\"sim:0\"", "1 to 1024"]);
-    assert_refused(&["mon", "-c", r"\\.\NoSuchDevice"], &[r#""\\.\NoSuchDevice""#]);
-    assert_refused(&["mon", "-c", "sim", "dorr"], &["cannot find line \"dorr\"", "\"sim\"", "\"door\""]);
-    assert_refused(&["mon", "-c", "sim", "99"], &["offset 99 is out of range", "\"sim\""]);
-    assert_refused(&["mon", "-c", "sim", "pps", "0"], &["lines \"pps\" and \"0\" are the same line", "\"sim\""]);
-    assert_refused(&["mon", "-c", "sim", "--for", "5sec"], &["5sec", "--for", "us, ms, s, m, h or d"]);
-    assert_refused(&["mon", "-c", "sim", "--for", ""], &["--for"]);
-    for option in ["--for", "--idle-timeout", "--stats", "--heartbeat", "--debounce-period", "--exec-cooldown"] {
-        assert_refused(&["mon", "-c", "sim", option, "-3s"], &["\"-3s\"", option, "a whole number, as in 500"]);
-    }
-    assert_refused(&["mon", "-c", "sim", "-n", "-1"], &["\"-1\"", "--num-events", "0 to 2147483647"]);
-    assert_refused(&["mon", "-c", "sim", "--queue-size", "-1"], &["\"-1\"", "--queue-size", "0 to 4294967295"]);
-    assert_refused(&["mon", "-c", "sim", "--queue-size", "1"], &["a queue of 1", "2 to 1024"]);
-    assert_refused(
-        &["mon", "-c", "sim", "--seed", "18446744073709551616"],
-        &["18446744073709551616", "0 to 18446744073709551615"],
-    );
-    assert_refused(&["mon", "-c", "sim", "--seed", "-1"], &["\"-1\"", "--seed", "out of range"]);
-    assert_refused(&["mon", "-c", "sim", "--vcd-timescale", "-1us"], &["\"-1us\"", "1, 10 or 100"]);
-    assert_refused(&["mon", "-c", "sim", "-E", "realtime"], &["\"sim\"", "take the monotonic clock"]);
-    assert_refused(&["mon", "-c", "sim:/no/such.toml"], &["\"/no/such.toml\"", "is its path right?"]);
-    assert_refused(&["mon", "-c", "sim:/no/such.vcd"], &["\"/no/such.vcd\"", "is its path right?"]);
-    assert_refused(&["mon", "-c", "profile:/no/such.toml"], &["\"/no/such.toml\"", "is its path right?"]);
-    assert_refused(&["mon", "-c", "sim", "-n", "many"], &["many"]);
-    assert_refused(&["mon", "-c", "sim", "--seed", "x"], &["x"]);
-    assert_refused(&["mon", "-c", "sim", "-b", "up"], &["up", "--bias", "pull-up", "pull-down", "disabled"]);
-    assert_refused(&["mon", "-c", "sim", "-e", "none"], &["none", "--edges", "rising", "falling", "both"]);
-    assert_refused(&["mon", "-c", "sim", "-E", "tai"], &["tai", "--event-clock", "monotonic", "realtime", "hte"]);
-    assert_refused(&["mon", "-c", "sim", "-p", "2w"], &["2w", "--debounce", "us, ms, s, m, h or d"]);
-    assert_refused(&["mon", "-c", "sim", "-p", "72m"], &["4294967295us", "4320000000us"]);
-    assert_refused(&["mon", "-c", "sim", "-p", "2h"], &["4294967295us", "7200000000us"]);
-    assert_refused(&["mon", "-c", "sim", "--for", "213503983d"], &["213503983d", "--for", "at most"]);
-    assert_refused(&["mon", "-c", "sim", "--idle-timeout", "x"], &["--idle-timeout"]);
-    assert_refused(&["mon", "-c", "sim", "--stats", "0"], &["--stats", "above zero"]);
-    assert_refused(&["mon", "-c", "sim", "--vcd-timescale", "2us"], &["2us", "1, 10 or 100"]);
-    assert_refused(&["mon", "-c", "sim", "--exec-queue", "0", "--exec", "true"], &["--exec-queue"]);
-    assert_refused(&["mon", "-c", r"\\.\LineWake0", "--seed", "1"], &[r#""\\.\LineWake0""#, "seed"]);
-    assert_refused(&["mon", "--frob"], &["--frob"]);
-    assert_refused(&["mon"], &["at least one", "--chip"]);
-    assert_refused(&["munch"], &["munch"]);
+fn a_gpiochip_that_is_not_there_is_named() {
+    let output = run(&["mon", "-c", "gpiochip9"]);
+    assert_eq!((output.status.code(), out(&output)), (Some(1), ""), "{output:?}");
+    let said = err(&output);
+    assert!(said.starts_with("linewake: there is no chip \"gpiochip9\"") && said.lines().count() == 1, "{said}");
+    assert!(said.contains("\"sim\""), "{said}");
 }
 
 #[test]
@@ -285,15 +238,7 @@ fn help_is_a_manual() {
 }
 
 #[test]
-#[cfg(not(windows))]
-fn the_driver_needs_windows_and_says_so() {
-    for action in [&["install", "--path", "x.sys"][..], &["start"], &["stop"], &["remove"], &["status"]] {
-        assert_refused(&[&["driver"], action].concat(), &["\"LineWake\"", "Windows", "\"sim\""]);
-    }
-}
-
-#[test]
-fn many_places_are_told_the_same() {
+fn all_outputs_get_the_same_edges() {
     let [json, csv, vcd] = ["json", "csv", "vcd"].map(|name| Scratch::new(&format!("places.{name}")));
     let (to_json, to_csv) = (format!("--json={}", json.path()), format!("--csv={}", csv.path()));
     let output = run(&["mon", "-c", "sim", "-n", "20", &to_json, &to_csv, "--vcd", vcd.path(), "-F", "%S %E %o %q"]);
@@ -341,7 +286,7 @@ fn levels_at_the_start_are_right_across_chips() {
 }
 
 #[test]
-fn times_are_of_the_day_when_asked() {
+fn utc_and_localtime_print_the_time_of_day() {
     let output = run(&["mon", "-c", "sim", "-n", "1", "--utc", "pps"]);
     let time = out(&output).split('\t').next().unwrap();
     assert!(time.len() == 30 && time.starts_with("20") && time.ends_with('Z') && &time[10..11] == "T", "{time}");
@@ -358,7 +303,7 @@ fn an_idle_watch_ends_by_itself() {
     assert!(output.status.success(), "{output:?}");
     assert!(began.elapsed() >= Duration::from_millis(300));
     assert_eq!(out(&output), "");
-    // The pulse at half a second comes within it, and no other does.
+    // Only the pulse at half a second comes before the idle time is over.
     let script = Scratch::with(
         "idle.toml",
         "[[line]]\nname = \"door\"\nfirst = \"500ms\"\nhigh = \"100ms\"\nlow = \"1h\"\ntimes = 1\n",
@@ -368,7 +313,7 @@ fn an_idle_watch_ends_by_itself() {
 }
 
 #[test]
-fn it_shows_that_it_is_alive() {
+fn heartbeats_show_that_it_is_alive() {
     let output = run(&["mon", "-c", "sim", "--for", "900ms", "--heartbeat", "200ms", "--json", "pps"]);
     let records: Vec<serde_json::Value> =
         out(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -388,7 +333,7 @@ fn it_shows_that_it_is_alive() {
 }
 
 #[test]
-fn figures_are_said_while_it_runs() {
+fn stats_are_printed_while_it_runs() {
     let output = run(&["mon", "-c", "sim", "--for", "1300ms", "--stats", "1s", "-q"]);
     assert!(output.status.success() && output.stdout.is_empty(), "{output:?}");
     let said = err(&output);
@@ -442,15 +387,7 @@ fn a_signal_does_not_wait_for_the_commands_that_have_not_begun() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_file_that_cannot_be_written_is_named() {
-    for option in ["--json=/no/such/file", "--csv=/no/such/file", "--vcd=/no/such/file"] {
-        assert_refused(&["mon", "-c", "sim", option], &["\"/no/such/file\"", "make its directory first"]);
-    }
-    assert_refused(&["mon", "-c", "sim", "--json=/"], &["cannot write \"/\"", "name a file"]);
-    assert_refused(&["mon", "-c", "sim", "--vcd=/dev/full"], &["\"/dev/full\"", "not a file"]);
-    assert_refused(&["mon", "-c", "sim", "--vcd", "-"], &["standard output", "--vcd FILE"]);
-    assert_refused(&["mon", "-c", "sim", "--json", "--csv"], &["--json and --csv both", "--csv=FILE"]);
-    // The others are told to the end.
+fn a_file_that_is_full_is_named_and_the_others_are_written() {
     let csv = Scratch::new("full.csv");
     let output = run(&["mon", "-c", "sim", "--for", "5s", "--json=/dev/full", &format!("--csv={}", csv.path())]);
     assert_eq!(output.status.code(), Some(1));
@@ -475,7 +412,7 @@ for = "300ms"
 "#;
 
 #[test]
-fn what_was_lost_is_in_every_output_and_may_be_a_failure() {
+fn losses_are_in_every_output_and_may_be_a_failure() {
     let (script, vcd, csv) = (Scratch::with("lossy.toml", LOSSY), Scratch::new("lossy.vcd"), Scratch::new("lossy.csv"));
     let chip = format!("sim:{}", script.path());
     let to_csv = format!("--csv={}", csv.path());
@@ -496,14 +433,14 @@ fn what_was_lost_is_in_every_output_and_may_be_a_failure() {
     assert!(said.contains("  \"door\": ") && said.contains(" overflowed"), "{said}");
     assert!(said.contains("linewake: --fail-on-loss: ") && said.contains(" lost; "), "{said}");
     let changes = lost_of_door(&vcd);
-    // In microseconds: what is queued when it is slow is the newest of the 300 ms.
+    // In microseconds. The queue keeps the newest edges of the 300 ms.
     let slow = |span: &[(u64, String)]| span[0].1 == "1" && (200_000..450_000).contains(&(span[1].0 - span[0].0));
     assert!(changes.windows(2).any(slow), "{changes:?}: {}", vcd.text());
     let quiet = run(&["mon", "-c", "sim", "-n", "3", "--fail-on-loss"]);
     assert_eq!(quiet.status.code(), Some(0), "what is on its way when it ends is no loss: {quiet:?}");
 }
 
-/// A waveform's changes of `door_lost`: at which microsecond to what.
+/// A waveform's changes of `door_lost`: microseconds and values.
 fn lost_of_door(file: &Scratch) -> Vec<(u64, String)> {
     let mut waveform = wellen::simple::read(&file.0).unwrap();
     let lost = waveform.hierarchy().lookup_var(&["sim"], "door_lost").unwrap();
@@ -514,7 +451,7 @@ fn lost_of_door(file: &Scratch) -> Vec<(u64, String)> {
     changes.map(|(at, value)| (times[at as usize], value.to_bit_string().unwrap())).collect()
 }
 
-/// A chip that is gone twice. Its time waits for edges that are queued, and nobody can read it.
+/// A chip that is unplugged twice. Its virtual clock waits for queued edges, and cannot be read.
 const REPLUGGED: &str = r#"
 clock = "virtual"
 [[line]]
@@ -529,7 +466,7 @@ for = "500ms"
 "#;
 
 #[test]
-fn a_chip_that_comes_back_is_watched_on_with_the_gap_in_every_output() {
+fn a_chip_that_returns_is_watched_again_and_every_output_has_the_gap() {
     let script = Scratch::with("replugged.toml", REPLUGGED);
     let [json, csv, vcd] = ["json", "csv", "vcd"].map(|name| Scratch::new(&format!("replugged.{name}")));
     let chip = format!("sim:{}", script.path());
@@ -573,7 +510,7 @@ fn a_chip_that_comes_back_is_watched_on_with_the_gap_in_every_output() {
     let back = ["200000000,sim,-1,,back,-1,0,0,0,0", "1000000000,sim,-1,,back,-1,0,0,0,0"];
     assert_eq!(rows("back"), back, "the time is one that nobody can read, and that of the row before");
 
-    // From behind the last edge before the gap to the first one after it.
+    // From the last edge before the gap to the first one after it.
     let lost: Vec<_> = lost_of_door(&vcd).into_iter().skip(1).take(4).collect();
     let expected = [(200_001, "1"), (505_000, "0"), (1_000_001, "1"), (1_505_000, "0")];
     assert_eq!(lost, expected.map(|(at, value)| (at, value.to_owned())));
@@ -590,7 +527,7 @@ fn a_chip_that_comes_back_is_watched_on_with_the_gap_in_every_output() {
 }
 
 #[test]
-fn a_gap_ends_when_the_chip_is_back_where_its_clock_can_be_read() {
+fn a_gap_ends_when_the_chip_is_back_if_its_clock_can_be_read() {
     let script = Scratch::with(
         "replugged-now.toml",
         &REPLUGGED.replace("virtual", "real").replace("202ms", "2002ms").replace("1s", "9s"),
@@ -604,12 +541,12 @@ fn a_gap_ends_when_the_chip_is_back_where_its_clock_can_be_read() {
     let records: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let back = records.iter().position(|record| record["over"] == true).unwrap();
     let (from, to) = (records[back]["from_ns"].as_u64().unwrap(), records[back]["to_ns"].as_u64().unwrap());
-    // At 2.303 s it is there again, and then it is looked for.
+    // The chip is back at 2.303 s, and is found after that.
     assert!(from < 2_003_000_000 && to >= 2_303_000_000, "{}", records[back]);
     let next = records[back..].iter().find(|record| record["record"] == "edge").unwrap();
     assert!(next["timestamp_ns"].as_u64().unwrap() >= to, "{next}");
     let lost: Vec<_> = lost_of_door(&vcd).into_iter().filter(|(at, _)| *at > 0).collect();
-    // On a busy machine single edges are lost, too: those spans are short.
+    // On a busy machine single edges are lost, too, in short spans.
     let span = |pair: &[(u64, String)]| (pair[0].1 == "1" && pair[1].1 == "0").then(|| (pair[0].0, pair[1].0));
     let spans = lost.windows(2).filter_map(span);
     let (begin, end) = spans.max_by_key(|(begin, end)| end - begin).unwrap_or_else(|| panic!("{lost:?}"));
@@ -619,7 +556,7 @@ fn a_gap_ends_when_the_chip_is_back_where_its_clock_can_be_read() {
     );
 }
 
-/// A button, of which the clock is virtual.
+/// A button, with a virtual clock.
 const BOUNCES: &str = r#"
 clock = "virtual"
 [[line]]
@@ -644,11 +581,9 @@ fn a_filter_passes_the_first_edge_of_a_bounce() {
     let kinds: Vec<_> = filtered.lines().filter_map(|line| line.split(' ').nth(1)).collect();
     assert!(kinds.iter().enumerate().all(|(at, kind)| (*kind == "rising") == (at % 2 == 0)), "{kinds:?}");
     assert!(err(&output).contains("--filter: ") && err(&output).contains(" passed, "), "{output:?}");
-    assert_refused(&["mon", "-c", "sim", "--filter", "buton"], &["\"buton\"", "--filter", "\"button\""]);
-    assert_refused(&["mon", "-c", "sim", "--filter", "glitch=1ms", "-e", "rising"], &["glitch", "watch both"]);
 }
 
-/// The records of a stream, each of which is by the schema.
+/// The records of a stream, each checked by the schema.
 fn records(stream: &str) -> Vec<serde_json::Value> {
     let record = |line| {
         assert_eq!(schema::faults_of_line(line), [""; 0], "{line}");
@@ -699,7 +634,7 @@ fn what_filters_do_is_in_the_record_stream() {
 }
 
 #[test]
-fn edges_that_pass_and_are_not_written_are_held() {
+fn edges_that_pass_but_are_not_written_count_as_held() {
     let output = run(&["mon", "-c", "sim", "-n", "5", "--json", "--filter", "button"]);
     let records = records(out(&output));
     assert_eq!(records.iter().filter(|record| record["record"] == "edge").count(), 5);
@@ -713,8 +648,8 @@ fn edges_that_pass_and_are_not_written_are_held() {
 }
 
 #[test]
-fn edges_that_are_filtered_are_no_silence() {
-    // Nothing of what the pulses of the first two seconds bring passes, and the watch does not end for that.
+fn a_filtered_edge_starts_the_idle_timeout_again() {
+    // No edge of the first two seconds passes the filter, and still the watch does not end.
     let output =
         run(&["mon", "-c", "sim", "--for", "2s", "--idle-timeout", "1300ms", "--filter", "debounce=1m", "pps"]);
     assert!(output.status.success(), "{output:?}");
@@ -742,16 +677,6 @@ fn a_set_of_the_configuration_is_watched_by_its_labels() {
         out(&output).contains("@pumps\n  \"sim:pps\"\n  \"sim:8:1\" label=\"Knopf\" unit=\"L\" per-edge=0.5\n"),
         "{output:?}"
     );
-    let output = with(&["mon", "@pump"]);
-    assert_eq!(output.status.code(), Some(1));
-    assert!(err(&output).contains("\"@pump\"") && err(&output).contains("\"@pumps\""), "{output:?}");
-    std::fs::write(&file, "[set.pumps]\nlines = [\"a\", 7]\n").unwrap();
-    for arguments in [&["mon", "@pumps"][..], &["config"]] {
-        let output = with(arguments);
-        assert_eq!(output.status.code(), Some(1));
-        let said = err(&output);
-        assert!(said.contains("linewake.toml\":2:15: ") && said.lines().count() == 1, "{said}");
-    }
     std::fs::remove_dir_all(&directory.0).unwrap();
 }
 
@@ -774,19 +699,6 @@ fn as_gpiomon_it_says_no_more_than_gpiomon() {
     assert_eq!(out(&output), "%q %Q %m pps 1%\n");
     let output = gpiomon(&["-c", "sim", "--idle-timeout", "100", "tamper"]);
     assert!(output.status.success() && output.stdout.is_empty() && output.stderr.is_empty(), "{output:?}");
-    for (arguments, says) in [
-        (&["-c", "sim", "-e", "sideways", "pps"][..], "gpiomon: invalid edges: sideways\n"),
-        (&["-c", "sim", "-E", "tai", "pps"], "gpiomon: invalid event clock: tai\n"),
-        (&["-c", "sim", "-p", "5h", "pps"], "gpiomon: invalid period: 5h\n"),
-        (&["-c", "sim", "-n", "x", "pps"], "gpiomon: invalid number: 'x'\n"),
-        (&["-c", "sim", "nope"], "gpiomon: cannot find line 'nope'\n"),
-        (&["-c", "sim"], "gpiomon: at least one GPIO line must be specified\n"),
-        (&["-c", "sim", "-p", "72m", "pps"], "gpiomon: maximum debounce period is 4294967295us, got 4320000000us\n"),
-    ] {
-        let output = gpiomon(arguments);
-        assert_eq!(output.status.code(), Some(1), "{output:?}");
-        assert!(err(&output).ends_with(says), "{arguments:?}: {}", err(&output));
-    }
     std::fs::remove_dir_all(&tool.0).unwrap();
 }
 
@@ -829,11 +741,11 @@ fn a_disk_that_becomes_full_ends_it_with_the_account() {
     }
 }
 
-/// Its chip is unplugged after half a second, and again.
+/// Its chip is unplugged after half a second, and once more.
 const FAULTS: &str = concat!("sim:", env!("CARGO_MANIFEST_DIR"), "/../../scripts/faults.toml");
 
 #[test]
-fn a_chip_that_goes_away_is_a_loss_to_who_asks_for_that() {
+fn fail_on_loss_counts_a_chip_that_goes_away() {
     let gone = ["mon", "-q", "-c", FAULTS, "button"];
     let output = run(&gone);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
@@ -845,19 +757,12 @@ fn a_chip_that_goes_away_is_a_loss_to_who_asks_for_that() {
     assert!(err(&output).contains("a chip was gone 1 time"), "{output:?}");
 }
 
-#[test]
-fn what_is_no_number_is_said_so() {
-    assert_refused(&["mon", "-c", "sim", "-n", "abc"], &["\"abc\"", "expected a whole number"]);
-}
-
-/// As it is with `clock realtime` in docs/exec.md.
+/// See `clock realtime` in docs/exec.md.
 #[cfg(unix)]
 #[test]
-fn a_program_that_stamps_with_the_time_of_day_may_be_asked_for_it() {
+fn a_program_that_stamps_with_the_time_of_day_can_be_watched_by_it() {
     let chip = "exec:sh -c 'echo clock realtime; echo lines a; echo 1700000000123456789 a 1; exec sleep 60'";
     let output = run(&["mon", "-c", chip, "-n", "1", "-E", "realtime"]);
     assert!(output.status.success(), "{output:?}");
     assert!(out(&output).starts_with("2023-11-14T22:13:20.123456789Z\trising\t"), "{output:?}");
-    let other = chip.replace("realtime", "monotonic");
-    assert_refused(&["mon", "-c", &other, "-n", "1", "-E", "realtime"], &["take the monotonic clock"]);
 }

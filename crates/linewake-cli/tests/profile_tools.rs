@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use support::{Scratch, err, linewake, out, run};
 
-/// A box of eight switches, which a read tells of; records of another kind come between.
+/// A box of eight switches that are read; records of another kind come between.
 const BOX: &str = "name = 'box'\n[device]\npath = '/dev/box0'\n[[line]]\nname = 'door'\n[[line]]\nname = 'lamp'\n\
                    [levels]\nstart = 'unknown'\n[wait]\nby = 'read'\nmeans = 'level'\nreads = 'messages'\n\
                    [wait.output]\nlength = 64\nrecord = 2\nonly = [{ at = 0, width = 1, is = 1 }]\n\
@@ -22,7 +22,7 @@ fn piped(arguments: &[&str], input: &[u8]) -> std::process::Output {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let input = input.to_owned();
-    // It may be one that is not read to its end.
+    // The command may not read all of it.
     let writer = std::thread::spawn(move || drop(stdin.write_all(&input)));
     let output = child.wait_with_output().unwrap();
     writer.join().unwrap();
@@ -51,40 +51,20 @@ fn bytes_are_decoded_however_they_are_written() {
 }
 
 #[test]
-fn what_cannot_be_decoded_is_said_in_one_line() {
-    let file = Scratch::with("undecoded.toml", BOX);
-    for (arguments, says) in [
-        (&["0x"][..], "expected bytes such as \"01 00 ff\", found none"),
-        (&["010"], "\"010\" has an odd number of digits"),
-        (&["door"], "expected a byte, found \"door\"; \"o\" is not a hexadecimal digit"),
-        (&["--call", "levels", "01"], "has no call \"levels\"; it has \"read\""),
-        (&["010102"], "expected whole records of 2 bytes, found 3 bytes"),
-        (&[], "HEX"),
-    ] {
-        let output = run(&[&["profile", "decode", file.path()], arguments].concat());
-        assert_eq!(output.status.code(), Some(1), "{output:?}");
-        assert!(err(&output).starts_with("linewake: ") && err(&output).lines().count() == 1, "{output:?}");
-        assert!(err(&output).contains(says) && out(&output).is_empty(), "{arguments:?}: {output:?}");
-    }
+fn bytes_in_place_of_text_are_told_how_to_become_text() {
+    let file = Scratch::with("binary.toml", BOX);
     let binary = piped(&["profile", "decode", file.path(), "-"], &[0xff, 0, 1]);
     assert!(err(&binary).contains("pipe it through xxd or hexdump -C"), "{binary:?}");
 }
 
 #[test]
-fn where_several_calls_tell_it_is_to_be_said_which() {
-    let ports = "name = 'ports'\n[device]\npath = '\\\\.\\Ports0'\n[[line]]\nname = 'a'\nfrom = 'low'\n[[line]]\nname = 'b'\n\
-                 from = 'high'\nevent_bit = 0\n[wait]\nby = 'poll'\nperiod_us = 1000\nthen = ['low', 'high']\nmeans = 'level'\n\
-                 [call.low]\ncode = 0x80006004\noutput = { length = 1, fields = { levels = { at = 0, width = 1 } } }\n\
-                 [call.high]\ncode = 0x80006008\noutput = { length = 1, fields = { levels = { at = 0, width = 1 } } }\n";
-    let file = Scratch::with("ports.toml", ports);
-    let output = run(&["profile", "decode", file.path(), "01"]);
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
-    assert!(err(&output).contains("choose one with --call: \"low\", \"high\""), "{output:?}");
-    let output = run(&["profile", "decode", file.path(), "01", "--call", "high"]);
+fn a_call_is_named_where_several_tell() {
+    let ports = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/refused/files/ports.toml");
+    let output = run(&["profile", "decode", ports, "01", "--call", "high"]);
     assert_eq!(out(&output), "record 0: levels 0b00000001 (line b)\n", "{output:?}");
 }
 
-/// On a device that is a terminal, whose other end is the test's.
+/// On a terminal as the device, with the test at its other end.
 #[cfg(target_os = "linux")]
 mod attempt {
     use std::fs::File;
@@ -131,7 +111,7 @@ mod attempt {
     }
 
     fn started(file: &Scratch, arguments: &[&str]) -> Child {
-        // What it does not show does not hold the test up.
+        // --for ends it if the test waits for something that does not come.
         let arguments = [&["profile", "try", "--for", "30s", file.path()], arguments].concat();
         linewake(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
@@ -177,7 +157,7 @@ mod attempt {
     }
 
     #[test]
-    fn what_is_allowed_is_sent_and_an_early_end_has_its_exit_code() {
+    fn allowed_calls_are_sent_and_an_early_end_has_its_exit_code() {
         let mut device = Box::new();
         let file = Scratch::with("allowed.toml", &profile(&device.path));
         let output = run(&["profile", "try", file.path(), "--allow-writes", "-n", "5", "--for", "300ms"]);
@@ -190,7 +170,7 @@ mod attempt {
     }
 
     #[test]
-    fn it_ends_at_once_if_what_would_tell_is_left_out() {
+    fn it_ends_at_once_if_the_call_that_tells_is_left_out() {
         let waits = "name = 'card'\nlines = 8\n[device]\npath = '/dev/null'\n[call.wait]\nioctl = 0x8001e005\nblocks = true\n\
                      output = { length = 1, fields = { rising = { at = 0, width = 1 } } }\n[wait]\nby = 'call'\ncall = 'wait'\n\
                      means = 'mask'\n";
@@ -205,7 +185,7 @@ mod attempt {
     }
 
     #[test]
-    fn a_poll_that_gives_the_same_is_counted_and_not_repeated() {
+    fn repeated_answers_of_a_poll_are_counted_and_not_printed() {
         let mut device = Box::new();
         // FIONREAD: how many bytes there are to read.
         let polls = format!(

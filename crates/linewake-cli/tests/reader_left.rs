@@ -1,4 +1,4 @@
-//! A reader who leaves ends a quiet watch: at once, and not with the next edge.
+//! A watch ends as soon as its reader leaves, and not only with the next edge.
 #![cfg(target_os = "linux")]
 
 mod support;
@@ -16,7 +16,7 @@ use support::{Scratch, linewake};
 /// One edge after 300 ms, and then none for long.
 const ONCE: &str = "echo 'clock monotonic'; echo 'lines door=0'; sleep 0.3; echo '1000 door 1'; exec sleep 1000\n";
 
-/// What a child ends with, and how it was told; it fails if that takes longer than a reader who left is worth.
+/// How a child ends after its reader left, and its standard error. Fails if it takes too long.
 fn ends(mut child: Child) -> (Option<i32>, String) {
     let deadline = Instant::now() + Duration::from_secs(20);
     let status = loop {
@@ -66,7 +66,7 @@ fn capture(name: &str) -> Scratch {
 }
 
 #[test]
-fn a_pipe_is_seen_to_be_closed_by_every_command_that_prints_on_and_on() {
+fn every_command_that_keeps_printing_notices_a_closed_pipe() {
     let program = Scratch::with("left.sh", ONCE);
     let chip = format!("exec:sh {}", program.path());
     let capture = capture("left.jsonl");
@@ -92,7 +92,7 @@ fn a_pipe_is_seen_to_be_closed_by_every_command_that_prints_on_and_on() {
 }
 
 #[test]
-fn a_named_pipe_is_seen_to_be_closed() {
+fn a_closed_named_pipe_is_noticed() {
     let pipe = Scratch::new("left.fifo");
     assert!(Command::new("mkfifo").arg(pipe.path()).status().unwrap().success());
     let capture = capture("named.jsonl");
@@ -107,7 +107,7 @@ fn a_named_pipe_is_seen_to_be_closed() {
 }
 
 #[test]
-fn a_socket_is_seen_to_be_closed_and_not_when_its_peer_writes_no_more() {
+fn a_closed_socket_is_noticed_and_a_half_closed_one_goes_on() {
     let quiet = ["mon", "-c", "sim", "--banner", "tamper"];
     for ends_it in [false, true] {
         let (ours, theirs) = UnixStream::pair().unwrap();
@@ -124,11 +124,11 @@ fn a_socket_is_seen_to_be_closed_and_not_when_its_peer_writes_no_more() {
 }
 
 #[test]
-fn a_terminal_is_seen_to_be_gone_also_by_who_ignores_its_signal() {
+fn a_lost_terminal_is_noticed_even_if_its_signal_is_ignored() {
     for words in [["mon", "-c", "sim", "--banner", "tamper"], ["notify", "-c", "sim", "--banner", "door"]] {
         let (user, path) = support::terminal();
         let terminal = File::options().read(true).write(true).open(path).unwrap();
-        // A shell that ignores hang-ups, and so do those it starts.
+        // A shell that ignores hang-ups, as do the programs that it starts.
         let mut child = Command::new("sh");
         child.args(["-c", "trap '' HUP; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_linewake")]).args(words);
         let child = child.stdin(Stdio::null()).stdout(terminal).stderr(Stdio::piped()).spawn().unwrap();
@@ -141,7 +141,7 @@ fn a_terminal_is_seen_to_be_gone_also_by_who_ignores_its_signal() {
 }
 
 #[test]
-fn who_prints_nothing_needs_no_reader() {
+fn a_command_that_prints_nothing_needs_no_reader() {
     let file = Scratch::new("left.csv");
     let mut child = spawn(&["mon", "-c", "sim", "-q", &format!("--csv={}", file.path()), "tamper"], Stdio::piped());
     drop(child.stdout.take());

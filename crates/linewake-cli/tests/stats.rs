@@ -7,10 +7,10 @@ use std::fs;
 
 use support::{Scratch, err, linewake, output, run};
 
-/// A meter's output: a short pulse every 180 ms, of which both edges are half a unit.
+/// A meter's output: a short pulse every 180 ms. Each of its edges is half a unit.
 const PULSES: &str = "[[line]]\nname = \"s0\"\nfirst = \"200ms\"\nhigh = \"5ms\"\nlow = \"175ms\"\n";
 
-/// What stands before some words, behind a space, in each line that has them.
+/// The word before some words, in each line that has them.
 fn figures(said: &str, words: &str) -> Vec<f64> {
     let before = said.lines().filter_map(|line| line.split(words).next().filter(|before| *before != line));
     before.map(|before| before.rsplit(' ').next().unwrap().parse().unwrap()).collect()
@@ -40,7 +40,7 @@ fn a_meter_shows_one_figure_and_its_total() {
 }
 
 #[test]
-fn totals_of_what_was_lost_are_at_least_that() {
+fn totals_with_losses_are_lower_bounds() {
     let script = Scratch::with(
         "loss.toml",
         "[[line]]\nname = \"door\"\nfirst = \"300ms\"\nhigh = \"1us\"\nlow = \"1us\"\ntimes = 2000\n",
@@ -53,7 +53,7 @@ fn totals_of_what_was_lost_are_at_least_that() {
 }
 
 #[test]
-fn stamps_that_are_not_of_now_tell_nothing_of_how_late_they_are_written() {
+fn old_stamps_give_no_delay_of_writing() {
     let now = "now=$(date +%s)";
     for (clock, stamp, is_told) in [
         ("realtime", "1700000000000000000", false),

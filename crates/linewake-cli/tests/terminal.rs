@@ -29,11 +29,11 @@ impl Terminal {
         let (user, path) = support::terminal();
         let line = || File::options().read(true).write(true).open(&path).unwrap();
         let child = command.env("TERM", "xterm").stdin(line()).stdout(line()).stderr(line()).spawn().unwrap();
-        // It would keep the line open.
+        // The command holds the terminal open until it is dropped.
         drop(command);
         let (give, shown) = std::sync::mpsc::channel();
         let mut screen = user.try_clone().unwrap();
-        // Ends with the program: then nobody has the line open.
+        // Ends when the program does, since nobody else has the terminal open.
         std::thread::spawn(move || {
             let mut byte = [0];
             while screen.read_exact(&mut byte).is_ok() && give.send(byte[0]).is_ok() {}
@@ -45,7 +45,7 @@ impl Terminal {
         self.user.write_all(text.as_bytes()).unwrap();
     }
 
-    /// Waits until it shows this.
+    /// Waits until the terminal shows this text.
     fn shows(&self, text: &str) {
         let deadline = Instant::now() + Duration::from_secs(30);
         let mut shown = Vec::new();
@@ -57,7 +57,7 @@ impl Terminal {
         }
     }
 
-    /// Whether what is typed is a line when it is ended, and is shown: not while a line is edited.
+    /// Whether the terminal edits and echoes lines itself, which it does not while the program edits one.
     fn is_cooked(&self) -> bool {
         tcgetattr(&self.user).unwrap().local_modes.contains(LocalModes::ICANON | LocalModes::ECHO)
     }
@@ -101,7 +101,7 @@ fn commands_are_completed_and_remembered() {
 }
 
 #[test]
-fn it_ends_by_the_keys_that_end_programs() {
+fn ctrl_c_and_ctrl_d_end_it() {
     for key in ["\x03", "\x04"] {
         let mut terminal = Terminal::new(&["set", "-c", "sim", "-i", "led=0"]);
         terminal.shows("linewake> ");
@@ -111,7 +111,7 @@ fn it_ends_by_the_keys_that_end_programs() {
 }
 
 #[test]
-fn ctrl_c_ends_libgpiods_tool_as_the_signal_does() {
+fn ctrl_c_ends_gpioset_by_the_signal() {
     let mut command = linewake(&["-c", "sim", "-i", "led=0"]);
     command.arg0("gpioset").env("LINEWAKE_SIM", "1");
     let mut terminal = Terminal::of(command);
@@ -140,7 +140,7 @@ fn a_signal_leaves_the_terminal_as_it_was() {
 }
 
 #[test]
-fn a_profile_is_made_of_a_few_answers() {
+fn a_few_answers_make_a_profile() {
     let file = support::Scratch::new("asked.toml");
     let mut terminal = Terminal::new(&["profile", "new", "-o", file.path()]);
     terminal.shows("What is opened?");

@@ -1,4 +1,4 @@
-//! The file of a waveform: what else may be there by its name or beside it, and what of it stays.
+//! The file of a waveform: other files of its name or beside it, and the owner, rights and links that it keeps.
 #![cfg(unix)]
 
 mod support;
@@ -13,7 +13,7 @@ use std::process::{Child, Command};
 use support::{err, linewake, output, signal, until};
 use tempfile::TempDir;
 
-/// An edge; and two more, of which the first is behind 14 that are lost, when there is a file.
+/// One edge; and when there is a file, two more, the first of them after 14 that are lost.
 const LOSSY: &str = "echo lines door=0; echo 1000 door 1 1\n\
     until [ -e \"$0.go\" ]; do sleep 0.05; done\n\
     echo 9000 door 0 16; echo 9500 door 1 17\nexec sleep 60\n";
@@ -37,7 +37,7 @@ impl Place {
         fs::read_to_string(self.path(name)).unwrap_or_default()
     }
 
-    /// What is in the directory "there", or in another one.
+    /// The names in a directory.
     fn names(&self, of: &str) -> Vec<String> {
         let entries = fs::read_dir(self.path(of)).unwrap();
         let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
@@ -57,20 +57,20 @@ impl Place {
         command
     }
 
-    /// Begins a watch for three edges: the first is there.
+    /// Begins a watch for three edges, and waits for the first.
     fn begin(&self) -> Watch {
         self.begin_by(&mut self.watch(&["-n", "3"]))
     }
 
     fn begin_by(&self, command: &mut Command) -> Watch {
         let watch = Watch(command.stderr(fs::File::create(self.path("said")).unwrap()).spawn().unwrap());
-        // One that was there before has its account.
+        // A waveform of an earlier watch has its account at the end.
         let is_begun = |text: String| text.contains("\n#1\n") && !text.contains("delivered");
         until("there is an edge", || is_begun(self.text("there/a.vcd")));
         watch
     }
 
-    /// Has the other two edges come.
+    /// Lets the other two edges come, and waits for the end.
     fn end(&self, watch: Watch) -> (Option<i32>, String) {
         fs::write(self.path("lossy.sh.go"), "").unwrap();
         self.ended(watch)
@@ -109,7 +109,7 @@ fn is_root() -> bool {
 }
 
 #[test]
-fn what_others_have_put_beside_a_waveform_is_not_written_to() {
+fn files_beside_a_waveform_are_left_alone() {
     for is_link in [true, false] {
         let place = Place::new();
         fs::write(place.path("diary"), "dear diary").unwrap();
@@ -132,7 +132,7 @@ fn what_others_have_put_beside_a_waveform_is_not_written_to() {
 }
 
 #[test]
-fn what_is_put_in_the_place_of_a_waveform_is_neither_opened_nor_replaced() {
+fn another_file_in_a_waveforms_place_is_neither_opened_nor_replaced() {
     for kind in ["fifo", "directory", "socket"] {
         let place = Place::new();
         let file = place.path("there/a.vcd");
@@ -179,7 +179,7 @@ fn a_full_disk_leaves_a_waveform_as_it_was_and_a_whole_one_elsewhere() {
     fs::write(place.path("lossy.sh"), script).unwrap();
     let mut watch = place.watch(&[]);
     let watch = place.begin_by(watch.env("TMPDIR", place.path("temporary")));
-    // From now on there is no place beside it.
+    // From now on no copy fits beside it.
     place.rename("disk/there", "disk/aside");
     fs::write(place.path("lossy.sh.go"), "").unwrap();
     until("all edges are there", || place.text("disk/aside/a.vcd").contains("\n#18000\n"));
@@ -201,7 +201,7 @@ fn a_full_disk_leaves_a_waveform_as_it_was_and_a_whole_one_elsewhere() {
 }
 
 #[test]
-fn a_link_stays_and_what_it_leads_to_is_the_waveform() {
+fn a_link_stays_and_its_target_is_the_waveform() {
     let place = Place::new();
     symlink("../real.vcd", place.path("there/a.vcd")).unwrap();
     let (code, said) = place.end(place.begin());
@@ -286,9 +286,9 @@ fn a_new_waveform_has_the_rights_that_the_user_gives_new_files() {
     assert_eq!(place.path("there/a.vcd").metadata().unwrap().mode(), place.path("other").metadata().unwrap().mode());
 }
 
-/// In a directory like /tmp it is somebody else's by then; and in another one nothing may be made.
+/// In one directory, like /tmp, the file belongs to somebody else by then; in the other, no file may be made.
 #[test]
-fn where_a_waveform_cannot_be_replaced_it_is_written_over_and_nothing_is_left() {
+fn a_waveform_that_cannot_be_replaced_is_overwritten() {
     for rights in [0o1777, 0o555] {
         if rights == 0o1777 && !is_root() {
             println!("skipped: to be two users needs root");
@@ -299,7 +299,7 @@ fn where_a_waveform_cannot_be_replaced_it_is_written_over_and_nothing_is_left() 
         for name in [".", "there", "temporary"] {
             fs::set_permissions(place.path(name), fs::Permissions::from_mode(0o777)).unwrap();
         }
-        // Who the test is run by may have the program where nobody else comes.
+        // Another user may not be allowed to run the program where cargo built it.
         fs::copy(env!("CARGO_BIN_EXE_linewake"), place.path("linewake")).unwrap();
         let mut command = Command::new(place.path("linewake"));
         command.args(place.watch(&["-n", "3"]).get_args()).current_dir(place.0.path());
@@ -321,7 +321,7 @@ fn where_a_waveform_cannot_be_replaced_it_is_written_over_and_nothing_is_left() 
 }
 
 #[test]
-fn a_group_that_could_not_read_a_waveform_cannot_read_the_next_one() {
+fn a_group_without_access_to_a_waveform_has_none_to_the_next() {
     if !is_root() {
         return println!("skipped: to be another user needs root");
     }
@@ -344,7 +344,7 @@ fn a_group_that_could_not_read_a_waveform_cannot_read_the_next_one() {
 }
 
 #[test]
-fn where_no_temporary_file_can_be_made_the_directory_is_named() {
+fn the_directory_is_named_if_no_temporary_file_can_be_made() {
     let place = Place::new();
     let mut watch = place.watch(&["-n", "3"]);
     let watch = place.begin_by(watch.env("TMPDIR", "/no/such"));
@@ -357,7 +357,7 @@ fn where_no_temporary_file_can_be_made_the_directory_is_named() {
 }
 
 #[test]
-fn what_is_removed_while_it_is_written_is_said() {
+fn a_file_removed_while_it_is_written_is_an_error() {
     for (option, name) in [("--vcd=there/b", "there/b"), ("--json=there/b", "there/b"), ("--csv=there/b", "there/b")] {
         for is_replaced in [false, true] {
             let place = Place::new();

@@ -1,4 +1,4 @@
-//! A watch that lasts: what it takes of memory after a day is what it takes after a year.
+//! A long watch takes no more memory after a year than after a day.
 #![cfg(target_os = "linux")]
 
 mod support;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use support::linewake;
 
-/// Ten edges a second on two lines, of which one in seven is behind two that are lost. It waits for a file after a part.
+/// Ten edges a second on two lines; before every seventh, two are lost. It stops at PART until a file is there.
 const PROGRAM: &str = r#"echo "lines door=0 bell=0"
 exec awk -v part=PART -v all=ALL -v go="$0.go" 'BEGIN {
     for (i = 1; i <= all; i++) {
@@ -25,10 +25,10 @@ exec awk -v part=PART -v all=ALL -v go="$0.go" 'BEGIN {
 }'
 "#;
 
-/// What a process has in memory beside files, in KiB.
+/// The anonymous memory of a process, in KiB.
 fn memory(process: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    // One that has ended has none.
+    // A process that has ended has none.
     let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap_or("0 kB");
     line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
 }

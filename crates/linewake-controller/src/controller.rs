@@ -276,7 +276,11 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
         self.lines.get(offset as usize).is_some_and(|line| line.level)
     }
 
-    /// Opens a reader: `DEVICE_NOT_CONNECTED` while unplugged, `INSUFFICIENT_RESOURCES` when `READERS` are open.
+    /// Opens a reader.
+    ///
+    /// # Errors
+    ///
+    /// `DEVICE_NOT_CONNECTED` while the chip is unplugged; `INSUFFICIENT_RESOURCES` when `READERS` are open.
     pub fn open(&mut self) -> Result<ReaderId, Status> {
         if self.unplugged {
             return Err(Status::DEVICE_NOT_CONNECTED);

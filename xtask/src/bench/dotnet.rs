@@ -1,4 +1,4 @@
-//! .NET under Wine: the runtime that Microsoft has on PyPI, and Mono's compiler.
+//! .NET under Wine: Microsoft's runtime from PyPI, and Mono's compiler.
 
 use std::error::Error;
 use std::fs;
@@ -9,7 +9,7 @@ use crate::command::CommandLine;
 use crate::need::{self, Need};
 use crate::workspace;
 
-/// The latest that `dotnetcore2` brings.
+/// The latest version in the package `dotnetcore2`.
 const VERSION: &str = "3.1.23";
 
 /// The program in `benches/dotnet`.
@@ -21,9 +21,9 @@ pub(super) fn program() -> Result<Command, Box<dyn Error>> {
     let runtime = directory.join("dotnetcore2/bin");
     if !runtime.join("dotnet.exe").exists() {
         let download = "python3 -m pip download --quiet --no-deps --platform win_amd64 --only-binary=:all: --dest";
-        run(&CommandLine::new(download).arg(&shown).arg(format!("dotnetcore2=={VERSION}")))?;
+        CommandLine::new(download).arg(&shown).arg(format!("dotnetcore2=={VERSION}")).run()?;
         let wheel = format!("{shown}/dotnetcore2-{VERSION}-py3-none-win_amd64.whl");
-        run(&CommandLine::new("python3 -m zipfile --extract").arg(wheel).arg(&shown))?;
+        CommandLine::new("python3 -m zipfile --extract").arg(wheel).arg(&shown).run()?;
     }
     let assemblies = runtime.join("shared/Microsoft.NETCore.App").join(VERSION);
     let mut compile =
@@ -39,7 +39,7 @@ pub(super) fn program() -> Result<Command, Box<dyn Error>> {
     ] {
         compile = compile.arg(format!("-r:{}/{name}.dll", workspace::shown(&assemblies)));
     }
-    run(&compile.arg(format!("-out:{shown}/Listen.dll")).arg("benches/dotnet/Listen.cs"))?;
+    compile.arg(format!("-out:{shown}/Listen.dll")).arg("benches/dotnet/Listen.cs").run()?;
     fs::copy(
         workspace::root().join("benches/dotnet/Listen.runtimeconfig.json"),
         directory.join("Listen.runtimeconfig.json"),
@@ -48,9 +48,4 @@ pub(super) fn program() -> Result<Command, Box<dyn Error>> {
     let files: [PathBuf; 2] = [runtime.join("dotnet.exe"), directory.join("Listen.dll")];
     command.args(["wine", "--"]).args(files);
     Ok(command)
-}
-
-fn run(command: &CommandLine) -> Result<(), Box<dyn Error>> {
-    println!("$ {command}");
-    if command.command().status()?.success() { Ok(()) } else { Err(format!("this command failed: {command}").into()) }
 }

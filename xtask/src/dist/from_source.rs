@@ -1,5 +1,5 @@
-//! The standard library for 32-bit ARM, built from its sources where rustup cannot provide it: by a nightly toolchain, with
-//! the C library musl and the unwinder of GCC from Debian in place of those that Rust brings along.
+//! The standard library for 32-bit ARM, built from its sources where rustup cannot provide it: by a nightly toolchain,
+//! with the C library musl and the unwinder of GCC from Debian in place of those that Rust brings along.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,10 +9,10 @@ use crate::workspace;
 
 pub(super) const TARGET: &str = "armv7-unknown-linux-musleabihf";
 
-/// For cargo.
+/// Options for cargo.
 pub(super) const OPTIONS: &str = "-Zbuild-std=std,panic_unwind";
 
-/// What is in the program then.
+/// The licence of what the program contains then.
 pub(super) const LICENCE: &str = "\
 The program contains parts of GCC's runtime library (https://gcc.gnu.org), under the GNU General Public License, version 3,
 with the GCC Runtime Library Exception, version 3.1: the exception allows it in a program of any licence.
@@ -32,7 +32,7 @@ The library can be built from its sources instead, on Debian with
 
 /// What the library is built with.
 pub(super) struct Parts {
-    /// Of GCC, of some version.
+    /// GCC's folder, of the latest version.
     gcc: PathBuf,
 }
 
@@ -48,7 +48,7 @@ impl Parts {
         }
     }
 
-    /// For rustc.
+    /// Options for rustc.
     pub(super) fn flags(&self) -> std::io::Result<String> {
         // The library asks for the unwinder by the name of LLVM's.
         let unwinder = workspace::target().join("xtask/unwinder");

@@ -1,4 +1,5 @@
-//! The licences of what is linked into the program: each crate's name, version, licence and the texts that it comes with.
+//! The licences of what is linked into the program: each crate's name, version, licence and the texts that it comes
+//! with.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
@@ -15,11 +16,10 @@ The program also contains parts of the Rust standard library (https://www.rust-l
 Apache licence 2.0, and, on Linux, of the C library musl (https://musl.libc.org), under the MIT licence.
 ";
 
-/// All of them, for a system.
+/// All licences, for one target.
 pub(super) fn text(target: &str) -> Result<String, Box<dyn Error>> {
     let command = CommandLine::new("cargo metadata --locked --format-version 1 --filter-platform").arg(target);
-    let metadata: Value =
-        serde_json::from_str(&command.read().ok_or_else(|| format!("this command failed: {command}"))?)?;
+    let metadata: Value = serde_json::from_str(&command.text()?)?;
     let mut text = String::from(STD);
     // The same text comes with many crates: it is written once.
     let mut written = BTreeMap::new();
@@ -40,7 +40,7 @@ pub(super) fn text(target: &str) -> Result<String, Box<dyn Error>> {
     Ok(text)
 }
 
-/// The packages from elsewhere that the command is linked with.
+/// The packages of other projects that the command is linked with.
 fn linked(metadata: &Value) -> Option<Vec<&Value>> {
     let packages = metadata["packages"].as_array()?;
     let nodes = metadata["resolve"]["nodes"].as_array()?;

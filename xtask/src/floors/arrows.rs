@@ -34,7 +34,7 @@ impl Arrows {
         format!("{}:{line} uses `{name}` of {}", self.files[from], self.files[to])
     }
 
-    /// Groups of files that each reach all others of their group, and the arrows between these.
+    /// Groups of files in which each reaches all others, and the arrows between them.
     pub(super) fn circles(&self) -> Vec<Vec<(usize, usize)>> {
         let reached: Vec<_> = (0..self.files.len()).map(|file| self.reached(file)).collect();
         let mut circles = Vec::new();

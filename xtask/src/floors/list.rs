@@ -39,7 +39,7 @@ impl List {
         }
         let listed = self.floors.iter().flat_map(|(_, entries)| entries);
         for entry in listed.filter(|entry| !used.contains(entry.as_str())) {
-            complaints.push(format!("{folder}: nothing is `{entry}`, and it is on the list"));
+            complaints.push(format!("{folder}: the list has `{entry}`, which is no file or folder"));
         }
         let points_up = |&(from, to): &(usize, usize)| match (&floors[from], &floors[to]) {
             (Some((from, _)), Some((to, _))) => to < from,
@@ -50,7 +50,7 @@ impl List {
             let shown = arrows.shown((from, to));
             complaints.push(format!("{shown}: an arrow up, from `{}` to `{}`", floor(from), floor(to)));
         }
-        // What was told is no part of a circle that is told.
+        // An arrow that is reported already is not reported again as part of a circle.
         arrows.all.retain(|arrow, _| !points_up(arrow));
         for circle in arrows.circles() {
             let shown: Vec<_> = circle.into_iter().map(|arrow| arrows.shown(arrow)).collect();
@@ -74,7 +74,7 @@ impl List {
     }
 }
 
-/// The lines of a folder's block, without those that are empty.
+/// The lines of a folder's block that are not empty.
 fn block<'a>(text: &'a str, folder: &str) -> impl Iterator<Item = &'a str> {
     let first = format!("```floors {folder}");
     let lines = text.lines().skip_while(move |line| *line != first).skip(1);

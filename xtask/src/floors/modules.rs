@@ -26,7 +26,7 @@ pub(super) struct Modules {
 pub(super) struct Module {
     pub(super) file: usize,
     pub(super) parent: Option<usize>,
-    /// A name may be there twice: once for each system.
+    /// A name may appear twice: once for each system.
     pub(super) names: Vec<(String, Named)>,
     /// What follows `use` in `use …::*`.
     pub(super) globs: Vec<Words>,
@@ -139,7 +139,7 @@ impl Reader<'_> {
 
     fn read_name(&mut self, mut words: Words, name: &Ident, renamed: &Ident, form: Form) {
         if name == "self" {
-            // A module: what is taken from it is mentioned by itself.
+            // A path to a module: the names that are taken from it have mentions of their own.
             let own = if name == renamed { words.last().cloned() } else { Some(renamed.unraw().to_string()) };
             self.module().names.extend(own.map(|own| (own, Named::Use(words))));
             return;
@@ -151,7 +151,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The paths in the text of a macro or an attribute: there is nothing to tell what they are.
+    /// The paths in the text of a macro or an attribute, whose meaning is unknown.
     fn scan(&mut self, tokens: TokenStream, with_texts: bool) {
         let tokens: Vec<_> = tokens.into_iter().collect();
         let is = |at: usize, sign: char| matches!(tokens.get(at), Some(TokenTree::Punct(p)) if p.as_char() == sign);
@@ -303,7 +303,7 @@ fn is_test(attributes: &[Attribute]) -> bool {
     })
 }
 
-/// Whether what this guards is there in tests only.
+/// Whether this attribute leaves an item in tests only.
 fn needs_test(condition: &Meta) -> bool {
     match condition {
         Meta::Path(path) => path.is_ident("test") || path.is_ident("doctest"),

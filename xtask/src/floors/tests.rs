@@ -13,7 +13,7 @@ ground: ground.rs words/
 
 const ROOT: (&str, &str) = ("lib.rs", "mod ground; mod top; pub use top::Top;");
 
-/// What is wrong with a crate of these files, whose sources lie in `a`.
+/// The complaints about a crate of these files, whose sources lie in `a`.
 fn wrong(lists: &str, files: &[(&str, &str)]) -> Vec<String> {
     let read = |path: &str| {
         let name = path.strip_prefix("a/")?;
@@ -28,7 +28,7 @@ fn an_arrow_down_is_right_and_an_arrow_up_names_both_files_and_the_line() {
     let down = ("top.rs", "use crate::ground::Ground;\npub struct Top(Ground);");
     assert_eq!(
         wrong(LIST, &[ROOT, down, ("ground.rs", "pub struct Ground;"),]),
-        ["a: nothing is `words/`, and it is on the list"]
+        ["a: the list has `words/`, which is no file or folder"]
     );
     let list = LIST.replace(" words/", "");
     assert_eq!(wrong(&list, &[ROOT, down, ("ground.rs", "pub struct Ground;")]), [""; 0]);

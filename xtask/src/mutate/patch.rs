@@ -14,12 +14,12 @@ pub(super) struct Mutation {
     pub(super) attacks: String,
     pub(super) why: String,
     pub(super) test: Test,
-    /// The test may also come to no end.
+    /// Whether the test may also hang.
     pub(super) may_hang: bool,
     hunks: Vec<Hunk>,
 }
 
-/// Whole lines of a file, and those that take their place.
+/// Whole lines of a file, and the lines that replace them.
 #[derive(Debug, Default, PartialEq)]
 struct Hunk {
     file: String,
@@ -111,7 +111,7 @@ impl Mutation {
     }
 }
 
-/// Every mutation there is, by file and place in it.
+/// All mutations, in the order of their files.
 pub(super) fn all() -> Result<Vec<Mutation>, Box<dyn Error>> {
     let directory = workspace::root().join("xtask/mutations");
     let mut files = fs::read_dir(&directory)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>, io::Error>>()?;
@@ -142,9 +142,9 @@ pub(super) fn all() -> Result<Vec<Mutation>, Box<dyn Error>> {
 ///          }
 /// ```
 ///
-/// `falls` names how the test is run, the package, the test binary (`lib`, `doc`, `bin=NAME` or an integration test) and
-/// the test; where the test may hang instead it is `hangs`. In a hunk a line begins with a blank, `-` or `+`, as in a
-/// diff; the lines with a blank or `-` must be in the file, once. Empty lines and those with `#` are skipped.
+/// `falls` names how the test is run, the package, the test binary (`lib`, `doc`, `bin=NAME` or an integration test)
+/// and the test; where the test may hang instead it is `hangs`. In a hunk a line begins with a blank, `-` or `+`, as in
+/// a diff; the lines with a blank or `-` must be in the file, once. Empty lines and those with `#` are skipped.
 fn parse(text: &str) -> Result<Vec<Mutation>, String> {
     let mut mutations: Vec<Mutation> = Vec::new();
     let blank = |name: &str| Mutation {
@@ -173,19 +173,7 @@ fn parse(text: &str) -> Result<Vec<Mutation>, String> {
             continue;
         }
         if let Some(hunk) = mutation.hunks.last_mut() {
-            let (kind, rest) = line.split_at_checked(1).ok_or_else(|| wrong("a line of a hunk"))?;
-            let (old, new) = match kind {
-                " " => (true, true),
-                "-" => (true, false),
-                "+" => (false, true),
-                _ => return Err(wrong("a line of a hunk begins with a blank, `-` or `+`")),
-            };
-            for (side, is_in) in [(&mut hunk.old, old), (&mut hunk.new, new)] {
-                if is_in {
-                    side.push_str(rest);
-                    side.push('\n');
-                }
-            }
+            hunk.add(line).ok_or_else(|| wrong("a line of a hunk begins with a blank, `-` or `+`"))?;
             continue;
         }
         match line.split_once(": ").ok_or_else(|| wrong("a line of the head is `KEY: VALUE`"))? {
@@ -201,10 +189,30 @@ fn parse(text: &str) -> Result<Vec<Mutation>, String> {
     for mutation in &mutations {
         let Mutation { name, attacks, why, test, hunks, .. } = mutation;
         if attacks.is_empty() || why.is_empty() || test.name.is_empty() || hunks.is_empty() {
-            return Err(format!("mutation \"{name}\" is not whole"));
+            return Err(format!("mutation \"{name}\" lacks its `attacks`, `why`, test or hunks"));
         }
     }
     Ok(mutations)
+}
+
+impl Hunk {
+    /// Adds a line. `None` if it does not begin as a line of a hunk does.
+    fn add(&mut self, line: &str) -> Option<()> {
+        let (kind, rest) = line.split_at_checked(1)?;
+        let (is_old, is_new) = match kind {
+            " " => (true, true),
+            "-" => (true, false),
+            "+" => (false, true),
+            _ => return None,
+        };
+        for (side, is_in) in [(&mut self.old, is_old), (&mut self.new, is_new)] {
+            if is_in {
+                side.push_str(rest);
+                side.push('\n');
+            }
+        }
+        Some(())
+    }
 }
 
 fn test(text: &str) -> Option<Test> {

@@ -1,9 +1,9 @@
-//! Cards for the guest: the kernel module of `vm/cards`, whose devices have the ioctls of real drivers, and whose inputs a
-//! test drives.
+//! Cards for the guest: the kernel module of `vm/cards`. Its devices have the ioctls of real drivers, and a test drives
+//! their inputs.
 //!
-//! It is built here, with this machine's gcc and the headers of the guest's kernel, in a second or two: not by the kernel's
-//! own build, whose programs need the libraries of another Debian. This kernel asks for no versions of symbols and for no
-//! signature, so that a module is what the compiler and the linker make of it. It is built anew when a source has changed.
+//! It is built here, with this machine's gcc and the headers of the guest's kernel, in a second or two: not by the
+//! kernel's own build, whose programs need the libraries of another Debian. This kernel checks neither versions of
+//! symbols nor signatures, so that compiler and linker are enough. The module is built anew when a source has changed.
 
 use std::error::Error;
 use std::fs::{self, File};
@@ -53,7 +53,7 @@ pub(crate) fn module(guest: &Guest) -> Result<PathBuf, Box<dyn Error>> {
     let run = Run::start("vm-cards")?;
     build(&run, guest, &sources, &directory, &module)
         .map_err(|failure| format!("the cards cannot be built\n{}", run.explain(&failure)))?;
-    // Last of all, so that it vouches for the rest.
+    // It is written last: where it is, the rest is whole.
     fs::write(built, stamp)?;
     Ok(module)
 }

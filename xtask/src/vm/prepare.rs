@@ -1,9 +1,9 @@
-//! What the guest is made of: a Debian kernel with gpio-sim and a few programs, unpacked under `target/vm` and installed
+//! The guest's parts: a Debian kernel with gpio-sim and a few programs, unpacked under `target/vm` and installed
 //! nowhere.
 //!
 //! The packages come from the mirror that this machine's apt uses, through an apt configuration of our own beside which
-//! the machine's stays as it is. Debian builds gpio-sim since its kernel 7.2: trixie's backports have it, and so has the
-//! development branch. They know version 2 of the line interface only.
+//! the machine's stays as it is. Debian builds gpio-sim since its kernel 7.2: trixie's backports have it, and so has
+//! the development branch. They know version 2 of the line interface only.
 
 use std::error::Error;
 use std::fs::{self, File};
@@ -15,10 +15,10 @@ use crate::command::CommandLine;
 use crate::run::{Failure, Run};
 use crate::workspace;
 
-/// Where a kernel and its programs come from, the best first: the suites, of which the last has the kernel.
+/// Debian suites that have a kernel and its programs, the best first. The last of each row has the kernel.
 const SOURCES: &[&[&str]] = &[&["trixie", "trixie-backports"], &["sid"]];
 
-/// Of the first suite: a shell and its commands, and libgpiod's tools with what they are linked to.
+/// Packages of the first suite: a shell and its commands, and libgpiod's tools with their libraries.
 const PROGRAMS: &[&str] = &["busybox-static", "gpiod", "libgpiod3", "libc6"];
 
 /// Where those lie in their packages, and in the guest. The tools are the files whose names begin so.
@@ -38,8 +38,8 @@ pub(crate) const GPIO_MODULES: &[&str] = &["configfs", "gpio-sim"];
 pub(crate) const DEVICE_MODULES: &[&str] =
     &["evdev", "uinput", "hid", "hid-generic", "uhid", "tun", "watchdog", "softdog"];
 
-/// Drivers that only some tests have a use for. They are in the guest, and whoever needs one loads it: `insmod
-/// /modules/NAME.ko`, those that it stands on first.
+/// Drivers that only some tests use. They lie in the guest, and a test loads what it needs, dependencies first: `insmod
+/// /modules/NAME.ko`.
 const MODULES_TO_LOAD: &[&str] = &[
     // Joysticks (/dev/input/js0).
     "joydev",
@@ -110,7 +110,7 @@ pub(crate) fn guest() -> Result<Guest, Box<dyn Error>> {
     {
         return Ok(Guest { kernel, base, headers, version: version.trim().to_owned() });
     }
-    // What is there was made by another recipe, or is half of something.
+    // What is there was made by another recipe, or is not complete.
     let _ = fs::remove_file(&ready);
     let scratch = directory.join("preparing");
     let run = Run::start("vm-prepare")?;
@@ -128,7 +128,7 @@ pub(crate) fn guest() -> Result<Guest, Box<dyn Error>> {
                 }
                 fs::rename(prepared.headers, &headers)?;
                 fs::remove_dir_all(&scratch)?;
-                // Last of all, so that it vouches for the rest.
+                // It is written last: where it is, the rest is whole.
                 fs::write(&ready, format!("{recipe}{}\n", prepared.version))?;
                 return Ok(Guest { kernel, base, headers, version: prepared.version });
             }
@@ -191,7 +191,7 @@ fn prepare(run: &Run, scratch: &Path, suites: &[&str]) -> Result<Guest, Failure>
     Ok(Guest { kernel: modules.join("vmlinuz"), base, headers, version: format!("{version}, {kernels}") })
 }
 
-/// Of the packages of headers, what a module for this machine is built from. The rest is of other machines, and larger.
+/// The headers that a module for this machine needs. The packages have those of other machines, too, which are larger.
 fn kept_headers(scratch: &Path, root: &Path, packages: [(&str, &str); 2]) -> Result<PathBuf, Failure> {
     let headers = scratch.join("headers");
     for (package, name) in packages {
@@ -259,7 +259,7 @@ impl<'a> Apt<'a> {
         Ok(image.ok_or("the package of the newest kernel names no version")?.to_owned())
     }
 
-    /// Downloads packages, of which each names its suite, and unpacks them into one tree.
+    /// Downloads packages, each named with its suite, and unpacks them into one tree.
     fn unpack(&self, packages: &[String], root: &Path) -> Result<(), Failure> {
         let downloads = self.scratch.join("packages");
         fs::create_dir_all(&downloads)?;
@@ -267,7 +267,7 @@ impl<'a> Apt<'a> {
         for package in packages {
             download = download.arg(package);
         }
-        // apt-get puts them where it stands.
+        // apt-get writes them to its current directory.
         let status = download
             .command()
             .current_dir(&downloads)

@@ -1,4 +1,4 @@
-//! The program, run as its users run it.
+//! Runs the program as its users do.
 
 #![allow(dead_code, reason = "each test file takes what it needs")]
 
@@ -18,7 +18,7 @@ pub(crate) fn run(arguments: &[&str]) -> Output {
 
 pub(crate) fn output(command: &mut Command) -> Output {
     let mut output = command.output();
-    // Wine 8 on a busy machine has one of some thousand programs die before it begins, and says ERROR_INTERNAL_ERROR.
+    // With Wine 8 on a busy machine, one of some thousand programs does not start, by ERROR_INTERNAL_ERROR.
     if cfg!(windows) && output.as_ref().is_err_and(|error| error.raw_os_error() == Some(1359)) {
         output = command.output();
     }
@@ -33,7 +33,7 @@ pub(crate) fn err(output: &Output) -> &str {
     std::str::from_utf8(&output.stderr).unwrap()
 }
 
-/// Waits until it is so.
+/// Waits until the condition is met, for at most 30 s.
 pub(crate) fn until(what: &str, is: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(30);
     while !is() {
@@ -75,7 +75,7 @@ pub(crate) fn terminal() -> (std::fs::File, String) {
     (user.into(), path)
 }
 
-/// A path of this test's own, that is removed.
+/// A path for this test alone. The file is removed at the end.
 pub(crate) struct Scratch(pub(crate) PathBuf);
 
 impl Scratch {
