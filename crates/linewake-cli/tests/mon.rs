@@ -236,7 +236,7 @@ fn bad_input_is_named_with_what_would_do() {
     }
     assert_refused(&["mon", "-c", "sim", "-n", "-1"], &["\"-1\"", "--num-events", "0..=2147483647"]);
     assert_refused(&["mon", "-c", "sim", "--queue-size", "-1"], &["\"-1\"", "--queue-size", "0..=4294967295"]);
-    assert_refused(&["mon", "-c", "sim", "--queue-size", "1"], &["a queue of 1", "2 to 1024"]);
+    assert_refused(&["mon", "-c", "sim", "--queue-size", "1"], &["queue size 1 is out of range", "2 to 1024"]);
     assert_refused(&["mon", "-c", "sim", "--seed", "18446744073709551616"], &["18446744073709551616", "2^64 - 1"]);
     assert_refused(&["mon", "-c", "sim", "--seed", "-1"], &["\"-1\"", "--seed", "not below zero"]);
     assert_refused(&["mon", "-c", "sim", "--vcd-timescale", "-1us"], &["\"-1us\"", "1, 10 or 100"]);

@@ -126,7 +126,7 @@ fn a_header_that_is_a_mess_gives_what_is_in_it_and_names_the_rest() {
 fn check_points_at_what_is_to_be_filled_in_and_is_content_in_the_end() {
     let mut text = skeleton(&["--device", "/dev/card0", "--lines", "4", &header("card_uapi.h")]);
     let first = checked("card.toml", &text);
-    assert!(first.contains("\"call.wait.output.fields\": here is still to be filled in: take '# ' away"), "{first}");
+    assert!(first.contains("\"call.wait.output.fields\": to be filled in: take '# ' away"), "{first}");
     for (from, to) in [
         ("blocks = \"TODO: true, or `when` in place of this\"", "blocks = true"),
         ("fields = \"TODO: take '# ' away from what is true below, and delete this line\"\n", ""),
@@ -139,10 +139,7 @@ fn check_points_at_what_is_to_be_filled_in_and_is_content_in_the_end() {
     }
     let left = checked("card.toml", &text);
     let line = text.lines().position(|line| line.starts_with("means = ")).unwrap() + 1;
-    assert!(
-        left.starts_with(&format!("linewake: card.toml:{line}:9: \"wait.means\": here is still to be filled in")),
-        "{left}"
-    );
+    assert!(left.starts_with(&format!("linewake: card.toml:{line}:9: \"wait.means\": to be filled in")), "{left}");
     assert!(!left.contains("too)"), "it was the last: {left}");
     let text = text.replace("means = \"TODO: edge, level, mask or count\"", "means = \"edge\"");
     assert!(

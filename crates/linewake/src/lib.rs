@@ -15,13 +15,13 @@
 //! # Ok::<(), linewake::Error>(())
 //! ```
 //!
-//! - [`Chip`] is a device with lines. What is behind it is a [`backend`].
+//! - [`Chip`] is a device with lines. A [`backend`] drives it.
 //! - [`Request`] holds lines: a stream of [`EdgeEvent`]s, to `.await` or to wait for, and values to read and to set.
-//!   Each edge says what is missing before it.
+//!   Each edge tells how many are missing before it.
 //! - [`Monitor`] makes one stream of many requests on many chips, in order of time, and survives an unplugged chip.
-//! - [`Account`] says what became of every edge: delivered + overflowed + merged + discarded = happened.
+//! - [`Account`] counts every edge: delivered + overflowed + merged + discarded = happened.
 //! - [`filter`] has debounce, glitch and chatter filters for the edges of a request and of a monitor.
-//! - `hal` has lines as pins for `embedded-hal` 1 and `embedded-hal-async` 1, with the feature `embedded-hal` (on by
+//! - `hal` offers lines as pins to `embedded-hal` 1 and `embedded-hal-async` 1, with the feature `embedded-hal` (on by
 //!   default).
 //! - [`record`] is the stream as it leaves the process: one JSON object a line.
 
@@ -79,7 +79,7 @@ pub use world::World;
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-/// And those of docs/profiles.md.
+/// The examples of docs/profiles.md are tests too.
 #[cfg(all(doctest, target_os = "linux"))]
 #[doc = include_str!("../../../docs/profiles.md")]
 struct Profiles;
