@@ -422,7 +422,7 @@ impl Request {
         if !self.chip.capabilities().reconfigure {
             return Err(crate::backend::unsupported(
                 &self.chip.info().name,
-                "cannot hold lines otherwise once they are held",
+                "cannot reconfigure lines while they are held",
             ));
         }
         let inverts = self.chip.capabilities().active_low;

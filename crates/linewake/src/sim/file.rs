@@ -285,7 +285,7 @@ mod tests {
             ("sed = 1", "1:1", "unknown key \"sed\"; did you mean \"seed\"?"),
             ("lines = 1025", "1:9", "\"lines\": 1025 is out of range; expected 1 to 1024"),
             ("clock = 'fast'", "1:9", "unknown value \"fast\""),
-            ("queue_size = 1", "1:14", "\"queue_size\": 1 is not possible"),
+            ("queue_size = 1", "1:14", "\"queue_size\": 1 is out of range"),
             ("[[line]]\nname = 5", "2:8", "\"line[0].name\": expected a text, found the number 5"),
             ("[[line]]\nperiod = '1s'\nduty = 1.5", "1:", "\"line[0]\": a duty of 1.5 is not possible"),
             ("[[line]]\nperiod = '1s'\nhigh = '1s'", "3:8", "a line has one signal"),
