@@ -126,7 +126,7 @@ fn a_messy_header_gives_what_it_has_and_names_the_rest() {
 fn check_names_each_gap_until_the_profile_is_complete() {
     let mut text = skeleton(&["--device", "/dev/card0", "--lines", "4", &header("card_uapi.h")]);
     let first = checked("card.toml", &text);
-    assert!(first.contains("\"call.wait.output.fields\": here is still to be filled in: take '# ' away"), "{first}");
+    assert!(first.contains("\"call.wait.output.fields\": to be filled in: take '# ' away"), "{first}");
     for (from, to) in [
         ("blocks = \"TODO: true, or `when` in place of this\"", "blocks = true"),
         ("fields = \"TODO: take '# ' away from what is true below, and delete this line\"\n", ""),
@@ -139,10 +139,7 @@ fn check_names_each_gap_until_the_profile_is_complete() {
     }
     let left = checked("card.toml", &text);
     let line = text.lines().position(|line| line.starts_with("means = ")).unwrap() + 1;
-    assert!(
-        left.starts_with(&format!("linewake: card.toml:{line}:9: \"wait.means\": here is still to be filled in")),
-        "{left}"
-    );
+    assert!(left.starts_with(&format!("linewake: card.toml:{line}:9: \"wait.means\": to be filled in")), "{left}");
     assert!(!left.contains("too)"), "it was the last: {left}");
     let text = text.replace("means = \"TODO: edge, level, mask or count\"", "means = \"edge\"");
     assert!(

@@ -1,15 +1,15 @@
 //! Lines as pins: the traits of `embedded-hal` 1 and `embedded-hal-async` 1, for a line of any chip.
 //!
-//! So a driver that was written for a microcontroller's pins runs on a gpiochip, behind a Windows driver, and in a test on
-//! the simulator. *High* is what the library calls active: with [`LineConfig::active_low`] it is the low level.
+//! A driver written for a microcontroller's pins runs on a gpiochip, on a chip of a Windows driver, and in a test on
+//! the simulator. *High* means active: with [`LineConfig::active_low`] it is the low level.
 //!
 //! ```
 //! use embedded_hal::digital::{InputPin, OutputPin, StatefulOutputPin};
 //! use linewake::Chip;
 //! use linewake::hal::{Input, Output};
 //!
-//! /// A driver that knows pins alone.
-//! fn follow<P: InputPin, L: OutputPin<Error = P::Error>>(button: &mut P, led: &mut L) -> Result<(), P::Error> {
+//! /// A driver that knows only pins. fn follow<P: InputPin, L: OutputPin<Error = P::Error>>(button: &mut P, led: &mut
+//! L) -> Result<(), P::Error> {
 //!     led.set_state(button.is_high()?.into())
 //! }
 //!
@@ -30,12 +30,12 @@ use crate::{Chip, Direction, EdgeKind, Edges, Error, ErrorKind, LineConfig, Line
 
 impl digital::Error for Error {
     fn kind(&self) -> digital::ErrorKind {
-        // The one there is.
+        // The only kind.
         digital::ErrorKind::Other
     }
 }
 
-/// A line as an input pin, that can be waited for.
+/// A line as an input pin. Its levels and edges can be waited for.
 ///
 /// ```
 /// # async fn example() -> Result<(), linewake::Error> {
@@ -47,13 +47,13 @@ impl digital::Error for Error {
 /// # }
 /// ```
 ///
-/// Both edges are watched all the time, and it goes by them: a level that was there for a moment while somebody waited for
-/// it was seen, also if its edges were [lost](crate::Missed) and that is known. What happened before a wait began does not
-/// end it; an edge counts as from then if the chip had not handed it over. A future that is dropped leaves nothing behind.
+/// Both edges are always watched. A wait for a level sees a short pulse, also if its edges are known to be
+/// [lost](crate::Missed). An edge from before the wait does not end it, unless the chip had not handed it over yet. A
+/// dropped future leaves nothing behind.
 #[derive(Debug)]
 pub struct Input {
     request: Request,
-    /// What ended the stream of edges: every wait from then on.
+    /// The error that ended the stream of edges. Every later wait returns it.
     end: Option<Error>,
 }
 
@@ -66,7 +66,7 @@ impl Input {
         Self::with(chip, line, LineConfig::watch(Edges::Both))
     }
 
-    /// Takes a line as an input, held so. Both its edges are watched whatever that says.
+    /// Takes a line as an input with this configuration. Both edges are watched in any case.
     ///
     /// ```
     /// # let chip = linewake::Chip::open("sim")?;
@@ -88,7 +88,7 @@ impl Input {
         Ok(Self { request: chip.request().line_with(line, config).start()?, end: None })
     }
 
-    /// Gives the line back as the request that it is.
+    /// The request that holds the line.
     pub fn into_inner(self) -> Request {
         self.request
     }
@@ -97,7 +97,7 @@ impl Input {
         Ok(self.request.values()?.first().copied().unwrap_or_default())
     }
 
-    /// What came before belongs to nobody.
+    /// Drops the edges that came before.
     fn forget(&mut self) -> Result<(), Error> {
         let mut cx = Context::from_waker(Waker::noop());
         while let Poll::Ready(edge) = self.request.poll_next_edge(&mut cx) {
@@ -106,7 +106,7 @@ impl Input {
         Ok(())
     }
 
-    /// Waits for an edge from now on, of one kind or of any.
+    /// Waits for the next edge, of one kind or of any.
     async fn edge(&mut self, kind: Option<EdgeKind>) -> Result<(), Error> {
         loop {
             let edge = self.request.next().await;
@@ -192,7 +192,7 @@ pub struct Output {
 }
 
 impl Output {
-    /// Takes a line as an output, with this first value.
+    /// Takes a line as an output with this first value.
     ///
     /// # Errors
     /// As [`RequestBuilder::start`](crate::RequestBuilder::start).
@@ -200,7 +200,7 @@ impl Output {
         Self::with(chip, line, LineConfig::output(high))
     }
 
-    /// Takes a line as an output, held so. Without a first value it is low.
+    /// Takes a line as an output with this configuration. Without a first value it is low.
     ///
     /// # Errors
     /// As [`new`](Self::new); [`ErrorKind::InvalidInput`] for the configuration of an input.
@@ -216,7 +216,7 @@ impl Output {
         Ok(Self { request: chip.request().line_with(line, config).start()?, is_high })
     }
 
-    /// Gives the line back as the request that it is.
+    /// The request that holds the line.
     pub fn into_inner(self) -> Request {
         self.request
     }
@@ -247,7 +247,7 @@ impl OutputPin for Output {
     }
 }
 
-/// What was set last, whatever the line shows: an open-drain line may be held low by others.
+/// The value that was set last. The line may show another: others can hold an open-drain line low.
 impl StatefulOutputPin for Output {
     fn is_set_high(&mut self) -> Result<bool, Error> {
         Ok(self.is_high)

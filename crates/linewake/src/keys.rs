@@ -1,4 +1,4 @@
-//! The keys of a file, each with its place: what is wrong is said at line and column, and what is unknown is said too.
+//! The keys of a file, each with its place: errors have line and column, and unknown keys are errors.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::{Error, ErrorKind};
 
-/// A text that is read, and the name errors give it.
+/// A text to read, and its name in errors.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SourceText<'a> {
     pub(crate) name: &'a str,
@@ -17,7 +17,7 @@ pub(crate) struct SourceText<'a> {
 }
 
 impl<'a> SourceText<'a> {
-    /// What is wrong at a place: `file:line:column: message`.
+    /// An error at a place: `file:line:column: message`.
     pub(crate) fn error(&self, at: &Range<usize>, message: impl std::fmt::Display) -> Error {
         Error::new(ErrorKind::BadFile, format!("{}:{}: {message}", self.name, self.place(at)))
     }
@@ -40,14 +40,14 @@ impl<'a> SourceText<'a> {
         (line, column)
     }
 
-    /// The table that the text is.
+    /// The text as a table.
     pub(crate) fn parse(&self) -> Result<Spanned<DeTable<'a>>, Error> {
         DeTable::parse(self.text).map_err(|error| {
             let at = error.span().unwrap_or(0..0);
             let message = error.message();
             let quoted = self.text.get(at.clone()).filter(|_| message == "duplicate key");
             if let Some(key) = quoted {
-                return self.error(&at, format!("the key \"{key}\" is here for the second time"));
+                return self.error(&at, format!("the key \"{key}\" is set twice"));
             }
             let remedy = match message.contains("escape") {
                 true => r"; between double quotes a backslash begins an escape: write it in single quotes, '\\.\Card0'",
@@ -58,16 +58,16 @@ impl<'a> SourceText<'a> {
     }
 }
 
-/// How a text begins that stands for what its author has to find out.
+/// How a text begins that the author of the file has to replace.
 const TO_DO: &str = "TODO:";
-/// The same, as it stands in a file.
+/// The same with its quote, as in a file.
 const TO_DO_TEXTS: &str = "\"TODO:";
 
-/// A table of the file. Keys that were not asked for when it is [finished](Self::finish) are unknown.
+/// A table of the file. Keys that were not read by the [end](Self::finish) are unknown.
 #[derive(Debug)]
 pub(crate) struct Keys<'a> {
     source: SourceText<'a>,
-    /// As the user would write it, for messages: `wait`, `call.levels.output`.
+    /// Its path in messages: `wait`, `call.levels.output`.
     path: String,
     table: &'a DeTable<'a>,
     at: Range<usize>,
@@ -114,7 +114,7 @@ impl<'a> Keys<'a> {
         Value { source: self.source, path, at: value.span(), value: value.get_ref() }
     }
 
-    /// Refuses a key that is none of these, before anything is said to be missing.
+    /// Refuses an unknown key, before a missing key is reported.
     pub(crate) fn only(self, known: &[&str]) -> Result<Self, Error> {
         match self.table.keys().find(|key| !known.contains(&&**key.get_ref())) {
             None => Ok(self),
@@ -141,7 +141,7 @@ impl<'a> Keys<'a> {
         all
     }
 
-    /// All that the table may have was asked for: refuses what else it has.
+    /// Refuses keys that were not read.
     pub(crate) fn finish(self) -> Result<(), Error> {
         let asked = self.asked.borrow();
         match self.table.keys().find(|key| !asked.contains(&**key.get_ref())) {
@@ -155,7 +155,7 @@ impl<'a> Keys<'a> {
 pub(crate) fn did_you_mean<'k>(word: &str, known: impl Iterator<Item = &'k str> + Clone) -> String {
     match nearest(word, known.clone()) {
         Some(known) => format!("did you mean \"{known}\"?"),
-        None => format!("it knows {}", listed(known)),
+        None => format!("expected {}", listed(known)),
     }
 }
 
@@ -191,10 +191,10 @@ impl<'a> Value<'a> {
     }
 
     fn wrong(&self, wanted: &str) -> Error {
-        self.to_do().unwrap_or_else(|| self.error(format!("here must be {wanted}, not {}", a_type(self.value))))
+        self.to_do().unwrap_or_else(|| self.error(format!("expected {wanted}, found {}", a_type(self.value))))
     }
 
-    /// What is still to be found out: `linewake profile new` writes it so, in the place of a value.
+    /// The error of a `TODO:` text, which `linewake profile new` writes in the place of a value.
     fn to_do(&self) -> Option<Error> {
         let what = self.value.as_str()?.strip_prefix(TO_DO)?.trim();
         let text = self.source.text;
@@ -204,10 +204,10 @@ impl<'a> Value<'a> {
         let lines: Vec<_> = others.map(|at| self.source.line_and_column(at).0.to_string()).take(8).collect();
         let others = match lines.as_slice() {
             [] => String::new(),
-            [line] => format!(" (line {line} is still to be filled in too)"),
-            lines => format!(" (lines {} are still to be filled in too)", lines.join(", ")),
+            [line] => format!(" (line {line} is to be filled in too)"),
+            lines => format!(" (lines {} are to be filled in too)", lines.join(", ")),
         };
-        Some(self.error(format!("here is still to be filled in: {what}{others}")))
+        Some(self.error(format!("to be filled in: {what}{others}")))
     }
 
     pub(crate) fn text(&self) -> Result<&'a str, Error> {
@@ -236,7 +236,7 @@ impl<'a> Value<'a> {
             Some((_, value)) => Ok(*value),
             None => {
                 let known = did_you_mean(text, words.iter().map(|(word, _)| *word));
-                Err(self.error(format!("there is no \"{text}\" here; {known}")))
+                Err(self.error(format!("unknown value \"{text}\"; {known}")))
             }
         }
     }
@@ -251,17 +251,17 @@ impl<'a> Value<'a> {
         u64::from_str_radix(number.as_str(), number.radix())
             .ok()
             .filter(|number| (from..=to).contains(number))
-            .ok_or_else(|| self.error(format!("{number} is not possible here: {from} to {to} are")))
+            .ok_or_else(|| self.error(format!("{number} is out of range; expected {from} to {to}")))
     }
 
-    /// A number that need not be whole.
+    /// A number with or without a fraction.
     pub(crate) fn real(&self) -> Result<f64, Error> {
         let number = match self.value {
             DeValue::Float(number) => number.as_str().parse().ok(),
             DeValue::Integer(number) if number.radix() == 10 => number.as_str().parse().ok(),
             _ => return Err(self.wrong("a number")),
         };
-        number.ok_or_else(|| self.error("this is no number"))
+        number.ok_or_else(|| self.error("expected a finite number"))
     }
 
     pub(crate) fn size(&self, from: usize, to: usize) -> Result<usize, Error> {
@@ -334,8 +334,8 @@ mod tests {
         let keys = Keys::new(source(text), &root);
         let said = |error: Error| error.to_string();
         let many = said(keys.need("a").unwrap().number(0, 9).unwrap_err());
-        let others = "(lines 3, 5 are still to be filled in too)";
-        assert_eq!(many, format!("a.toml:1:5: \"a\": here is still to be filled in: how many? {others}"));
+        let others = "(lines 3, 5 are to be filled in too)";
+        assert_eq!(many, format!("a.toml:1:5: \"a\": to be filled in: how many? {others}"));
         assert!(said(keys.need("b").unwrap().text().unwrap_err()).contains("filled in: which? (lines 1, 5"));
         assert!(said(keys.need("c").unwrap().table().unwrap_err()).contains("filled in: a table (lines 1, 3"));
         assert_eq!(keys.need("d").unwrap().text().unwrap(), "TODO list", "a name like another");
@@ -348,9 +348,9 @@ mod tests {
         let keys = Keys::new(source(text), &root);
         assert_eq!(keys.need("a").unwrap().number(0, u64::MAX).unwrap(), 0x8A51_601C);
         let error = keys.need("b").unwrap().number(0, 9).unwrap_err().to_string();
-        assert_eq!(error, "a.toml:2:5: \"b\": -1 is not possible here: 0 to 9 are");
+        assert_eq!(error, "a.toml:2:5: \"b\": -1 is out of range; expected 0 to 9");
         let error = keys.need("c").unwrap().number(0, 9).unwrap_err().to_string();
-        assert_eq!(error, "a.toml:3:5: \"c\": here must be a number, not the text \"ten\"");
+        assert_eq!(error, "a.toml:3:5: \"c\": expected a number, found the text \"ten\"");
         assert_eq!(keys.need("d").unwrap().number(0, u64::MAX).unwrap(), u64::MAX);
     }
 
@@ -363,9 +363,9 @@ mod tests {
     #[test]
     fn words_are_near_or_far() {
         assert_eq!(did_you_mean("pendign", ["pending"].into_iter()), "did you mean \"pending\"?");
-        assert_eq!(did_you_mean("", ["abc"].into_iter()), "it knows \"abc\"");
-        assert_eq!(did_you_mean(&"length".repeat(11), ["length"].into_iter()), "it knows \"length\"");
+        assert_eq!(did_you_mean("", ["abc"].into_iter()), "expected \"abc\"");
+        assert_eq!(did_you_mean(&"length".repeat(11), ["length"].into_iter()), "expected \"length\"");
         assert_eq!(did_you_mean("lenght", ["length", "at"].into_iter()), "did you mean \"length\"?");
-        assert_eq!(did_you_mean("colour", ["length", "at"].into_iter()), "it knows \"length\", \"at\"");
+        assert_eq!(did_you_mean("colour", ["length", "at"].into_iter()), "expected \"length\", \"at\"");
     }
 }

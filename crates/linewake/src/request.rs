@@ -1,4 +1,4 @@
-//! Requests: lines that are held, the edges of those that are watched as one stream, and the account of it.
+//! Requests: lines that are held, a stream of the edges of the watched ones, and its account.
 
 mod ask;
 mod builder;
@@ -28,10 +28,10 @@ use crate::ready::Ready;
 use crate::wait::wait;
 use crate::{Account, Chip, EdgeEvent, Error, ErrorKind, Figures, LineConfig, LineId, Offset, Stopper, Tally, Trust};
 
-/// Lines that are held: an endless stream of the edges of those that are watched, and the values of all of them.
+/// Lines that are held: an endless stream of the edges of the watched ones, and the values of all.
 ///
-/// No thread waits for an edge: one thread dispatches the completions of all requests of the process. Lines of a driver
-/// are a reader of their own to it, with their own queue and numbering. In steady state an edge costs no allocation.
+/// No thread waits for an edge: one thread dispatches the completions of all requests of the process. To a driver each
+/// request is a reader, with a queue and numbers of its own. In steady state an edge costs no allocation.
 ///
 /// ```no_run
 /// use linewake::Chip;
@@ -47,36 +47,35 @@ use crate::{Account, Chip, EdgeEvent, Error, ErrorKind, Figures, LineConfig, Lin
 /// # }
 /// ```
 ///
-/// A chip that holds only so many lines at once ([`Capabilities::max_lines`](crate::backend::Capabilities)) is asked several
-/// times for a larger request; edges of the parts are then put into order of time as they arrive, and each part numbers
-/// its edges by itself.
+/// A request with more lines than the chip holds at once ([`Capabilities::max_lines`](crate::backend::Capabilities)) is
+/// split. The edges of the parts are put in order of time as they arrive, and each part numbers its own edges.
 ///
-/// Dropping it gives the lines back; edges that nobody took are discarded, and [`tally`](Self::tally) says how many.
+/// Dropping it gives the lines back and discards the edges that were not taken; [`tally`](Self::tally) counts them.
 #[must_use = "a request that is dropped gives its lines back"]
 pub struct Request {
     chip: Chip,
     parts: Vec<Part>,
     lines: Vec<WatchedLine>,
-    /// The place in `lines` of each offset of the chip; `NOT_HELD` for the others.
+    /// The place in `lines` of each offset of the chip, or `NOT_HELD`.
     places: Box<[u32]>,
     ready: Ready,
-    /// The edges that came last and are not taken yet.
+    /// Edges that came and are not taken yet.
     batch: VecDeque<PendingEdge>,
-    /// What their stamps are on an axis that never goes back.
+    /// Their times on an axis that never goes back.
     times: Times,
-    /// Where a part puts its edges.
+    /// Buffer for the edges of a part.
     arrived: Vec<RawEdge>,
     taken: Arc<EdgeCounters>,
     calls: Vec<overlapped::Tally>,
     stopper: Stopper,
     is_stopping: bool,
-    /// What ended the stream, to be told when all that came before is taken.
+    /// The error that ended the stream, until the edges before it are taken.
     end: Option<Error>,
     is_over: bool,
     doubt: Option<Error>,
 }
 
-/// An edge that came, and is not taken yet.
+/// An edge that came and is not taken yet.
 #[derive(Debug)]
 struct PendingEdge {
     /// Of its line.
@@ -90,7 +89,7 @@ struct PendingEdge {
 
 const NOT_HELD: u32 = u32::MAX;
 
-/// The most edges that are taken from the chip before the program gets them.
+/// The most edges taken from the chip before the program gets them.
 const BATCH: usize = 256;
 
 impl Request {
@@ -126,7 +125,7 @@ impl Request {
         }
     }
 
-    /// The chip whose lines they are.
+    /// The chip of the lines.
     #[must_use]
     pub fn chip(&self) -> &Chip {
         &self.chip
@@ -141,8 +140,8 @@ impl Request {
     /// The next edge, or `None` after the stream was [stopped](Self::stopper). Dropping the future loses nothing.
     ///
     /// # Errors
-    /// What ended the stream, once: the device is gone ([`Error::is_disconnected`]), or the driver does not keep to its
-    /// protocol ([`ErrorKind::Malformed`]). What had happened before is delivered before.
+    /// The reason that ended the stream, once: the device is gone ([`Error::is_disconnected`]), or the driver breaks
+    /// its protocol ([`ErrorKind::Malformed`]). Earlier edges are delivered first.
     pub async fn next(&mut self) -> Option<Result<EdgeEvent, Error>> {
         poll_fn(|cx| self.poll_next_edge(cx)).await
     }
@@ -185,7 +184,7 @@ impl Request {
         }
     }
 
-    /// Has edges come for [`next_ready`](Self::next_ready).
+    /// Fetches edges for [`next_ready`](Self::next_ready).
     pub(crate) fn poll_batch(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<(), Error>>> {
         if !self.batch.is_empty() {
             return Poll::Ready(Some(Ok(())));
@@ -213,7 +212,7 @@ impl Request {
             Poll::Ready(None)
         } else {
             if !self.is_stopping && self.stopper.is_stopped() {
-                // Its alarm came after the look above, and was taken for a part's.
+                // The stop came after the look above, and its wake-up was taken for that of a part.
                 cx.waker().wake_by_ref();
             }
             self.parts.iter_mut().filter(|part| !part.is_over).for_each(|part| part.held.waits(cx));
@@ -221,7 +220,7 @@ impl Request {
         }
     }
 
-    /// Takes what the woken parts have.
+    /// Takes the edges of the woken parts.
     fn poll_parts(&mut self, parent: &Waker) {
         let mut idle = 0;
         while self.batch.len() < BATCH
@@ -229,7 +228,8 @@ impl Request {
             && let Some(index) = self.ready.pop(parent)
         {
             if idle > 2 * self.parts.len() {
-                // Parts may be woken again and again and bring nothing: others have their turn, and who waits its deadline.
+                // Parts may be woken again and again without an edge. Others must have their turn, and a deadline must
+                // be seen.
                 self.ready.push(index);
                 parent.wake_by_ref();
                 break;
@@ -271,7 +271,7 @@ impl Request {
                 Poll::Ready(None) | Poll::Pending => idle += 1,
             }
         }
-        // The edges of a line are in order already: its time never goes back.
+        // The edges of a line are in order: its time never goes back.
         if !self.batch.iter().is_sorted_by_key(|came| came.axis_ns) {
             self.batch.make_contiguous().sort_by_key(|came| came.axis_ns);
         }
@@ -285,8 +285,8 @@ impl Request {
         self.end = Some(error);
     }
 
-    /// The next edge of those that came with the last one, without waiting or asking the driver: for programs that
-    /// write out what one wake-up brought.
+    /// The next edge that came with the last one, without waiting or asking the driver: for programs that write out all
+    /// edges of one wake-up.
     pub fn next_ready(&mut self) -> Option<EdgeEvent> {
         self.next_placed().map(|(_, edge, _)| edge)
     }
@@ -298,7 +298,7 @@ impl Request {
         let part = part_of(&mut self.parts, place);
         part.interrupts.note(edge.seqno);
         let missed = line.take(&edge, axis_ns, part.numbering);
-        // Nobody else writes it.
+        // It has no other writer.
         self.taken.delivered.store(self.taken.delivered.load(Relaxed) + 1, Relaxed);
         let event = EdgeEvent {
             chip: self.chip.info().name.clone(),
@@ -314,23 +314,23 @@ impl Request {
         Some((place, event, step))
     }
 
-    /// The lines were held before, and their chip was gone: time goes on where it was then.
+    /// Continues the time of the request before it, whose chip was gone.
     pub(crate) fn go_on_from(&mut self, before: Times) {
         let parts = &self.parts;
         self.times.go_on(before, &self.lines, |place| parts.partition_point(|part| part.lines.end <= place));
     }
 
-    /// How far time has come, for the [request after it](Self::go_on_from).
+    /// The time so far, for the [request after it](Self::go_on_from).
     pub(crate) fn times(&self) -> Times {
         self.times.clone()
     }
 
-    /// Whether the program was given an edge of the line at `place`.
+    /// Whether the program got an edge of the line at `place`.
     pub(crate) fn has_delivered(&self, place: usize) -> bool {
         self.lines[place].has_delivered()
     }
 
-    /// An edge that was booked as delivered was not.
+    /// Corrects the booking of an edge that was not delivered.
     pub(crate) fn rebook(&mut self, place: usize, book: impl FnOnce(&mut Figures)) {
         self.lines[place].rebook(book);
     }
@@ -372,8 +372,8 @@ impl Request {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::NoSuchLine`] when one is not of this request, [`ErrorKind::InvalidInput`] when it is no output; then
-    /// none was set. And what the device says.
+    /// [`ErrorKind::NoSuchLine`] when a line is not of this request, [`ErrorKind::InvalidInput`] when it is no output;
+    /// then no line was set. And what the device says.
     pub fn set_values<L: Into<LineId>>(&mut self, values: impl IntoIterator<Item = (L, bool)>) -> Result<(), Error> {
         let mut of_parts = vec![Vec::new(); self.parts.len()];
         for (line, active) in values {
@@ -402,11 +402,11 @@ impl Request {
         self.set_values([(line, active)])
     }
 
-    /// Holds lines otherwise. The others stay as they are, and so do the stream, its numbers and its account.
+    /// Reconfigures some of the lines. The other lines, the stream, its numbers and its account stay as they are.
     ///
     /// # Errors
-    /// [`ErrorKind::NoSuchLine`] when one is not of this request; [`ErrorKind::Unsupported`] for what the chip
-    /// [cannot do](Chip::capabilities), and what the device says: then nothing changed in that part of the request.
+    /// [`ErrorKind::NoSuchLine`] when one is not of this request; [`ErrorKind::Unsupported`] for what the chip [cannot
+    /// do](Chip::capabilities); and what the device says. Then that part of the request is unchanged.
     pub fn reconfigure<L: Into<LineId>>(
         &mut self,
         lines: impl IntoIterator<Item = (L, LineConfig)>,
@@ -422,7 +422,7 @@ impl Request {
         if !self.chip.capabilities().reconfigure {
             return Err(crate::backend::unsupported(
                 &self.chip.info().name,
-                "cannot hold lines otherwise once they are held",
+                "cannot reconfigure lines while they are held",
             ));
         }
         let inverts = self.chip.capabilities().active_low;
@@ -440,12 +440,12 @@ impl Request {
                 line.inverted = config.active_low && !inverts;
             }
         }
-        // A stream without a watched line may have one now.
+        // A part without a watched line may have one now.
         (0..self.parts.len()).for_each(|part| self.ready.push(part));
         Ok(())
     }
 
-    /// The lines that are held beside those asked for; see [`RequestBuilder::witness`].
+    /// The lines that are held beside the requested ones; see [`RequestBuilder::witness`].
     pub fn witnesses(&self) -> impl Iterator<Item = Offset> + '_ {
         self.parts.iter().filter_map(|part| part.held.witness())
     }
@@ -468,14 +468,14 @@ impl Request {
         Some(place as usize)
     }
 
-    /// Something that can end the stream from elsewhere while a thread or a task waits for its next edge.
+    /// A handle that ends the stream from elsewhere while a thread or a task waits for its next edge.
     #[must_use]
     pub fn stopper(&self) -> Stopper {
         self.stopper.clone()
     }
 
-    /// The account so far, from the edges that were taken. It is [`Trust::AtLeast`] at best: what is missing is told with
-    /// the next edge of the line, and [`finish`](Self::finish) asks the chip.
+    /// The account so far, of the edges that were taken. It is [`Trust::AtLeast`] at best: missing edges are known with
+    /// the next edge of their line, and only [`finish`](Self::finish) asks the chip.
     #[must_use]
     pub fn account(&self) -> Account {
         let mut lines: Vec<_> = self.lines.iter().map(WatchedLine::account).collect();
@@ -490,7 +490,7 @@ impl Request {
         Account { lines, unattributed, doubt: self.doubt.clone() }
     }
 
-    /// What is known to be missing and not booked on a line: what the chip says, or interrupts that no edge accounts for.
+    /// Edges missing that are booked on no line: those that the chip reports, or interrupts without an edge.
     fn unattributed(&self, part: &Part) -> u64 {
         let lines = &self.lines[part.lines.clone()];
         if !part.counts_interrupts() {
@@ -501,17 +501,17 @@ impl Request {
         part.interrupts.get().saturating_sub(booked)
     }
 
-    /// What became of the edges on their way from the driver, also after the request is gone.
+    /// The figures of edges on their way from the driver, also after the request is gone.
     #[must_use]
     pub fn tally(&self) -> Tally {
         Tally { edges: self.taken.clone(), calls: self.calls.clone() }
     }
 
-    /// Gives the lines back and asks the chip for the last figures. Edges that happened and were not taken are
-    /// discarded: to take them all, [stop](Self::stopper) and read to the end first.
+    /// Gives the lines back and asks the chip for the final figures. Edges that were not taken are discarded; to take
+    /// them all, [stop](Self::stopper) and read to the end first.
     ///
-    /// When the chip cannot answer any more, or keeps no account of its own, the account stays [`Trust::AtLeast`]; in the
-    /// first case it [says why](Account::doubt).
+    /// If the chip keeps no account, or does not answer any more, the account stays [`Trust::AtLeast`]; in the second
+    /// case it [says why](Account::doubt).
     #[must_use]
     pub fn finish(mut self) -> Account {
         let settled: Vec<_> = self.parts.iter_mut().map(|part| part.held.settle()).collect();
@@ -543,7 +543,7 @@ impl Request {
         account
     }
 
-    /// Takes what the chip has queued in a part, and books it as discarded.
+    /// Takes the edges that the chip has queued in a part, and books them as discarded.
     fn discard_the_rest(&mut self, index: usize) {
         let part = &mut self.parts[index];
         let mut cx = Context::from_waker(Waker::noop());
@@ -557,7 +557,7 @@ impl Request {
         let arrived: Vec<_> = self.arrived.drain(..).collect();
         let place = |edge: &RawEdge| Some(*self.places.get(edge.offset.index())? as usize);
         let arrived = arrived.into_iter().filter_map(|edge| Some((place(&edge)?, edge)));
-        // One of a line that was not asked for has nobody who could miss it.
+        // An edge of a line that was not requested belongs to no account.
         let arrived: Vec<_> = arrived.filter(|(place, _)| lines.contains(place)).collect();
         let now = self.times.came(index);
         let of_queue = |came: PendingEdge| (came.place, came.edge, Some(came.axis_ns));
@@ -588,7 +588,7 @@ impl futures_core::Stream for Request {
 
 impl Drop for Request {
     fn drop(&mut self) {
-        // First, so that what it discards is counted when the tally is final.
+        // First, so that the edges it discards are counted when the tally is final.
         self.parts.clear();
         self.taken.discarded.fetch_add(self.batch.len() as u64, Relaxed);
         self.taken.over.store(true, Release);

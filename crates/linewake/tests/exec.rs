@@ -101,7 +101,7 @@ fn one_direction_or_one_line_is_filtered() {
         [(1, 0), (5, 0)]
     );
     let busy = chip.request().line("b").start().unwrap_err();
-    assert!(busy.kind() == ErrorKind::Busy && busy.to_string().contains("one reader at a time"), "{busy}");
+    assert!(busy.kind() == ErrorKind::Busy && busy.to_string().contains("one request at a time"), "{busy}");
     drop(edges);
     // The next request starts it again.
     let mut edges = chip.request().line("b").start().unwrap();
@@ -146,7 +146,7 @@ fn a_program_that_cannot_be_a_chip_is_refused_at_once() {
     let error = Chip::open("exec:").unwrap_err();
     assert!(error.kind() == ErrorKind::InvalidInput && error.to_string().contains("exec:python3"), "{error}");
     let error = Chip::from_command(shell("exit 4")).unwrap_err();
-    assert!(error.to_string().contains("before it said which lines it has"), "{error}");
+    assert!(error.to_string().contains("before it named its lines"), "{error}");
     let error = Chip::from_command(shell("echo 1 a 1")).unwrap_err();
     assert!(error.kind() == ErrorKind::Malformed && error.to_string().contains("\"1 a 1\" comes before"), "{error}");
     let error = Chip::from_command(shell("exec sleep 600").start_timeout(Duration::from_millis(50))).unwrap_err();
@@ -242,7 +242,7 @@ fn a_program_that_is_not_to_be_started_again_ends_the_monitor() {
         let mut monitor = Monitor::builder().request(chip.request().all_lines()).reattach(true).start().unwrap();
         let end =
             std::iter::from_fn(|| monitor.wait_next_timeout(Duration::from_secs(20))).find_map(Result::err).unwrap();
-        assert!(end.to_string().contains("not to be started again"), "{end}");
+        assert!(end.to_string().contains("`restart` does not allow"), "{end}");
     }
 }
 

@@ -1,10 +1,11 @@
-//! A program that prints a line for each change: for a vendor's library that only has callbacks.
+//! A program that prints a text line for each change: for a vendor's library that offers only callbacks.
 //!
 //! ```text
 //!   child ── "1700000000 door 1\n" ──► pipe ──► standing reads (a few, then the child has to wait) ──► Output ──► RawEdge
 //! ```
 //!
-//! The pipe keeps what nobody reads, and the child waits when it is full: the thread that waits for edges reads it itself.
+//! The pipe keeps what is not read, and the child waits when it is full. So the thread that waits for edges reads the
+//! pipe itself.
 
 mod command;
 mod output;
@@ -30,14 +31,14 @@ use crate::{
     Trust,
 };
 
-/// How much is read at once, and how many such pieces wait here before the child has to.
+/// The size of one read, and how many reads may wait here before the child has to wait.
 const READ: usize = 16 << 10;
 const PIECES: usize = 4;
-/// After a stop, a pipe that is quiet for so long has nothing more that had happened.
+/// After a stop, a pipe that is quiet for this long has no more earlier edges.
 const QUIET: Duration = Duration::from_millis(50);
-/// What goes on all the same is not waited for longer than this.
+/// After a stop, a child that goes on printing is read no longer than this.
 const ENOUGH: Duration = Duration::from_secs(1);
-/// How often a child that was killed is asked whether it is gone.
+/// How often a killed child is asked whether it is gone.
 const REAP: Duration = Duration::from_millis(5);
 
 pub(crate) fn open(command: &str, start_timeout: Option<Duration>) -> Result<Arc<dyn Backend>, Error> {
@@ -49,7 +50,7 @@ pub(crate) fn open(command: &str, start_timeout: Option<Duration>) -> Result<Arc
     Ok(Arc::new(ExecChip::open(exec)?))
 }
 
-/// A chip whose lines a program knows.
+/// A chip whose lines a program watches.
 pub(crate) struct ExecChip {
     info: ChipInfo,
     header: Arc<Header>,
@@ -59,7 +60,7 @@ pub(crate) struct ExecChip {
 struct Shared {
     exec: Exec,
     timer: Timer,
-    /// The child that no request has; it runs from the opening on, since what it prints first names the lines.
+    /// The child without a request. It runs from the opening on, since its first output names the lines.
     idle: Mutex<Idle>,
 }
 
@@ -67,16 +68,16 @@ enum Idle {
     Running(Box<Running>),
     /// A request has it.
     InRequest,
-    /// There is none; the next request starts one.
+    /// No child; the next request starts one.
     Gone,
-    /// It ended by itself, then, well or not.
+    /// It ended by itself at this time, well or not.
     Ended {
         at: Instant,
         well: bool,
     },
 }
 
-/// A child, and what it prints.
+/// A child and its output.
 struct Running {
     child: Option<Child>,
     timer: Timer,
@@ -89,7 +90,7 @@ impl Shared {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts the program, and waits until it has said which lines it has.
+    /// Starts the program, and waits until it has named its lines.
     fn start(&self) -> Result<(Running, Arc<Header>), Error> {
         let exec = &self.exec;
         let (reader, writer) = pipe::pipe().map_err(|error| exec.error(format!("has no pipe to print to: {error}")))?;
@@ -99,7 +100,7 @@ impl Shared {
         // Or its copy here keeps the pipe open when the child is gone.
         drop(command);
         let child = spawned
-            .map_err(|error| exec.error(format!("cannot be started: {error}; is it there, and may it be executed?")))?;
+            .map_err(|error| exec.error(format!("cannot be started: {error}; does it exist, and is it executable?")))?;
         let reads = reader.standing_reads(READ).pending(1).window(PIECES).armed_by_consumer().start();
         let mut running = Running {
             child: Some(child),
@@ -124,7 +125,7 @@ impl Shared {
                 Waited::Ready(Some(Err(error))) => return Err(error),
                 Waited::Ready(None) => {
                     let how = running.ended().unwrap_or_default();
-                    let message = "before it said which lines it has (`lines name name …`)";
+                    let message = "before it named its lines (`lines name name …`)";
                     return Err(Error::gone(format!("the program {} ended{how} {message}", exec.quoted())));
                 }
                 Waited::TimedOut => {
@@ -137,14 +138,15 @@ impl Shared {
                 }
                 Waited::Failed(error) => return Err(error),
                 Waited::Deadlock => {
-                    let message = "on the thread that dispatches completions a program cannot be started";
+                    let message =
+                        "cannot be started on the thread that dispatches completions; start it on another thread";
                     return Err(Error::new(ErrorKind::Deadlock, message));
                 }
             }
         }
     }
 
-    /// The child is over, or nobody wants it any more.
+    /// Notes that the child has ended, or is to end.
     fn is_over(&self, running: &mut Running) {
         let idle = match running.exit() {
             Some(well) => Idle::Ended { at: Instant::now(), well },
@@ -155,7 +157,7 @@ impl Shared {
 }
 
 impl Running {
-    /// Takes what it printed. `None`: it closed its output.
+    /// Takes its output. `None`: it closed its output.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<(), Error>>> {
         match Pin::new(&mut self.reads).poll_next(cx) {
             Poll::Pending => Poll::Pending,
@@ -164,19 +166,19 @@ impl Running {
                 Poll::Ready(Some(Ok(())))
             }
             Poll::Ready(None) => Poll::Ready(None),
-            // The end of a pipe, as Windows says it.
+            // The end of a pipe on Windows.
             Poll::Ready(Some(Err(error))) if error.kind() == overlapped::ErrorKind::Disconnected => Poll::Ready(None),
             Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(error.into()))),
         }
     }
 
-    /// How it ended, if it has: whether well.
+    /// Whether it ended well, if it ended.
     fn exit(&mut self) -> Option<bool> {
         let status = self.child.as_mut()?.try_wait().ok()??;
         Some(status.success())
     }
 
-    /// How it ended, in words, if it has.
+    /// How it ended, in words, if it ended.
     fn ended(&mut self) -> Option<String> {
         let status = self.child.as_mut()?.try_wait().ok()??;
         Some(format!(" ({status})"))
@@ -186,14 +188,14 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         if let Some(mut child) = self.child.take() {
-            // It may be over already; and it is not waited for.
+            // It may have ended already. Nobody waits for it.
             let _ = child.kill();
             reap(child, self.timer.clone());
         }
     }
 }
 
-/// Asks again and again, on the port's thread, whether a child that was killed is gone: until then it is a zombie.
+/// Asks on the port's thread whether a killed child is gone, again and again: until then it is a zombie.
 fn reap(mut child: Child, timer: Timer) {
     if let Ok(None) = child.try_wait() {
         timer.clone().after(REAP, move || reap(child, timer));
@@ -225,7 +227,7 @@ impl Backend for ExecChip {
     }
 
     fn capabilities(&self) -> Capabilities {
-        // Which clock it has is the program's to say: one that stamps with the time of day need not be made to.
+        // The program chooses its clock. A program that stamps with the time of day satisfies a request for it.
         let realtime = self.header.clock().name == ClockName::Realtime;
         Capabilities { realtime, ..Capabilities::inputs_only(self.header.names.len(), Trust::AtLeast) }
     }
@@ -249,13 +251,14 @@ impl Backend for ExecChip {
     }
 
     fn request(&self, ask: &Ask<'_>) -> Result<Box<dyn HeldLines>, Error> {
-        // Not under the lock: a start takes its time.
+        // Not under the lock, since a start takes long.
         let before = std::mem::replace(&mut *self.shared.lock(), Idle::InRequest);
         let running = match before {
             Idle::Running(running) => Ok(*running),
             Idle::InRequest => {
                 let message = format!(
-                    "the program {} has one reader at a time, and another request is it; ask for all lines in one",
+                    "another request holds the lines of the program {}, which has one request at a time; \
+                     request all lines in one",
                     self.shared.exec.quoted()
                 );
                 return Err(Error::new(ErrorKind::Busy, message));
@@ -264,7 +267,7 @@ impl Backend for ExecChip {
                 if *header == *self.header {
                     return Ok(running);
                 }
-                Err(self.shared.exec.malformed("it has other lines, or another clock, than before; open it anew"))
+                Err(self.shared.exec.malformed("it has other lines or another clock than before; open the chip again"))
             }),
         };
         let running = running.inspect_err(|_| *self.shared.lock() = Idle::Gone)?;
@@ -285,7 +288,7 @@ impl Backend for ExecChip {
     }
 
     fn values(&self, _: &[Offset]) -> Result<Vec<bool>, Error> {
-        Err(unsupported(&self.info.name, "tells the levels of its lines to the request that has them alone"))
+        Err(unsupported(&self.info.name, "tells the levels of its lines only to the request that holds them"))
     }
 
     fn reopen(&self) -> Result<Arc<dyn Backend>, Error> {
@@ -294,14 +297,17 @@ impl Backend for ExecChip {
         match &*self.shared.lock() {
             Idle::Running(_) | Idle::Gone => {}
             Idle::InRequest => {
-                let message = format!("the program {} runs, and a request has it", exec.quoted());
+                let message = format!("a request holds the lines of the program {}, which still runs", exec.quoted());
                 return Err(Error::new(ErrorKind::Busy, message));
             }
             Idle::Ended { well, .. } if restart == Restart::Never || (restart == Restart::OnFailure && *well) => {
-                return Err(exec.error("has ended, and is not to be started again"));
+                return Err(exec.error("has ended, and `restart` does not allow to start it again"));
             }
             Idle::Ended { at, .. } if at.elapsed() < delay => {
-                return Err(Error::gone(format!("the program {} is started again after {delay:?}", exec.quoted())));
+                return Err(Error::gone(format!(
+                    "the program {} has ended, and starts again {delay:?} after its end",
+                    exec.quoted()
+                )));
             }
             Idle::Ended { .. } => {}
         }
@@ -320,7 +326,7 @@ impl fmt::Debug for ExecChip {
     }
 }
 
-/// The lines of a child that a request has.
+/// The lines of a child, held by a request.
 struct ExecLines {
     shared: Arc<Shared>,
     running: Option<Box<Running>>,
@@ -328,14 +334,14 @@ struct ExecLines {
     active_at_start: Vec<Option<bool>>,
     /// The place of each offset in `lines`.
     places: Vec<Option<usize>>,
-    /// When it was stopped, and how long it may take to be quiet.
+    /// When it was stopped, and until when it may go on.
     stopped: Option<(Instant, Sleep)>,
-    /// When its output was closed, and when to look again whether it is over.
+    /// When its output was closed, and when to look again whether the child has ended.
     closed: Option<(Instant, Sleep)>,
 }
 
 impl ExecLines {
-    /// Gives the edges of whole lines that were read.
+    /// Gives the edges of the whole lines read so far.
     fn hand_over(&mut self, into: &mut Vec<RawEdge>) -> Result<bool, Error> {
         let Some(running) = &mut self.running else {
             return Ok(false);
@@ -343,7 +349,7 @@ impl ExecLines {
         let before = into.len();
         while let Some(edge) = running.output.next().map_err(|reason| self.shared.exec.malformed(&reason))? {
             let wanted = self.places[edge.offset.index()].and_then(|place| self.lines[place].1.edges);
-            // What is missing is of both directions: of one alone nobody knows.
+            // The missing edges are of both directions; how many are of one is unknown.
             let missed = if wanted == Some(Edges::Both) { edge.missed } else { Missed::default() };
             if wanted.is_some_and(|edges| edges.includes(edge.kind)) {
                 into.push(RawEdge { missed, ..edge });
@@ -379,7 +385,7 @@ impl ExecLines {
                 Poll::Ready(Some(Ok(()))) => {}
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
                 Poll::Ready(None) if self.stopped.is_some() => return Poll::Ready(None),
-                // Its output is closed a moment before it is over, and how it ended is to be known.
+                // Its output closes a moment before it ends, and the error tells how it ended.
                 Poll::Ready(None) => self.closed = Some((Instant::now(), self.shared.timer.sleep(REAP))),
                 Poll::Pending => match &mut self.stopped {
                     None => return Poll::Pending,
@@ -392,7 +398,7 @@ impl ExecLines {
         }
     }
 
-    /// It closed its output: that is its end, whether it runs on or not.
+    /// It closed its output. That is its end, even if it runs on.
     fn ended(&mut self) -> Error {
         let exec = &self.shared.exec;
         let Some(running) = &mut self.running else {
@@ -416,7 +422,7 @@ impl HeldLines for ExecLines {
         }
         self.stopped = Some((Instant::now(), self.shared.timer.sleep(QUIET)));
         if let Some(child) = self.running.as_mut().and_then(|running| running.child.as_mut()) {
-            // What it has printed is in the pipe.
+            // Its output so far is in the pipe.
             let _ = child.kill();
         }
     }
@@ -429,7 +435,8 @@ impl HeldLines for ExecLines {
         let level = |(offset, _): &(Offset, LineConfig)| {
             let active = self.running.as_ref().and_then(|running| running.output.active(*offset));
             active.ok_or_else(|| {
-                let what = format!("has not told the level of line {offset} yet; let it say so in its first line");
+                let what =
+                    format!("has not told the level of line {offset} yet; have it print `lines NAME=LEVEL …` first");
                 unsupported(&self.shared.exec.label(), &what)
             })
         };
@@ -441,7 +448,7 @@ impl HeldLines for ExecLines {
     }
 
     fn reconfigure(&mut self, _: &[LineConfig]) -> Result<(), Error> {
-        Err(unsupported(&self.shared.exec.label(), "cannot hold lines otherwise once they are held"))
+        Err(unsupported(&self.shared.exec.label(), "cannot reconfigure lines while they are held"))
     }
 
     fn numbering(&self) -> Numbering {

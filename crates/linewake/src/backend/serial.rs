@@ -1,10 +1,10 @@
 //! Serial ports: the modem lines as a chip. CTS, DSR, RI and DCD are inputs, RTS and DTR outputs.
 //!
-//! No system hands over a serial port's edges, so they are made here of *looks*: the levels now, and how many changes are
-//! known of since the look before. On Linux one timer for all ports takes a look at the driver's counters (TIOCGICOUNT);
-//! on Windows a pended IOCTL_SERIAL_WAIT_ON_MASK says when, and of which lines something is to be seen.
+//! No system hands over the edges of a serial port, so they are made from *looks*: a look has the levels, and how many
+//! changes are known since the look before. On Linux one timer for all ports reads the driver's counters (TIOCGICOUNT).
+//! On Windows a pended IOCTL_SERIAL_WAIT_ON_MASK tells when to look, and at which lines.
 //!
-//! `n` changes in a look are one edge, the last one, with `n - 1` merged before it.
+//! `n` changes in a look make one edge, the last, with `n - 1` merged before it.
 
 #[cfg(any(windows, test))]
 #[expect(unsafe_code, reason = "declaring what a control code reads and writes is a promise")]
@@ -43,12 +43,12 @@ use crate::{
     Trust,
 };
 
-/// How often a port is looked at unless something else is asked for, where it has to be looked at.
+/// The default poll period, on systems that poll ports.
 pub(crate) const POLL_PERIOD: Duration = Duration::from_millis(10);
 
 /// The lines by their offsets. The first four are inputs.
 const NAMES: [&str; 6] = ["CTS", "DSR", "RI", "DCD", "RTS", "DTR"];
-/// Of the ring indicator drivers count, or tell, one direction alone: the end of a ring.
+/// Drivers count or report only the end of a ring on the ring indicator.
 const RI: usize = 2;
 
 /// A serial port.
@@ -58,11 +58,11 @@ pub(crate) struct SerialChip {
     path: String,
     poll_period: Duration,
     info: ChipInfo,
-    /// Where a port tells one watcher alone: whether there is one.
+    /// Whether the port has a watcher, where it can have only one.
     is_watched: Arc<AtomicBool>,
 }
 
-/// Opens the port at `path`, which was named in full as `spec`.
+/// Opens the port at `path`; its whole spec is `spec`.
 pub(crate) fn open(path: &str, spec: &str, poll_period: Duration) -> Result<Arc<dyn Backend>, Error> {
     if path.is_empty() {
         let message =
@@ -87,14 +87,15 @@ impl SerialChip {
         Self { port, path: path.to_owned(), poll_period, info, is_watched: Arc::default() }
     }
 
-    /// Whether a line can be held so.
+    /// Refuses a configuration that a line cannot have.
     fn check(&self, offset: Offset, config: &LineConfig) -> Result<(), Error> {
         let name = NAMES[offset.index()];
-        let refuse = |what: &str| Err(unsupported(&self.info.name, &format!("cannot do that: line \"{name}\" {what}")));
+        let refuse =
+            |what: &str| Err(unsupported(&self.info.name, &format!("cannot hold line \"{name}\" so: it {what}")));
         match (offset.index() < INPUTS, config.direction) {
             (true, Some(Direction::Output)) => refuse("is an input; its outputs are \"RTS\" and \"DTR\""),
             (false, Some(Direction::Input)) => refuse(
-                "is an output, and its level is read without asking for a direction; its inputs are \"CTS\", \"DSR\", \"RI\" and \"DCD\"",
+                "is an output; read its level without a direction, or watch \"CTS\", \"DSR\", \"RI\" and \"DCD\"",
             ),
             _ => Ok(()),
         }
@@ -170,14 +171,13 @@ impl Backend for SerialChip {
     }
 
     fn reopen(&self) -> Result<Arc<dyn Backend>, Error> {
-        // If it is gone, that is noticed here at the latest.
+        // An unplugged port is noticed here at the latest.
         let _ = self.port.levels();
         open(&self.path, &self.path, self.poll_period)
     }
 }
 
-/// The port of a chip, until it is gone: its name is free for the one that is plugged in again when nobody has the old one
-/// open any more.
+/// The port of a chip, until it is unplugged. A replugged port gets its name back only when the old one is closed.
 #[derive(Debug)]
 struct SharedPort(Mutex<Result<Arc<Port>, Error>>);
 
@@ -191,7 +191,7 @@ impl SharedPort {
         levels.inspect_err(|error| self.note(error))
     }
 
-    /// Lets go of a port that is gone.
+    /// Closes a port that is gone.
     fn note(&self, error: &Error) {
         if error.is_disconnected() {
             let gone =
@@ -201,7 +201,7 @@ impl SharedPort {
     }
 }
 
-/// The right to be told of changes, where one alone can be.
+/// The right to watch a port, where it can have only one watcher.
 #[derive(Debug)]
 struct Alone(Arc<AtomicBool>);
 
@@ -209,7 +209,7 @@ impl Alone {
     fn new(is_watched: &Arc<AtomicBool>, chip: &str) -> Result<Self, Error> {
         if is_watched.swap(true, AcqRel) {
             let message = format!(
-                "the lines of chip \"{chip}\" are watched by another request of this program, and the port tells one alone; \
+                "another request of this program watches chip \"{chip}\", and the port accepts one watcher at a time; \
                  watch all of them in one request"
             );
             return Err(Error::new(ErrorKind::Busy, message));
@@ -233,12 +233,12 @@ struct SerialLines {
     /// If any of them is watched.
     watch: Option<PortWatch>,
     start: Option<Levels>,
-    /// As of the last look.
+    /// Levels at the last look.
     levels: Option<Levels>,
-    /// Changes that were seen by the levels, and that the next look may have counted.
+    /// Changes that the levels showed, and that the next look may count.
     known: [u32; INPUTS],
     is_stopped: bool,
-    // After the watch: then the next one can be told.
+    // Dropped after the watch, so that the next request can watch.
     _alone: Option<Alone>,
 }
 
@@ -253,7 +253,7 @@ impl SerialLines {
             let Some((offset, LineConfig { edges: Some(edges), .. })) = config else {
                 continue;
             };
-            // They went to and fro, and the last led to the level that is now.
+            // The line went to and fro; the last edge led to the level now.
             let (kind, count) = match edges {
                 Edges::Both if after => (EdgeKind::Rising, changes),
                 Edges::Both => (EdgeKind::Falling, changes),
@@ -269,10 +269,10 @@ impl SerialLines {
     }
 }
 
-/// How often a line changed at least, if so many `counted` changes and these levels are known.
+/// The least number of changes of a line, by the driver's count and the levels.
 ///
-/// The levels are read after the counts: a change in between shows in the level now, and is counted in the next look. It is
-/// `known` then. `counts_ends`: only changes from active are counted.
+/// The levels are read after the counts. A change in between shows in the level now and is counted in the next look; it
+/// is `known` then. `counts_ends`: the driver counts only changes from active.
 fn changes(counts_ends: bool, counted: u32, before: Option<bool>, after: bool, known: &mut u32) -> u32 {
     let proved = counted.saturating_sub(*known);
     let turned = before.map_or(proved % 2 == 1, |before| before != after);
@@ -325,7 +325,7 @@ impl HeldLines for SerialLines {
     }
 
     fn reconfigure(&mut self, _: &[LineConfig]) -> Result<(), Error> {
-        Err(unsupported(&self.port.name(), "cannot hold lines otherwise once they are held"))
+        Err(unsupported(&self.port.name(), "cannot reconfigure lines while they are held"))
     }
 
     fn numbering(&self) -> Numbering {

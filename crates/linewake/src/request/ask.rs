@@ -1,9 +1,9 @@
-//! How a chip is asked to hold a line, and whether it can.
+//! Configurations that a chip can hold, and how it is asked for them.
 
 use crate::backend::unsupported;
 use crate::{Chip, Direction, Drive, Edges, Error, ErrorKind, EventClock, LineConfig};
 
-/// How the chip is asked to hold a line: where it cannot invert, that is done here.
+/// The configuration that the chip is asked for: where it cannot invert, that is done here.
 pub(super) fn as_asked(config: &LineConfig, chip_inverts: bool) -> LineConfig {
     if chip_inverts || !config.active_low {
         return *config;
@@ -16,17 +16,17 @@ pub(super) fn as_asked(config: &LineConfig, chip_inverts: bool) -> LineConfig {
     LineConfig { active_low: false, edges, output: config.output.map(|active| !active), ..*config }
 }
 
-/// Whether the chip can hold a line so.
+/// Refuses a configuration that the chip cannot hold.
 pub(super) fn check(chip: &Chip, config: &LineConfig) -> Result<(), Error> {
     let can = chip.capabilities();
     let name = &chip.info().name;
     let refuse = |what: &str| Err(unsupported(name, what));
     let invalid = |what: &str| Err(Error::new(ErrorKind::InvalidInput, format!("chip \"{name}\": {what}")));
     if config.edges.is_some() && config.direction != Some(Direction::Input) {
-        return invalid("edges are watched on inputs: ask for the line as one");
+        return invalid("edges are watched on inputs only; request the line as an input");
     }
     if config.output.is_some() && config.direction != Some(Direction::Output) {
-        return invalid("a first value is for outputs: ask for the line as one");
+        return invalid("only an output has a first value; request the line as an output");
     }
     if config.direction == Some(Direction::Output) && !can.outputs {
         return refuse("has no outputs");
@@ -38,16 +38,16 @@ pub(super) fn check(chip: &Chip, config: &LineConfig) -> Result<(), Error> {
         return refuse("cannot drive a line open-drain or open-source");
     }
     if !config.debounce.is_zero() && !can.debounce {
-        return refuse("does not debounce; use a filter, which can do more");
+        return refuse("does not debounce; use a filter");
     }
     if config.debounce.as_micros() > u128::from(u32::MAX) {
-        return invalid("a debounce period has at most 4294967295 microseconds");
+        return invalid("the debounce period is out of range; expected at most 4294967295 microseconds");
     }
     match config.clock {
         EventClock::Realtime if !can.realtime => {
             refuse("cannot stamp edges with the time of day; take the monotonic clock")
         }
-        EventClock::Hte if !can.hte => refuse("has no hardware time stamp engine; take the monotonic clock"),
+        EventClock::Hte if !can.hte => refuse("has no hardware timestamp engine; take the monotonic clock"),
         _ => Ok(()),
     }
 }

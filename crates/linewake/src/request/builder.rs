@@ -1,4 +1,4 @@
-//! What to hold, and how: checked, asked for, started.
+//! The builder of requests: lines and their configurations are checked and asked for.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use super::part::Part;
 use crate::backend::Ask;
 use crate::{Bias, Chip, Edges, Error, ErrorKind, EventClock, LineConfig, LineId, Offset, Request};
 
-/// What to hold, and how.
+/// Lines to hold, and how to hold them.
 ///
 /// ```
 /// # let chip = linewake::Chip::open("sim")?;
@@ -17,9 +17,9 @@ use crate::{Bias, Chip, Edges, Error, ErrorKind, EventClock, LineConfig, LineId,
 /// # Ok::<(), linewake::Error>(())
 /// ```
 ///
-/// Lines are watched, both edges, unless something else is said: [`edges`](Self::edges),
-/// [`active_low`](Self::active_low), [`bias`](Self::bias), [`debounce`](Self::debounce) and [`clock`](Self::clock) say
-/// it of all lines but those that were given a [`LineConfig`] of their own.
+/// Lines are watched for both edges by default. [`edges`](Self::edges), [`active_low`](Self::active_low),
+/// [`bias`](Self::bias), [`debounce`](Self::debounce) and [`clock`](Self::clock) configure all lines without a
+/// [`LineConfig`] of their own.
 #[derive(Clone, Debug)]
 #[must_use = "nothing is held before `start`"]
 pub struct RequestBuilder {
@@ -29,7 +29,7 @@ pub struct RequestBuilder {
     consumer: String,
     queue_size: u32,
     witness: bool,
-    /// `None`: as whoever takes the edges sees fit.
+    /// `None`: the taker of the edges chooses.
     gather: Option<Duration>,
 }
 
@@ -51,12 +51,12 @@ impl RequestBuilder {
         &self.chip
     }
 
-    /// The same of another chip.
+    /// The same request on another chip.
     pub(crate) fn on(self, chip: Chip) -> Self {
         Self { chip, ..self }
     }
 
-    /// [`gather`](Self::gather), unless something was said of it.
+    /// [`gather`](Self::gather), unless it was set.
     pub(crate) fn gather_unless_set(self, gather: Duration) -> Self {
         Self { gather: self.gather.or(Some(gather)), ..self }
     }
@@ -78,7 +78,7 @@ impl RequestBuilder {
         self.lines(all)
     }
 
-    /// One more line, held in a way of its own.
+    /// One more line with a configuration of its own.
     pub fn line_with(mut self, line: impl Into<LineId>, config: LineConfig) -> Self {
         self.lines.push((line.into(), Some(config)));
         self
@@ -89,7 +89,7 @@ impl RequestBuilder {
         self.line_with(line, LineConfig::output(active))
     }
 
-    /// How to hold the lines: all but those with a [`LineConfig`] of their own.
+    /// The configuration of all lines without a [`LineConfig`] of their own.
     pub fn config(mut self, config: LineConfig) -> Self {
         self.config = config;
         self
@@ -107,7 +107,7 @@ impl RequestBuilder {
         self
     }
 
-    /// What pulls the lines.
+    /// The bias of the lines.
     pub fn bias(mut self, bias: Bias) -> Self {
         self.config.bias = Some(bias);
         self
@@ -120,33 +120,32 @@ impl RequestBuilder {
         self
     }
 
-    /// Which clock stamps the edges.
+    /// The clock that stamps the edges.
     pub fn clock(mut self, clock: EventClock) -> Self {
         self.config.clock = clock;
         self
     }
 
-    /// Who holds them, for others to see: `linewake` unless set. Cut at 32 bytes, or at what the chip takes.
+    /// The name of the holder, for others to see: `linewake` unless set. Cut at 32 bytes, or at the limit of the chip.
     pub fn consumer(mut self, consumer: impl Into<String>) -> Self {
         self.consumer = consumer.into();
         self
     }
 
-    /// How many events the driver queues, rounded up to a power of two: 16 for each line unless set, as on Linux; 0 is
-    /// as unset. When it is full the oldest is dropped, and counted.
+    /// How many events the driver queues, rounded up to a power of two: 16 for each line unless set, or if it is 0. A
+    /// full queue drops the oldest event and counts it.
     pub fn queue_size(mut self, events: u32) -> Self {
         self.queue_size = events;
         self
     }
 
-    /// How long an edge may stay in the chip's queue, for others to be taken with it: not at all unless set, and in a
-    /// [`Monitor`](crate::Monitor) for its [window](crate::MonitorBuilder::window), at most 1 ms.
+    /// How long an edge may stay in the chip's queue, so that others are taken with it. Unless set it does not stay; in
+    /// a [`Monitor`](crate::Monitor) it stays for the [window](crate::MonitorBuilder::window), at most 1 ms.
     ///
-    /// The first edge after a rest is taken at once. From then on the queue is emptied this often, as long as there is
-    /// something in it, so that a wake-up and a few system calls are paid for many edges and not for each. Time stamps
-    /// are those of the edges. On a gpiochip the queue is then as large as the kernel has it, unless
-    /// [`queue_size`](Self::queue_size) says otherwise; a smaller one is emptied more often, and one below 256 at once.
-    /// A chip for which it makes no difference takes no notice.
+    /// The first edge after a rest is taken at once. From then on the queue is emptied this often until it is found
+    /// empty: one wake-up and a few system calls serve many edges. Time stamps do not change. A gpiochip then gets the
+    /// longest queue of the kernel, unless [`queue_size`](Self::queue_size) is set; a shorter one is emptied more
+    /// often, and one below 256 at once. Other chips may ignore it.
     ///
     /// ```
     /// use std::time::Duration;
@@ -163,20 +162,18 @@ impl RequestBuilder {
 
     /// Whether to hold one more line, a *witness*, where one line alone would hide what merges: no, unless set.
     ///
-    /// A gpiochip's kernel numbers interrupts as they come only in a request of two lines or more. Of one line alone,
-    /// edges that come while it is busy with the one before leave no trace but the direction of the next. With a
-    /// witness they are counted: [`Missed::merged`](crate::Missed::merged) tells of them, edge by edge. Now and then
-    /// the kernel counts one twice, when it comes just as the one before is handled; `cargo xtask test --only vm` shows
-    /// how often.
+    /// The kernel numbers a gpiochip's interrupts as they come only in a request of two lines or more. In a request of
+    /// one line, edges that come while the kernel handles the one before leave no trace but the direction of the next.
+    /// A witness makes them count: [`Missed::merged`](crate::Missed::merged) has them, edge by edge. Now and then the
+    /// kernel counts one twice, when it comes just as the one before is handled; `cargo xtask test --only vm` shows how
+    /// often.
     ///
-    /// The witness is the last line of the chip that nobody holds. It is taken as it is, and nothing is watched of it.
-    /// Even so it is not free of effects: some pin controllers make a line that is taken, or given back, an input, and
-    /// cut off what it was wired to by other means. To choose it yourself, ask for a line that does no harm [as it
-    /// is](LineConfig::as_is).
+    /// The witness is the last free line of the chip. It is taken as it is and not watched. This can still have
+    /// effects: some pin controllers make a line an input when it is taken or given back, and disconnect its other
+    /// function. To choose the witness yourself, request a harmless line [as it is](LineConfig::as_is).
     ///
-    /// [`Request::witnesses`] tells if there is one: only on a gpiochip, where one line is asked for, which is watched,
-    /// another is free, and the chip is not behind a bus such as I²C, SPI or USB, where no interrupt is numbered as it
-    /// comes.
+    /// [`Request::witnesses`] lists it. There is one only on a gpiochip with a free line, in a request of one watched
+    /// line, and not behind a bus such as I²C, SPI or USB, where interrupts are not numbered as they come.
     ///
     /// ```no_run
     /// use linewake::{Chip, Edges, LineConfig};
@@ -193,25 +190,25 @@ impl RequestBuilder {
         self
     }
 
-    /// Takes the lines, and begins to watch.
+    /// Takes the lines and begins to watch them.
     ///
     /// # Errors
     /// [`ErrorKind::NoSuchLine`], [`ErrorKind::LineTwice`]; [`ErrorKind::InvalidInput`] without a line, and for a queue
-    /// the chip cannot have; [`ErrorKind::Unsupported`] for what the chip [cannot do](Chip::capabilities);
-    /// [`ErrorKind::Busy`] when somebody else holds a line; and what the device says. Then nothing is held.
+    /// that the chip cannot have; [`ErrorKind::Unsupported`] for what the chip [cannot do](Chip::capabilities);
+    /// [`ErrorKind::Busy`] when a line is held elsewhere; and what the device says. Then nothing is held.
     pub fn start(self) -> Result<Request, Error> {
         let (chip, info) = (&self.chip, self.chip.info());
         let offsets = chip.find_all(self.lines.iter().map(|(line, _)| line.clone()))?;
         if offsets.is_empty() {
-            let message = format!("no line of chip \"{}\" is asked for; name one, or ask for all", info.name);
+            let message = format!("no line of chip \"{}\" is requested; name one, or request all", info.name);
             return Err(Error::new(ErrorKind::InvalidInput, message));
         }
         let can = chip.capabilities();
         if self.queue_size == 1 || self.queue_size > info.max_queue_size {
             let (size, most, chip) = (self.queue_size, info.max_queue_size, &info.name);
             let message = match most {
-                0 => format!("chip \"{chip}\" has no queue whose size could be chosen; leave the size out"),
-                _ => format!("a queue of {size} is not possible on chip \"{chip}\": it has 2 to {most}"),
+                0 => format!("chip \"{chip}\" has a queue of one size; leave the size out"),
+                _ => format!("queue size {size} is out of range on chip \"{chip}\"; expected 2 to {most}"),
             };
             return Err(Error::new(ErrorKind::InvalidInput, message));
         }
@@ -238,8 +235,7 @@ impl RequestBuilder {
 }
 
 impl Chip {
-    /// Makes lines outputs with these values. They stay so while the request that is given is held; with it they are
-    /// set again.
+    /// Makes lines outputs with these values. The returned request holds them, and can set them again.
     ///
     /// ```
     /// # let chip = linewake::Chip::open("sim")?;
@@ -250,13 +246,13 @@ impl Chip {
     /// ```
     ///
     /// # Errors
-    /// As [`RequestBuilder::start`]. Then none was set.
+    /// As [`RequestBuilder::start`]. Then no line was set.
     pub fn set_values<L: Into<LineId>>(&self, values: impl IntoIterator<Item = (L, bool)>) -> Result<Request, Error> {
         let request = |request: RequestBuilder, (line, active)| request.output(line, active);
         values.into_iter().fold(self.request(), request).start()
     }
 
-    /// Asks for lines, to watch their edges, or to set them.
+    /// Begins a request for lines, to watch their edges or to set them.
     pub fn request(&self) -> RequestBuilder {
         RequestBuilder::new(self.clone())
     }

@@ -1,4 +1,4 @@
-//! A part of a request: as many of its lines as the chip holds at once.
+//! A part of a request: the lines that the chip holds at once.
 
 use std::task::{Context, Poll};
 
@@ -22,7 +22,7 @@ impl Part {
         Self { numbering: held.numbering(), held, interrupts: InterruptCount::default(), lines, is_over: false }
     }
 
-    /// As [`HeldLines::poll_edges`], and remembers when it is over.
+    /// [`HeldLines::poll_edges`], until it is over.
     pub(super) fn poll_edges(
         &mut self,
         cx: &mut Context<'_>,
@@ -38,7 +38,7 @@ impl Part {
         polled
     }
 
-    /// Whether a missing number is an edge of a line that is not known.
+    /// Whether a missing number is an edge of an unknown line.
     pub(super) fn counts_interrupts(&self) -> bool {
         self.numbering == Numbering::Kernel(Interrupts::OfRequest)
     }

@@ -1,8 +1,8 @@
-//! How many processors the kernel has that numbers edges.
+//! Whether the machine has several processors, on which the kernel's numbers of edges are less exact.
 
 use std::sync::OnceLock;
 
-/// Whether this machine has several, as far as it is known: also those this program may not run on.
+/// Whether this machine has several processors, also those on which this program may not run. Yes if it is unknown.
 pub(super) fn several() -> bool {
     static SEVERAL: OnceLock<bool> = OnceLock::new();
     *SEVERAL.get_or_init(|| match std::fs::read_to_string("/sys/devices/system/cpu/online") {

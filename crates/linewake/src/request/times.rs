@@ -1,9 +1,9 @@
-//! The time of a request's edges: an axis for each queue and clock, and where each line is on its own.
+//! The time of a request's edges: an axis for each queue and clock, and the place of each line on its axis.
 
 use crate::axis::{Axis, Moment, Place, Step};
 use crate::{Chip, ClockName, EventClock, WatchedLine};
 
-/// The clocks by which a chip's lines can be stamped.
+/// The clocks that can stamp a chip's lines.
 const CLOCKS: usize = 3;
 
 const fn number(clock: EventClock) -> usize {
@@ -17,11 +17,11 @@ const fn number(clock: EventClock) -> usize {
 /// The times of a request's edges.
 #[derive(Clone, Debug)]
 pub(crate) struct Times {
-    /// Of each part, by clock.
+    /// The axes of each part, by clock.
     parts: Vec<[Axis; CLOCKS]>,
-    /// Of each line, by its place.
+    /// The place on the axis of each line.
     lines: Vec<Place>,
-    /// What is added to the stamps of a clock, as far as that was told.
+    /// The shift of each clock, as far as it was reported.
     told_ns: [i128; CLOCKS],
     /// Whether one of the clocks is the time of day.
     reads_day: bool,
@@ -38,14 +38,14 @@ impl Times {
         Self { parts: vec![axes; parts], lines: vec![Place::default(); lines.len()], told_ns: [0; CLOCKS], reads_day }
     }
 
-    /// Edges of a part came just now.
+    /// The moment at which edges of a part came: now.
     pub(super) fn came(&mut self, part: usize) -> Moment {
         let now = Moment::now(self.reads_day);
         self.parts[part].iter_mut().for_each(|axis| axis.came(&now));
         now
     }
 
-    /// The time of a line's next edge; and the step of its clock before it, unless another part has told of that.
+    /// The time of a line's next edge, and the step of its clock before it, unless another part has reported that step.
     pub(super) fn put(
         &mut self,
         part: usize,
@@ -64,12 +64,12 @@ impl Times {
         (axis_ns, step)
     }
 
-    /// A line's stamps are of another clock from now on.
+    /// A line has another clock from now on.
     pub(super) fn begin_anew(&mut self, place: usize) {
         self.lines[place] = Place::default();
     }
 
-    /// The same lines again, on a chip that was gone: time goes on where it was.
+    /// Continues the time of the same lines on a chip that was gone.
     pub(super) fn go_on(&mut self, before: Self, lines: &[WatchedLine], part_of: impl Fn(usize) -> usize) {
         if before.parts.len() != self.parts.len() || before.lines.len() != self.lines.len() {
             return;

@@ -284,10 +284,10 @@ mod tests {
         for (text, place, says) in [
             ("label = ", "1:9", ""),
             ("sed = 1", "1:1", "unknown key \"sed\"; did you mean \"seed\"?"),
-            ("lines = 1025", "1:9", "\"lines\": 1025 is not possible here: 1 to 1024 are"),
-            ("clock = 'fast'", "1:9", "there is no \"fast\" here"),
-            ("queue_size = 1", "1:14", "\"queue_size\": 1 is not possible"),
-            ("[[line]]\nname = 5", "2:8", "\"line[0].name\": here must be a text, not the number 5"),
+            ("lines = 1025", "1:9", "\"lines\": 1025 is out of range; expected 1 to 1024"),
+            ("clock = 'fast'", "1:9", "unknown value \"fast\""),
+            ("queue_size = 1", "1:14", "\"queue_size\": 1 is out of range"),
+            ("[[line]]\nname = 5", "2:8", "\"line[0].name\": expected a text, found the number 5"),
             ("[[line]]\nperiod = '1s'\nduty = 1.5", "1:", "\"line[0]\": a duty of 1.5 is out of range"),
             ("[[line]]\nperiod = '1s'\nhigh = '1s'", "3:8", "expected only one of \"period\""),
             ("[[line]]\nhigh = '1s'", "1:", "\"line[0]\" lacks the key \"low\""),
@@ -301,7 +301,7 @@ mod tests {
             ("[[line]]\nnoise = { every = ['2s', '1s'] }", "1:", "\"every\": the start of the range is after its end"),
             ("[[line]]\n[[quadrature]]\nlines = ['a', 'b']\nquarter = '1s'\npause = '1s'", "2:", "unknown line \"a\""),
             ("[[line]]\n[[unplug]]\nfor = '1s'", "2:", "\"unplug[0]\" lacks the key \"at\""),
-            ("[[slow]]\nat = '1s'\nfor = 3", "3:7", "\"slow[0].for\": here must be a text"),
+            ("[[slow]]\nat = '1s'\nfor = 3", "3:7", "\"slow[0].for\": expected a text"),
         ] {
             let error = wrong(text);
             assert!(error.starts_with(&format!("x.toml:{place}")) && error.contains(says), "{text:?}: {error}");

@@ -1,4 +1,4 @@
-//! Which program to run, and what to do when it ends.
+//! The program to run, and what to do when it ends.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::{Error, ErrorKind};
 
 /// A program that prints a line for each change: see [`Chip::from_command`](crate::Chip::from_command), and
-/// `docs/exec.md` for what it prints.
+/// `docs/exec.md` for its output.
 ///
 /// ```
 /// use std::time::Duration;
@@ -28,9 +28,9 @@ pub struct Exec {
     pub(super) start_timeout: Duration,
 }
 
-/// Whether a program that ended is started again, when somebody looks for its chip: a [`Monitor`](crate::Monitor) that
-/// [reattaches](crate::MonitorBuilder::reattach), or [`Chip::reopen`](crate::Chip::reopen). A request ends with the program
-/// in any case, so that what is missing is seen.
+/// Whether a program that ended is started again when its chip is looked for: by a [`Monitor`](crate::Monitor) that
+/// [reattaches](crate::MonitorBuilder::reattach), or [`Chip::reopen`](crate::Chip::reopen). A request ends with the
+/// program in any case, so that the gap is seen.
 ///
 /// ```
 /// assert_eq!(linewake::Restart::default(), linewake::Restart::Always);
@@ -39,7 +39,7 @@ pub struct Exec {
 pub enum Restart {
     /// Never.
     Never,
-    /// Unless it said that all is well: exit status 0.
+    /// Unless its exit status was 0.
     OnFailure,
     /// Always.
     #[default]
@@ -47,7 +47,7 @@ pub enum Restart {
 }
 
 impl Exec {
-    /// This program, found as the system finds programs. It gets no input; what it writes to its error output goes to ours.
+    /// A program, found as the system finds programs. It gets no input; its error output goes to that of this process.
     pub fn new(program: impl AsRef<OsStr>) -> Self {
         Self {
             program: program.as_ref().to_owned(),
@@ -59,8 +59,8 @@ impl Exec {
         }
     }
 
-    /// The program and its arguments in one text, as in the spec `exec:COMMAND`: words between spaces. `"…"` and `'…'` hold
-    /// spaces and the other quote; nothing else is special, so that a backslash is a backslash. No shell looks at it: for
+    /// The program and its arguments in one text, as in the spec `exec:COMMAND`, separated by spaces. Words in `"…"` or
+    /// `'…'` may have spaces and the other quote. A backslash is an ordinary character. No shell reads the text; for
     /// one, write `sh -c '…'`.
     ///
     /// ```
@@ -90,8 +90,8 @@ impl Exec {
         self
     }
 
-    /// The chip's name. Unless set it is that of the program, or of the script if the program is an interpreter such as
-    /// `sh` or `python3`: `door` of `python3 -u scripts/door.py`. Of `sh -c '…'` it is how the command begins.
+    /// The chip's name. Unless set it is the name of the program, or of the script that an interpreter such as `sh` or
+    /// `python3` runs: `door` for `python3 -u scripts/door.py`. For `sh -c '…'` it is the beginning of the command.
     ///
     /// ```
     /// use linewake::{Chip, Exec};
@@ -112,13 +112,13 @@ impl Exec {
         self
     }
 
-    /// Whether it is started again when it ended, and how long after its end: always, after a second, unless set.
+    /// Whether it is started again, and how long after its end: always, after a second, unless set.
     pub fn restart(mut self, restart: Restart, delay: Duration) -> Self {
         self.restart = (restart, delay);
         self
     }
 
-    /// How long it may take to say which lines it has: 10 s unless set.
+    /// How long it may take to name its lines: 10 s unless set.
     pub fn start_timeout(mut self, timeout: Duration) -> Self {
         self.start_timeout = timeout;
         self
@@ -130,7 +130,7 @@ impl Exec {
         self.name.clone().unwrap_or_else(|| self.script().unwrap_or_else(|| stem(&self.program)).into())
     }
 
-    /// What an interpreter runs.
+    /// The script that an interpreter runs.
     fn script(&self) -> Option<String> {
         let stem = |path: &str| Path::new(path).file_stem().map(|stem| stem.to_string_lossy().into_owned());
         let program = stem(&self.program.to_string_lossy())?.to_ascii_lowercase();
@@ -139,7 +139,7 @@ impl Exec {
         }
         let arguments: Vec<_> = self.arguments.iter().map(|argument| argument.to_string_lossy()).collect();
         let at = arguments.iter().position(|argument| !argument.starts_with('-'))?;
-        // `-c`, `-ec`: what follows is the script itself; `-m`: a module.
+        // After `-c` or `-ec` comes the script itself, after `-m` a module.
         let option = at.checked_sub(1).map_or("", |before| &*arguments[before]);
         if option.len() <= 3 && option.ends_with(['c', 'e']) {
             return Some(beginning(&arguments[at]));
@@ -147,7 +147,7 @@ impl Exec {
         if option == "-m" { Some(arguments[at].clone().into_owned()) } else { stem(&arguments[at]) }
     }
 
-    /// The command, for people.
+    /// The command, as a user reads it.
     pub(super) fn text(&self) -> String {
         let words = std::iter::once(&self.program).chain(&self.arguments).map(|word| word.to_string_lossy());
         words.collect::<Vec<_>>().join(" ")
@@ -164,12 +164,12 @@ impl Exec {
     pub(super) fn malformed(&self, reason: &str) -> Error {
         Error::new(
             ErrorKind::Malformed,
-            format!("the program {} does not print what it should: {reason}", self.quoted()),
+            format!("the program {} printed something else than docs/exec.md says: {reason}", self.quoted()),
         )
     }
 }
 
-/// Programs that run a file or a text, whose own name says nothing; with or without a version.
+/// Interpreters, whose own name says nothing; with or without a version.
 const INTERPRETERS: &[&str] = &[
     "ash",
     "bash",

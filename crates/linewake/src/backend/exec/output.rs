@@ -1,4 +1,4 @@
-//! What a program prints, line by line. No I/O here. The format is in `docs/exec.md`.
+//! The output of a program, line by line. No I/O here. The format is in `docs/exec.md`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::{Clock, ClockName, EdgeKind, Missed, Offset};
 /// The longest line, in bytes. It has to hold the names of all lines.
 const MAX_LINE: usize = 64 << 10;
 
-/// What a program says of itself first.
+/// The lines and the clock that a program prints first.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) names: Vec<Option<Arc<str>>>,
@@ -32,11 +32,11 @@ impl Header {
 #[derive(Debug)]
 pub(super) struct Output {
     bytes: Vec<u8>,
-    /// What comes before was read.
+    /// The bytes before this were read.
     at: usize,
     clock: Option<ClockName>,
     header: Option<Arc<Header>>,
-    /// The lines were declared: what is printed need not say them.
+    /// The caller declared the lines, so the program need not print them.
     is_declared: bool,
     has_begun: bool,
     by_name: HashMap<Arc<str>, usize>,
@@ -67,15 +67,15 @@ impl Output {
         output
     }
 
-    /// More was printed. Call [`header`](Self::header) or [`next`](Self::next) until they have no more: what is kept is
-    /// at most one line and what was pushed last.
+    /// Adds output. Call [`header`](Self::header) or [`next`](Self::next) until they have no more; then at most one
+    /// line is kept.
     pub(super) fn push(&mut self, bytes: &[u8]) {
         self.bytes.drain(..self.at);
         self.at = 0;
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// What is left of a line that was not ended, as it can be shown.
+    /// The rest of a line without an end, for an error.
     pub(super) fn rest(&self) -> String {
         shown(&self.bytes[self.at..])
     }
@@ -84,7 +84,7 @@ impl Output {
         self.lines.get(offset.index())?.active
     }
 
-    /// The next line that says something: where it is in `bytes`.
+    /// The place in `bytes` of the next line that is not empty.
     fn next_line(&mut self) -> Result<Option<std::ops::Range<usize>>, String> {
         loop {
             let rest = &self.bytes[self.at..];
@@ -111,7 +111,7 @@ impl Output {
         std::str::from_utf8(&self.bytes[line.clone()]).unwrap_or("")
     }
 
-    /// Which lines there are, as soon as that is known. `Err` says what is wrong.
+    /// The header, as soon as it is known. `Err` says what is wrong.
     pub(super) fn header(&mut self) -> Result<Option<Arc<Header>>, String> {
         while self.header.is_none() {
             let Some(line) = self.next_line()? else {
@@ -143,12 +143,18 @@ impl Output {
                 });
                 let lines: Vec<(Arc<str>, _)> = lines.collect();
                 if lines.is_empty() || lines.len() > MAX_LINES {
-                    return Err(format!("the line \"{}\" has not 1 to {MAX_LINES} names", shown(text.as_bytes())));
+                    return Err(format!(
+                        "the line \"{}\" names too few or too many lines; expected 1 to {MAX_LINES}",
+                        shown(text.as_bytes())
+                    ));
                 }
                 if let Some(header) = &self.header
                     && !header.names.iter().map(Option::as_deref).eq(lines.iter().map(|(name, _)| named(name)))
                 {
-                    return Err(format!("the line \"{}\" has other names than were declared", shown(text.as_bytes())));
+                    return Err(format!(
+                        "the line \"{}\" has other names than the declared ones",
+                        shown(text.as_bytes())
+                    ));
                 }
                 self.name_lines(lines);
                 Ok(())
@@ -194,33 +200,33 @@ impl Output {
         let (time, name, level) = (words.next(), words.next(), words.next());
         let (number, more) = (words.next(), words.next());
         let (Some(time), Some(name), Some(level), None) = (time, name, level, more) else {
-            return wrong("is no change: write `timestamp_ns line level`, and a number if there is one");
+            return wrong("is no change; expected `timestamp_ns line level`, and a number if changes are numbered");
         };
         let Ok(timestamp_ns) = time.parse() else {
-            return wrong("begins with no time: write nanoseconds, a whole number");
+            return wrong("begins without a time; expected whole nanoseconds");
         };
         let by_offset = || name.parse().ok().filter(|&offset| offset < self.lines.len());
         let Some(offset) = self.by_name.get(name).copied().or_else(by_offset) else {
-            return wrong("names no line of this program");
+            return wrong("names an unknown line");
         };
         let active = match level {
             "0" => false,
             "1" => true,
-            _ => return wrong("has no level: 0 or 1"),
+            _ => return wrong("has no level; expected 0 or 1"),
         };
         let number = match number.map(str::parse::<u32>) {
             None => None,
             Some(Ok(number)) => Some(number),
             Some(Err(_)) => {
                 return wrong(
-                    "ends with no number: the changes of a line are counted, from 1, through 4294967295 to 0",
+                    "ends without a number; expected the count of the line's changes, from 1 through 4294967295 to 0",
                 );
             }
         };
         let last = self.lines[offset].number;
         let gap = match (number, last) {
             (Some(number), last) => number.wrapping_sub(last.unwrap_or(0)).wrapping_sub(1),
-            (None, Some(_)) => return wrong("has no number, and those of this line before it had one"),
+            (None, Some(_)) => return wrong("has no number, but earlier changes of this line had one"),
             (None, None) => 0,
         };
         if gap > u32::MAX / 2 {
@@ -238,12 +244,12 @@ impl Output {
     }
 }
 
-/// A name in a list of lines; `-` is none.
+/// A name in a list of lines. `-` is no name.
 fn named(name: &str) -> Option<&str> {
     (name != "-").then_some(name)
 }
 
-/// A line as it can be shown in an error: short, and without what a terminal would obey.
+/// A line for an error: short, and without control characters.
 fn shown(line: &[u8]) -> String {
     const MOST: usize = 80;
     let text = String::from_utf8_lossy(&line[..line.len().min(4 * MOST)]);
@@ -330,13 +336,13 @@ mod tests {
             ("nonsense", "\"nonsense\" is no change"),
             ("1 a", "\"1 a\" is no change"),
             ("1 a 1 2 3", "is no change"),
-            ("-1 a 1", "begins with no time"),
-            ("1.5 a 1", "begins with no time"),
-            ("99999999999999999999 a 1", "begins with no time"),
-            ("1 b 1", "names no line"),
-            ("1 1 1", "names no line"),
+            ("-1 a 1", "begins without a time"),
+            ("1.5 a 1", "begins without a time"),
+            ("99999999999999999999 a 1", "begins without a time"),
+            ("1 b 1", "names an unknown line"),
+            ("1 1 1", "names an unknown line"),
             ("1 a high", "has no level"),
-            ("1 a 1 -", "ends with no number"),
+            ("1 a 1 -", "ends without a number"),
             ("\u{1b}[2J 1 a", r"\u{1b}[2J 1 a"),
         ];
         for (line, says) in cases {
@@ -346,7 +352,7 @@ mod tests {
             assert!(said.contains(says), "{line}: {said}");
         }
         for (text, says) in
-            [("1 a 1\n", "comes before"), ("lines\n", "has not 1 to"), ("clock\n", "expected `clock realtime`")]
+            [("1 a 1\n", "comes before"), ("lines\n", "expected 1 to"), ("clock\n", "expected `clock realtime`")]
         {
             let said = output(text).header().unwrap_err();
             assert!(said.contains(says), "{text}: {said}");

@@ -1,4 +1,4 @@
-//! A pipe whose reading end is a [`Device`], and whose writing end a child gets.
+//! A pipe to a child: the child writes, a [`Device`] reads.
 
 use std::io;
 use std::process::Stdio;
@@ -12,8 +12,8 @@ pub(super) fn pipe() -> io::Result<(Device, Stdio)> {
     Ok((Device::from_fd(reader)?, writer.into()))
 }
 
-/// Anonymous pipes of Windows cannot be overlapped: this is a named one whose name nobody else knows, for one writer of
-/// this computer, which is connected here.
+/// Anonymous pipes of Windows cannot be overlapped. This is a named pipe with a secret name, for one writer on this
+/// computer, which is connected here.
 #[cfg(windows)]
 pub(super) fn pipe() -> io::Result<(Device, Stdio)> {
     use std::hash::{BuildHasher as _, RandomState};
@@ -48,5 +48,5 @@ pub(super) fn pipe() -> io::Result<(Device, Stdio)> {
 
 #[cfg(not(any(windows, all(target_os = "linux", not(miri)))))]
 pub(super) fn pipe() -> io::Result<(Device, Stdio)> {
-    Err(io::Error::new(io::ErrorKind::Unsupported, "programs are read on Linux and Windows only"))
+    Err(io::Error::new(io::ErrorKind::Unsupported, "programs run on Linux and Windows only"))
 }

@@ -292,7 +292,7 @@ impl HeldLines for ProfileLines {
     }
 
     fn reconfigure(&mut self, _: &[LineConfig]) -> Result<(), Error> {
-        Err(unsupported(&self.link.plan.name, "cannot hold lines otherwise once they are held"))
+        Err(unsupported(&self.link.plan.name, "cannot reconfigure lines while they are held"))
     }
 
     fn numbering(&self) -> Numbering {

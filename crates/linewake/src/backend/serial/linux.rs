@@ -1,4 +1,4 @@
-//! Serial ports of Linux: looked at now and again. TIOCMIWAIT, which waits, can be neither polled nor interrupted.
+//! Serial ports of Linux, which are polled. TIOCMIWAIT, which waits, can be neither polled nor interrupted.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -23,15 +23,15 @@ pub(super) struct Port {
     device: Device,
     /// Whether the driver counts changes.
     counts: bool,
-    /// Whether changes may be counted only when the levels are read, and reading them is cheap: a UART on the bus. A USB
-    /// adapter tells by itself, and reading its levels is a transfer.
+    /// Whether the levels are read in each look: a UART on the bus may count changes only then, and the read is cheap.
+    /// A USB adapter reports changes by itself, and a read is a transfer.
     is_uart: bool,
 }
 
 /// CLOCK_MONOTONIC, as a gpiochip's.
 pub(super) const CLOCK: ClockName = ClockName::Monotonic;
 
-/// It now.
+/// The clock's time now.
 pub(super) fn now_ns() -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     now.tv_sec.unsigned_abs().saturating_mul(1_000_000_000).saturating_add(now.tv_nsec.unsigned_abs())
@@ -45,7 +45,7 @@ impl Port {
         let device = Device::options().read(true).write(true).open(path).map_err(|error| {
             let missing = match path.contains('/') {
                 true => "is it plugged in?",
-                false => "a port goes by its path, as in \"serial:/dev/ttyUSB0\"",
+                false => "name a port by its path, as in \"serial:/dev/ttyUSB0\"",
             };
             Error::from(error).with_remedy_if(Kind::NotFound, missing).with_remedy_if(
                 Kind::AccessDenied,
@@ -53,10 +53,10 @@ impl Port {
             )
         })?;
         if let Err(error) = uninterrupted(|| device.ioctl(TIOCMGET, 0)) {
-            // As drivers without modem lines say it.
+            // The errors of drivers without modem lines.
             return Err(match error.kind() {
                 Kind::Unsupported | Kind::InvalidInput => {
-                    let what = "has no modem lines: pseudo terminals and consoles have none, serial ports do";
+                    let what = "has no modem lines, as pseudo terminals and consoles; name a serial port";
                     Error::new(ErrorKind::Unsupported, format!("\"{path}\" {what} ({error})"))
                 }
                 _ => error.into(),
@@ -89,9 +89,9 @@ impl Port {
     }
 }
 
-/// Whether the port is one of the kernel's serial core, whose ports have a clock.
+/// Whether the port belongs to the kernel's serial core, whose ports have a base clock.
 fn is_uart(path: &Path) -> bool {
-    // A link leads to the name that the kernel knows.
+    // The kernel knows the name that a link leads to.
     let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let Some(name) = real.file_name() else {
         return false;
@@ -100,7 +100,7 @@ fn is_uart(path: &Path) -> bool {
     tty.join("uartclk").exists() || !tty.exists()
 }
 
-/// Looks at a port, period by period.
+/// Polls a port.
 #[derive(Debug)]
 pub(super) struct PortWatch {
     ticker: Arc<Ticker>,
@@ -117,17 +117,17 @@ enum Phase {
 }
 
 impl PortWatch {
-    /// Begins. Gives the levels at the beginning.
+    /// Begins, with the levels at the start.
     pub(super) fn start(port: &Arc<Port>, period: Duration) -> Result<(Self, Option<Levels>), Error> {
         let ticker = Ticker::of(period)?;
-        // Reading the levels may count what was not counted before.
+        // Reading the levels may make the driver count earlier changes.
         port.levels()?;
         let counted = port.counters()?;
         let levels = port.levels()?;
         Ok((Self { ticks: ticker.ticks(), ticker, counted, phase: Phase::Live }, Some(levels)))
     }
 
-    /// The next look; none after it was stopped and all was seen.
+    /// The next look. `None` after a stop, when everything was seen.
     pub(super) fn poll(&mut self, port: &Port, cx: &mut Context<'_>) -> Poll<Option<Result<Look, Error>>> {
         loop {
             match self.phase {
@@ -143,14 +143,14 @@ impl PortWatch {
         }
     }
 
-    /// No look is wanted but at what has happened.
+    /// Ends after one last look.
     pub(super) fn stop(&mut self) {
         if self.phase == Phase::Live {
             self.phase = Phase::Stopping;
         }
     }
 
-    /// None if there is nothing to see: nothing was counted, where counting needs no look.
+    /// `None` if the count is as before and no levels are needed.
     fn look(&mut self, port: &Port) -> Result<Option<Look>, Error> {
         if port.is_uart {
             port.levels()?;

@@ -1,4 +1,4 @@
-//! What is seen of a port when it is looked at.
+//! A look: the state of a port at one time.
 
 /// The first lines are inputs.
 pub(super) const INPUTS: usize = 4;
@@ -6,10 +6,10 @@ pub(super) const INPUTS: usize = 4;
 /// A level for each line: a bit at its offset.
 pub(super) type Levels = u8;
 
-/// What is seen of the inputs.
+/// The state of the inputs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Look {
     pub(super) levels: Levels,
-    /// Changes that are known of since the look before.
+    /// Changes known since the look before.
     pub(super) changes: [u32; INPUTS],
 }

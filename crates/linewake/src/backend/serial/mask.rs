@@ -1,4 +1,4 @@
-//! Serial ports of Windows: one wait is kept pending, and says of which lines something is to be seen.
+//! Serial ports of Windows: one wait is kept pending, and tells which lines changed.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,21 +16,21 @@ use super::codes::{
 use super::look::{INPUTS, Levels, Look};
 use crate::{ClockName, Error, ErrorKind};
 
-/// A driver takes one wait for each handle, and a port has one handle.
+/// A driver accepts one wait for each handle, and a port has one handle.
 pub(super) const SEVERAL_WATCHES: bool = false;
 
-/// How often the start of a watch is tried, when lines change meanwhile.
+/// How often the start of a watch is tried while lines change.
 const TRIES: usize = 8;
 
 /// A port that speaks a serial driver's protocol.
 #[derive(Debug)]
 pub(super) struct Port {
     device: Device,
-    /// The outputs as they were set here, for drivers that do not tell: a Wine's.
+    /// The outputs as set here, for drivers that do not report them, such as Wine's.
     set: AtomicU8,
 }
 
-/// Not the driver's `monotonic`.
+/// Edges are stamped here, not by the driver.
 pub(super) const CLOCK: ClockName = ClockName::Program;
 
 pub(super) fn now_ns() -> u64 {
@@ -97,17 +97,17 @@ impl Port {
     }
 }
 
-/// How drivers say that they do not know a code.
+/// The errors of drivers that do not know a code.
 fn is_unknown(error: &overlapped::Error) -> bool {
     matches!(error.kind(), Kind::Unsupported | Kind::InvalidInput)
 }
 
-/// The inputs of a modem status.
+/// The levels of the inputs in a modem status.
 fn levels(status: u32) -> Levels {
     STATES.iter().enumerate().map(|(offset, bit)| u8::from(status & bit != 0) << offset).sum()
 }
 
-/// The wait, and what is read after it.
+/// The wait, and the read of the levels after it.
 #[derive(Debug)]
 pub(super) struct PortWatch {
     waits: InvertedCall<u32>,
@@ -117,9 +117,9 @@ pub(super) struct PortWatch {
 #[derive(Debug)]
 enum Phase {
     Waiting,
-    /// The wait has ended, with these events, and the levels are being read.
+    /// The wait has ended with these events, and the levels are being read.
     Reading(u32, Call<u32>),
-    /// It was stopped, and the driver says what it has kept.
+    /// It was stopped, and the driver reports the events it has kept.
     Ending(Call<u32>, #[expect(dead_code, reason = "it is not to be cancelled")] Call<()>),
     /// They are read once more.
     Last(u32, Call<u32>),
@@ -127,7 +127,7 @@ enum Phase {
 }
 
 impl PortWatch {
-    /// Begins. Gives the levels at the beginning, unless the lines change too fast to tell.
+    /// Begins, with the levels at the start, unless the lines change too fast to tell.
     pub(super) fn start(port: &Arc<Port>, _: Duration) -> Result<(Self, Option<Levels>), Error> {
         let mask = EVENTS.iter().fold(0, |mask, event| mask | event);
         let mut start = None;
@@ -135,7 +135,7 @@ impl PortWatch {
         for _ in 0..TRIES {
             // One wait at a time.
             drop(watch.take());
-            // It forgets what happened before.
+            // This drops earlier events.
             port.device.call(SET_WAIT_MASK, &mask).wait()?;
             let levels = port.levels()?;
             let mut waits = port.device.inverted(WAIT_ON_MASK, &()).pending(1).start();
@@ -158,7 +158,7 @@ impl PortWatch {
         }
     }
 
-    /// The next look; none after it was stopped and all was seen.
+    /// The next look. `None` after a stop, when everything was seen.
     pub(super) fn poll(&mut self, port: &Port, cx: &mut Context<'_>) -> Poll<Option<Result<Look, Error>>> {
         let status = || port.device.call(GET_MODEMSTATUS, &());
         loop {
@@ -191,23 +191,23 @@ impl PortWatch {
         }
     }
 
-    /// No look is wanted but at what has happened.
+    /// Ends after one last look.
     pub(super) fn stop(&mut self) {
         self.waits.stopper().stop();
     }
 }
 
-/// Asks what happened since the last wait ended, which the driver keeps for the next one: if that has to wait, it ends by
-/// the new mask, without an event.
+/// Asks for the events since the last wait, which the driver keeps for the next wait. A wait without such events ends
+/// by the new mask.
 fn kept(port: &Port) -> Phase {
-    /// For a driver that does not keep to it.
+    /// For a driver that breaks this rule.
     const PATIENCE: Duration = Duration::from_secs(1);
     let wait = port.device.call(WAIT_ON_MASK, &());
     let mask = port.device.call(SET_WAIT_MASK, &0);
     Phase::Ending(wait.timeout(PATIENCE), mask)
 }
 
-/// What the events and the levels after them say.
+/// The look that events and the levels after them make.
 fn look(events: u32, status: u32) -> Look {
     Look { levels: levels(status), changes: EVENTS.map(|event| u32::from(events & event != 0)) }
 }

@@ -1,4 +1,4 @@
-//! No serial ports: this system's are neither those of Linux nor those of Windows.
+//! No serial ports: linewake knows those of Linux and Windows.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -11,7 +11,7 @@ use crate::{ClockName, Error};
 pub(super) const SEVERAL_WATCHES: bool = false;
 pub(super) const CLOCK: ClockName = ClockName::Program;
 
-/// There is none.
+/// No port.
 #[derive(Debug)]
 pub(super) enum Port {}
 
@@ -24,7 +24,7 @@ pub(super) fn now_ns() -> u64 {
 
 impl Port {
     pub(super) fn open(path: &str) -> Result<Self, Error> {
-        Err(unsupported(path, "is a serial port, and those are understood on Linux and on Windows"))
+        Err(unsupported(path, "is a serial port; serial ports work on Linux and Windows"))
     }
 
     pub(super) fn name(&self) -> String {

@@ -1,4 +1,4 @@
-//! One timer for all who look at something with the same period.
+//! One timer for all polls with the same period.
 
 use std::fmt;
 use std::pin::Pin;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::Error;
 use crate::timer::{Sleep, Timer};
 
-/// Ticks once a period while somebody waits for it; nobody waits, nothing ticks.
+/// Ticks once a period while a poll waits for it.
 pub(super) struct Ticker {
     period: Duration,
     timer: Timer,
@@ -23,11 +23,11 @@ struct State {
     waiting: Vec<Waker>,
 }
 
-/// Those that somebody has.
+/// The tickers in use.
 static ALL: Mutex<Vec<Weak<Ticker>>> = Mutex::new(Vec::new());
 
 impl Ticker {
-    /// That of a period, which all share.
+    /// The shared ticker of a period.
     pub(super) fn of(period: Duration) -> Result<Arc<Self>, Error> {
         let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|ticker| ticker.strong_count() > 0);
@@ -39,12 +39,12 @@ impl Ticker {
         Ok(ticker)
     }
 
-    /// How often it has ticked.
+    /// The number of its ticks.
     pub(super) fn ticks(&self) -> u64 {
         self.with(|state| state.ticks)
     }
 
-    /// Ready once it has ticked more than `ticks`, which is then as often as it has.
+    /// Ready when it has ticked more than `ticks` times; `ticks` is set to the number.
     pub(super) fn poll(self: &Arc<Self>, ticks: &mut u64, cx: &mut Context<'_>) -> Poll<()> {
         let woken = self.with(|state| {
             if state.ticks > *ticks {
@@ -78,7 +78,7 @@ impl Ticker {
     }
 }
 
-/// The sleep is over: the first of those who wait to be polled has the tick.
+/// The sleep is over: the first poll after it makes the tick.
 impl Wake for Ticker {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
