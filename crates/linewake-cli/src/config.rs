@@ -223,7 +223,7 @@ pub(crate) fn places() -> impl Iterator<Item = Result<String, Failure>> {
 }
 
 /// Where a configuration may be; the user's own first.
-fn paths() -> Vec<PathBuf> {
+pub(crate) fn paths() -> Vec<PathBuf> {
     // A relative path in them is to be ignored, by the XDG base directory specification.
     let directory = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let (own, all) = if cfg!(windows) {

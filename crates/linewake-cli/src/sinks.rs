@@ -1,12 +1,16 @@
 //! Where a watch is written to, and what is said of it.
 
-pub(crate) mod csv;
-pub(crate) mod exec;
+mod csv;
+pub(crate) mod destination;
+pub(crate) mod distinct;
+mod exec;
+mod file_id;
 pub(crate) mod files;
-pub(crate) mod json;
+mod json;
 mod line_text;
 #[cfg(test)]
 mod no_allocation;
+pub(crate) mod options;
 pub(crate) mod said;
 mod segment;
 pub(crate) mod select;
@@ -14,4 +18,4 @@ pub(crate) mod sink;
 pub(crate) mod stats;
 pub(crate) mod summary;
 pub(crate) mod text;
-pub(crate) mod vcd;
+mod vcd;

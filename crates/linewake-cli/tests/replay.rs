@@ -757,7 +757,7 @@ fn a_line_without_an_end_ends_replay() {
 fn a_line_given_as_the_file_is_no_file() {
     let output = run(&["record", "pps", "-c", "sim", "-n", "1"]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
-    assert!(err(&output).contains("\"pps\" is the name of a line"), "{output:?}");
+    assert!(err(&output).contains("found \"pps\", the name of a line"), "{output:?}");
     assert!(!std::path::Path::new("pps").exists());
 }
 

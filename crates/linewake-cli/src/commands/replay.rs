@@ -22,11 +22,15 @@ use self::pipe::Plug;
 use self::player::{Over, Plan, Player, Stop};
 use self::roll::Roll;
 use self::speed::Speed;
-use super::mon::{self, source};
+use super::mon::{options, outcome, source};
 use crate::exit::{self, Failure};
+use crate::shown::Printable;
 use crate::signals::Meant;
+use crate::sinks::distinct::Inputs;
+use crate::sinks::options::OutputOptions;
 use crate::sinks::sink::Closing;
 use crate::sinks::summary::{plural, summary};
+use crate::sinks::{destination, text};
 use crate::{period, signals, threads};
 
 /// Play a capture, and print its edges
@@ -94,11 +98,11 @@ pub(crate) struct Arguments {
     period: Option<Duration>,
 
     /// Say this often on standard error, line by line: edges, what is missing, the level
-    #[arg(long, value_name = "PERIOD", value_parser = mon::some_period, allow_hyphen_values = true)]
+    #[arg(long, value_name = "PERIOD", value_parser = options::some_period, allow_hyphen_values = true)]
     stats: Option<Duration>,
 
     /// Write what passes a filter, as "linewake mon --filter" does
-    #[arg(long, value_name = "FILTER", value_parser = mon::filter)]
+    #[arg(long, value_name = "FILTER", value_parser = options::filter)]
     filter: Option<Filter>,
 
     /// Exit with 2 if the capture says that an edge was lost: overflowed or merged, or a chip was gone
@@ -106,7 +110,7 @@ pub(crate) struct Arguments {
     fail_on_loss: bool,
 
     #[command(flatten)]
-    output: mon::Output,
+    output: OutputOptions,
 }
 
 fn bias(text: &str) -> Result<Bias, String> {
@@ -119,7 +123,7 @@ fn bias(text: &str) -> Result<Bias, String> {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self::new(error.to_string())
+        Self::new(Printable(&error.to_string()).to_string())
     }
 }
 
@@ -127,7 +131,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if let Some(filter) = &arguments.filter {
         LineFilter::new(filter, Edges::Both, None)?;
     }
-    let name = arguments.file.display().to_string();
+    let name = Printable(&arguments.file.display().to_string()).to_string();
     let (is_asked, bell) = (Arc::new(AtomicBool::new(false)), Bell::default());
     let (mut capture, plug) = arguments.open(&name)?;
     let end = End { is_asked: is_asked.clone(), has_left: Arc::default(), bell: bell.clone(), plug: plug.clone() };
@@ -157,8 +161,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         _ => None,
     });
     let clock = clock.unwrap_or_else(|| Clock::recorded("", None));
-    let time = arguments.output.recorded_time();
-    let mut sinks = arguments.output.sinks(time, roll.chips.len() > 1, &clock, &is_asked)?;
+    let output = &arguments.output;
+    let time = output.stamp(None);
+    text::check_clock(time, &clock)?;
+    let destinations = output.destinations(time, roll.chips.len() > 1);
+    let inputs = Inputs::capture(&arguments.file);
+    let mut sinks = destination::open(destinations, output.existing(), &inputs, &is_asked)?;
     sinks.readers_of_files().watch(move || end.tell(Meant::Left))?;
     let plan = arguments.plan();
     let input = (&mut capture, ahead);
@@ -187,15 +195,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if !arguments.output.has_json_on_stdout() || !is_written {
         exit::say(&summary(&accounts, threads));
     }
-    let lost = if arguments.fail_on_loss { mon::loss(&accounts, gaps) } else { Ok(()) };
+    let lost = if arguments.fail_on_loss { outcome::loss(&accounts, gaps) } else { Ok(()) };
     let has_left = has_left.load(Relaxed);
     let early = arguments.early(told, &played, over, has_left);
     match (played, ended) {
-        (Err(Stop::Output(lost)), _) | (Ok(()), Err(lost)) => mon::output_failed(&lost, has_left)?,
+        (Err(Stop::Output(lost)), _) | (Ok(()), Err(lost)) => outcome::output_failed(&lost, has_left)?,
         (Err(Stop::Capture(error)), _) => return Err(error.into()),
         (Ok(()), Ok(())) => {}
     }
-    mon::verdict(lost, early)
+    outcome::verdict(lost, early)
 }
 
 /// Reads a file once to know all of its lines.

@@ -3,12 +3,15 @@
 
 use std::borrow::Cow;
 use std::io::{self, Write as _};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use linewake::{EdgeEvent, EdgeKind};
 
+use super::files::{Existing, Format};
 use super::line_text::LineTexts;
 use super::sink::{Closing, Item, Out, Sink, View};
+use crate::exit::Failure;
 use crate::readers;
 
 /// The first row.
@@ -32,7 +35,11 @@ pub(crate) struct Csv {
 }
 
 impl Csv {
-    pub(crate) fn new(out: Out) -> Self {
+    pub(crate) fn open(path: &Path, existing: Existing) -> Result<Self, Failure> {
+        Ok(Self::new(Out::open(path, Format::Rows(HEAD), existing)?))
+    }
+
+    pub(super) fn new(out: Out) -> Self {
         Self { out, texts: LineTexts::new(), last_ns: None, began_ns: None, held: Vec::new(), since: None }
     }
 

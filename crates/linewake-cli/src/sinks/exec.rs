@@ -15,6 +15,7 @@ use linewake::EdgeEvent;
 use super::sink::{Closing, Item, Sink, View};
 use super::summary::plural;
 use crate::exit;
+use crate::shown::Printable;
 
 /// Runs the command for edges, in the order they came.
 pub(crate) struct Exec {
@@ -63,7 +64,8 @@ impl Exec {
                     counted.failed.fetch_add(1, Relaxed);
                     let why = status.map_or_else(|error| error.to_string(), |status| status.to_string());
                     if !std::mem::replace(&mut has_said, true) {
-                        exit::say(&format!("linewake: the command \"{}\" failed: {why}\n", command.display()));
+                        let command = command.display().to_string();
+                        exit::say(&format!("linewake: the command \"{}\" failed: {why}\n", Printable(&command)));
                     }
                 }
             }

@@ -1,11 +1,13 @@
 //! Files that live long: opened to be added to, and opened again when somebody has moved them away.
 
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use super::file_id::{self, FileId};
 use crate::caller::BEYOND;
 use crate::exit::{self, Failure};
+use crate::shown::Printable;
 use crate::signals::has_terminal;
 
 /// What becomes of a file that is there already. No documentation comment on the options' behalf: it would be the command's.
@@ -53,9 +55,14 @@ pub(crate) enum Format {
     Rows(&'static str),
 }
 
+/// How messages name a file: in quotes, and so that no name commands the terminal.
+pub(crate) fn quoted(path: &Path) -> String {
+    format!("\"{}\"", Printable(&path.display().to_string()))
+}
+
 /// How messages name a place to write to.
 pub(crate) fn place(path: &Path) -> String {
-    if path.as_os_str() == "-" { "standard output".to_owned() } else { format!("\"{}\"", path.display()) }
+    if path.as_os_str() == "-" { "standard output".to_owned() } else { quoted(path) }
 }
 
 /// A file that is added to.
@@ -143,7 +150,7 @@ impl Log {
             self.format.check(&self.path).map_err(|failure| io::Error::other(failure.to_string()))?;
         }
         let next = Self::add_to(&self.path, self.format)?;
-        Ok((next.is_empty() || !is_same(&self.file.metadata()?, &next.file.metadata()?)).then_some(next))
+        Ok((next.is_empty() || FileId::of(&self.file)? != FileId::of(&next.file)?).then_some(next))
     }
 
     /// That somebody has removed it is an error.
@@ -189,9 +196,9 @@ impl Format {
         if is {
             return Ok(());
         }
-        let shown = path.display();
         Err(Failure::new(format!(
-            "cannot add to \"{shown}\": it is not {what}; name another file, or say --overwrite to empty it"
+            "cannot add to {}: it is not {what}; name another file, or say --overwrite to empty it",
+            quoted(path)
         )))
     }
 }
@@ -235,26 +242,10 @@ fn is_regular(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| metadata.is_file())
 }
 
-/// Whether two are of one file.
-#[cfg(unix)]
-pub(super) fn is_same(one: &Metadata, other: &Metadata) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    (one.dev(), one.ino()) == (other.dev(), other.ino())
-}
-
-/// Nobody can move a file away that is open, and nobody asks.
-#[cfg(not(unix))]
-pub(super) fn is_same(_: &Metadata, _: &Metadata) -> bool {
-    true
-}
-
 /// That somebody has removed a file, so that nobody can read what is in it, is an error.
-#[cfg(unix)]
 pub(super) fn is_there(file: &File, path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::MetadataExt as _;
-    let file = file.metadata()?;
-    // One without a name may have been given by its number.
-    if file.nlink() > 0 || fs::metadata(path).is_ok_and(|named| is_same(&named, &file)) {
+    // A path like /proc/self/fd/3 leads to a file that has no name.
+    if file_id::names(file)? > 0 || leads_to(path, file) {
         return Ok(());
     }
     let remedy = "to begin another one, rename it and send SIGHUP";
@@ -264,10 +255,9 @@ pub(super) fn is_there(file: &File, path: &Path) -> io::Result<()> {
     ))
 }
 
-/// The standard library does not tell.
-#[cfg(not(unix))]
-pub(super) fn is_there(_: &File, _: &Path) -> io::Result<()> {
-    Ok(())
+/// Whether a path leads to this file, be it by a link.
+pub(super) fn leads_to(path: &Path, file: &File) -> bool {
+    matches!((FileId::at(path), FileId::of(file)), (Ok(named), Ok(file)) if named == file)
 }
 
 /// Says what to do when a file cannot be written.
@@ -280,7 +270,7 @@ pub(super) fn cannot_write(path: &Path, error: &io::Error) -> Failure {
         io::ErrorKind::IsADirectory => "name a file in it",
         _ => "name another file",
     };
-    Failure::new(format!("cannot write \"{}\": {error}; {remedy}", path.display()))
+    Failure::new(format!("cannot write {}: {error}; {remedy}", quoted(path)))
 }
 
 #[cfg(all(test, unix))]

@@ -1,15 +1,18 @@
 //! The record stream: one JSON object a line.
 
 use std::io::{self, Write as _};
+use std::path::Path;
 
 use linewake::record::{Chatter, Edge, Gap, Record, State, Step};
 use linewake::{EdgeEvent, EdgeKind};
 use serde::Serialize as _;
 use serde_json::ser::{Formatter, Serializer};
 
+use super::files::{Existing, Format};
 use super::line_text::LineTexts;
 use super::segment::Segment;
 use super::sink::{Closing, Item, Out, Sink, View};
+use crate::exit::Failure;
 use crate::readers;
 
 /// See [`linewake::record`].
@@ -48,7 +51,11 @@ fn head(edge: &EdgeEvent, kind: EdgeKind) -> Vec<u8> {
 }
 
 impl Json {
-    pub(crate) fn new(out: Out, has_strings: bool) -> Self {
+    pub(crate) fn open(path: &Path, has_strings: bool, existing: Existing) -> Result<Self, Failure> {
+        Ok(Self::new(Out::open(path, Format::Records, existing)?, has_strings))
+    }
+
+    pub(super) fn new(out: Out, has_strings: bool) -> Self {
         Self { out, heads: LineTexts::new(), segment: Segment::default(), has_strings }
     }
 

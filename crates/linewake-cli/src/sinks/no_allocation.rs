@@ -67,7 +67,7 @@ fn edges() -> Vec<(usize, EdgeEvent)> {
 /// Has the edges written again and again.
 fn costs_nothing(what: &str, sink: impl Sink + 'static) {
     let mut sinks = Sinks::new();
-    sinks.add(what, sink);
+    sinks.add(what, Box::new(sink));
     let edges = edges();
     let mut round = || {
         for (line, edge) in &edges {
@@ -98,11 +98,11 @@ fn text_costs_no_allocation() {
         banner: false,
         colour,
     };
-    costs_nothing("text", Text::new(out(), look(None, Stamp::Seconds, false), 0));
-    costs_nothing("text in colour", Text::new(out(), look(None, Stamp::Seconds, true), 0));
-    costs_nothing("text with UTC", Text::new(out(), look(None, Stamp::Utc, false), 0));
+    costs_nothing("text", Text::new(out(), look(None, Stamp::Seconds, false)));
+    costs_nothing("text in colour", Text::new(out(), look(None, Stamp::Seconds, true)));
+    costs_nothing("text with UTC", Text::new(out(), look(None, Stamp::Utc, false)));
     let all = "%o %l %c %e %E %S %U %q %Q %m %% %x";
-    costs_nothing("a format", Text::new(out(), look(Some(all), Stamp::Seconds, false), 0));
+    costs_nothing("a format", Text::new(out(), look(Some(all), Stamp::Seconds, false)));
 }
 
 #[test]

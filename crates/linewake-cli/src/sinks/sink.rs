@@ -9,7 +9,7 @@ use linewake::filter::{ChatterEvent, FilterTally};
 use linewake::record::{Heartbeat, NamedChip, SCHEMA, Start};
 use linewake::{Account, Clock, ClockStep, EdgeEvent, EdgeKind, Gap, LineAccount, LineState};
 
-use super::files::{Existing, Format, Log};
+use super::files::{Existing, Format, Log, quoted};
 use super::select::Watched;
 use crate::exit::{self, Failure};
 use crate::readers::{self, Readers};
@@ -179,8 +179,8 @@ impl Out {
     pub(crate) fn successor(&self) -> Option<Log> {
         let Target::Log(log) = &self.into else { return None };
         log.successor().unwrap_or_else(|error| {
-            let path = log.path().display();
-            exit::say(&format!("linewake: cannot open \"{path}\" again: {error}; what was open is still written\n"));
+            let path = quoted(log.path());
+            exit::say(&format!("linewake: cannot open {path} again: {error}; what was open is still written\n"));
             None
         })
     }
@@ -329,8 +329,8 @@ impl Sinks {
         Self { all: Vec::new(), unwritten: 0, is_flushed: false, now: Known::default() }
     }
 
-    pub(crate) fn add(&mut self, name: impl Into<String>, sink: impl Sink + 'static) {
-        self.all.push(Place { name: name.into(), sink: Box::new(sink), has_failed: false });
+    pub(crate) fn add(&mut self, name: impl Into<String>, sink: Box<dyn Sink>) {
+        self.all.push(Place { name: name.into(), sink, has_failed: false });
     }
 
     /// Those who read it.

@@ -7,6 +7,7 @@ use linewake::{Clock, EdgeEvent, EdgeKind};
 use super::line_text::LineTexts;
 use super::select::Watched;
 use super::sink::{Closing, Item, Out, Sink, View};
+use crate::exit::Failure;
 use crate::readers;
 use crate::shown::{LineId, Printable};
 use crate::specifiers;
@@ -56,9 +57,16 @@ pub(crate) struct Text {
 }
 
 impl Text {
-    /// `converts` is whether time stamps by another clock are shown as UTC: libgpiod's tools show them as if they were.
-    pub(crate) fn new(out: Out, look: Look, to_utc_ns: i64) -> Self {
-        Self { out, look, to_utc_ns, lines: Vec::new(), texts: LineTexts::new(), states: Vec::new(), states_to_come: 0 }
+    pub(crate) fn new(out: Out, look: Look) -> Self {
+        Self {
+            out,
+            look,
+            to_utc_ns: 0,
+            lines: Vec::new(),
+            texts: LineTexts::new(),
+            states: Vec::new(),
+            states_to_come: 0,
+        }
     }
 
     fn banner(&mut self) -> io::Result<()> {
@@ -149,6 +157,11 @@ impl Text {
 }
 
 impl Look {
+    /// Whether nothing is ever written.
+    pub(super) fn is_silent(&self) -> bool {
+        self.quiet && !self.banner && !self.initial
+    }
+
     /// What follows the time of an edge, if nothing is missing before it.
     fn text(&self, edge: &EdgeEvent, kind: EdgeKind, line: Option<&Watched>) -> Vec<u8> {
         let tint = match kind {
@@ -169,6 +182,7 @@ impl Look {
 
 impl Sink for Text {
     fn begin(&mut self, view: View<'_>) -> io::Result<()> {
+        self.to_utc_ns = to_utc_ns(view.clock).unwrap_or(0);
         self.lines = view.lines.to_vec();
         self.states = vec![None; self.lines.len()];
         self.states_to_come = self.lines.len();
@@ -225,9 +239,18 @@ impl Sink for Text {
     }
 }
 
+/// Refuses a way to write times that takes UTC, where it is not known how the clock goes with UTC.
+pub(crate) fn check_clock(time: Stamp, clock: &Clock) -> Result<(), Failure> {
+    if time == Stamp::Seconds || clock.utc.is_some() {
+        return Ok(());
+    }
+    let message = "cannot tell UTC by the clock \"{}\"; leave out --utc and --localtime";
+    Err(Failure::new(message.replace("{}", clock.name)))
+}
+
 /// What makes UTC of a clock's stamps, if that is known.
-pub(crate) fn to_utc_ns(clock: &Clock) -> Option<i64> {
-    if clock.name == "realtime" { Some(0) } else { clock.utc.map(|utc| utc.offset_ns) }
+fn to_utc_ns(clock: &Clock) -> Option<i64> {
+    clock.utc.map(|utc| utc.offset_ns)
 }
 
 #[cfg(test)]
@@ -279,7 +302,7 @@ mod tests {
 
     fn written(edge: &EdgeEvent, look: Look) -> String {
         let shared = Shared::default();
-        let mut text = Text::new(Out::new(Box::new(shared.clone())), look, 0);
+        let mut text = Text::new(Out::new(Box::new(shared.clone())), look);
         text.item(Item::Edge { line: 0, edge }).unwrap();
         text.flush().unwrap();
         String::from_utf8(shared.0.take()).unwrap()

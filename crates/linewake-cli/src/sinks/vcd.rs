@@ -27,7 +27,7 @@ use self::file::Dump;
 use self::marks::Marks;
 use self::spans::Pair;
 pub(crate) use self::timescale::Timescale;
-use super::files::Existing;
+use super::files::{Existing, quoted};
 use super::select::{self, Watched};
 use super::sink::{Closing, Item, Out, Sink, View};
 use super::summary::{figures, plural};
@@ -480,13 +480,13 @@ impl Vcd {
         }
         self.writer.flush()?;
         if self.hidden > 0 {
-            let shown = self.dump.path.display();
+            let shown = quoted(&self.dump.path);
             let remedy = match self.timescale.ns {
                 1 => "its time has no more ticks",
                 _ => "a smaller --vcd-timescale shows them",
             };
             let edges = plural(self.hidden, "edge");
-            exit::say(&format!("\"{shown}\": {edges} within a tick of the one before; {remedy}\n"));
+            exit::say(&format!("{shown}: {edges} within a tick of the one before; {remedy}\n"));
         }
         let pairs: Vec<_> = self.wires.iter().map(|wire| wire.pair).collect();
         if self.marks.is_empty() && pairs.iter().all(|pair| pair.at_first == 0) {
@@ -502,7 +502,7 @@ impl Vcd {
         let part = put_in().map_err(|error: io::Error| io::Error::new(error.kind(), format!("{error}; {but}")));
         match part.and_then(|part| self.dump.replace(part)) {
             Err(error) if !is_last => {
-                exit::say(&format!("linewake: cannot complete \"{}\": {error}\n", self.dump.path.display()));
+                exit::say(&format!("linewake: cannot complete {}: {error}\n", quoted(&self.dump.path)));
                 Ok(())
             }
             done => done,
@@ -587,11 +587,9 @@ impl Sink for Vcd {
     }
 
     fn add_line(&mut self, line: &Watched) -> io::Result<()> {
-        let (path, line) = (self.dump.path.display(), Printable(&line.said));
+        let (path, line) = (quoted(&self.dump.path), Printable(&line.said));
         let remedy = "play a file, and not a pipe, for all of them";
-        exit::say(&format!(
-            "\"{path}\": the line \"{line}\" comes too late for the waveform, and is left out; {remedy}\n"
-        ));
+        exit::say(&format!("{path}: the line \"{line}\" comes too late for the waveform, and is left out; {remedy}\n"));
         Ok(())
     }
 
@@ -599,9 +597,9 @@ impl Sink for Vcd {
         let next = match self.dump.next() {
             Ok(next) => next,
             Err(error) => {
-                let path = self.dump.path.display();
+                let path = quoted(&self.dump.path);
                 let but = "what was open is still written";
-                exit::say(&format!("linewake: cannot begin \"{path}\" anew: {error}; {but}\n"));
+                exit::say(&format!("linewake: cannot begin {path} anew: {error}; {but}\n"));
                 return Ok(false);
             }
         };

@@ -332,7 +332,7 @@ impl<'a> Player<'a> {
             Recorded::Heartbeat(heartbeat) => self.other(None, Other::Heartbeat(heartbeat.utc_ns))?,
             // What was cut off was not the capture.
             Recorded::Notice(_) if self.is_asked.load(Relaxed) => {}
-            Recorded::Notice(notice) => exit::say(&format!("{notice}\n")),
+            Recorded::Notice(notice) => exit::say(&format!("{}\n", Printable(&notice.to_string()))),
             _ => {}
         }
         Ok(())

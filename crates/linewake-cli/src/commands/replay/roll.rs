@@ -8,6 +8,7 @@ use linewake::{EdgeEvent, EdgeKind, Missed};
 use linewake_capture::{Capture, Chip, Line};
 
 use crate::exit::Failure;
+use crate::shown::Printable;
 use crate::sinks::select::Watched;
 
 /// The lines so far.
@@ -158,14 +159,15 @@ impl Roll {
         let Some(Wanted { said, .. }) = self.wanted.iter().find(|wanted| !wanted.is_found) else { return Ok(()) };
         let lines = capture.lines();
         let shown = |line: &Line| match &line.name {
-            Some(name) => format!("\"{name}\""),
-            None => format!("\"{}:{}\"", capture.chips()[line.chip].name, line.offset),
+            Some(name) => format!("\"{}\"", Printable(name)),
+            None => format!("\"{}:{}\"", Printable(&capture.chips()[line.chip].name), line.offset),
         };
         let some: Vec<_> = lines.iter().take(MOST_NAMED).map(shown).collect();
         let more = match lines.len() - some.len() {
             0 => String::new(),
             more => format!(" and {more} more"),
         };
+        let said = Printable(said);
         Err(Failure::new(format!("\"{name}\" has no line \"{said}\"; it has {}{more}", some.join(", "))))
     }
 

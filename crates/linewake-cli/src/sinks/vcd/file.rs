@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use tempfile::{NamedTempFile, TempPath};
 
-use super::super::files::{Existing, cannot_write, directory_of, is_same, is_there, open_regular};
+use super::super::file_id;
+use super::super::files::{Existing, cannot_write, directory_of, is_there, leads_to, open_regular, quoted};
 use super::super::sink::Out;
 use super::temporary;
 use crate::exit::{self, Failure};
@@ -29,7 +30,7 @@ impl Dump {
         let path = led_to(path)?;
         if existing == Existing::Keep && file.metadata()?.len() > 0 {
             let aside = aside(&path)?;
-            exit::say(&format!("\"{}\": what was there is now \"{}\"\n", path.display(), aside.display()));
+            exit::say(&format!("{}: what was there is now {}\n", quoted(&path), quoted(&aside)));
             let before = std::mem::replace(&mut file, taken(&path)?);
             let _ = take_after(&file, &before);
         }
@@ -68,7 +69,9 @@ impl Dump {
     pub(super) fn replace(&mut self, part: NamedTempFile) -> io::Result<()> {
         let (made, mut path) = part.into_parts();
         lock(&made)?;
-        let is_free = self.has_its_name() && !has_more_names(&self.file) && take_after(&made, &self.file).is_ok();
+        let is_free = self.has_its_name()
+            && file_id::names(&self.file).is_ok_and(|names| names == 1)
+            && take_after(&made, &self.file).is_ok();
         if is_free && fs::rename(&path, &self.path).is_ok() {
             self.file = made;
             return Ok(());
@@ -76,17 +79,14 @@ impl Dump {
         write_over(&self.file, &made).map_err(|error| {
             path.disable_cleanup(true);
             let remedy = "copy it to where there is room";
-            let message = format!("{error}; the whole waveform is in \"{}\": {remedy}", path.display());
+            let message = format!("{error}; the whole waveform is in {}: {remedy}", quoted(&path));
             io::Error::new(error.kind(), message)
         })
     }
 
     /// Whether its name is still that of this file, and not of a link to it.
     fn has_its_name(&self) -> bool {
-        match (self.path.symlink_metadata(), self.file.metadata()) {
-            (Ok(named), Ok(file)) => named.is_file() && is_same(&named, &file),
-            _ => false,
-        }
+        self.path.symlink_metadata().is_ok_and(|named| named.is_file()) && leads_to(&self.path, &self.file)
     }
 
     /// A file that is to take its place; until it does, by another name.
@@ -118,8 +118,8 @@ impl Dump {
         let there = self.path.symlink_metadata();
         let is_free = there.map_or(Ok(()), |_| aside(&self.path).map(drop));
         if let Err(error) = is_free.and_then(|()| fs::rename(&path, &self.path)) {
-            let (shown, is) = (self.path.display(), path.display());
-            exit::say(&format!("linewake: cannot rename \"{shown}\": {error}; what follows is in \"{is}\"\n"));
+            let (shown, is) = (quoted(&self.path), quoted(&path));
+            exit::say(&format!("linewake: cannot rename {shown}: {error}; what follows is in {is}\n"));
             self.path = path.to_path_buf();
         }
     }
@@ -168,17 +168,6 @@ fn take_after(_: &File, _: &File) -> io::Result<()> {
     Ok(())
 }
 
-#[cfg(unix)]
-fn has_more_names(file: &File) -> bool {
-    file.metadata().is_ok_and(|file| std::os::unix::fs::MetadataExt::nlink(&file) > 1)
-}
-
-/// The standard library does not tell.
-#[cfg(not(unix))]
-fn has_more_names(_: &File) -> bool {
-    false
-}
-
 /// Opens one for its writer, unless it has one. Another command may end meanwhile, and put a new file there: then it looks
 /// again, but not for ever, since a file system may tell other numbers by the name.
 fn taken(path: &Path) -> io::Result<File> {
@@ -190,11 +179,6 @@ fn taken(path: &Path) -> io::Result<File> {
             return Ok(file);
         }
     }
-}
-
-/// Whether a path leads to this file, be it by a link.
-fn leads_to(path: &Path, file: &File) -> bool {
-    matches!((fs::metadata(path), file.metadata()), (Ok(named), Ok(file)) if is_same(&named, &file))
 }
 
 /// On Windows a lock would keep readers out too: sharing keeps out other writers alone.

@@ -1,0 +1,125 @@
+//! No output is a file that is read, nor another output: such a file would be emptied, or would grow for ever. Files are
+//! compared by what they are and not by their paths, before any of them is emptied.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use super::file_id::{self, FileId};
+use super::files::place;
+use crate::config;
+use crate::exit::Failure;
+
+/// Files that are read, each as messages call it.
+#[derive(Debug, Default)]
+pub(crate) struct Inputs(Vec<(String, FileId)>);
+
+impl Inputs {
+    /// The capture that is played; "-" is standard input.
+    pub(crate) fn capture(path: &Path) -> Self {
+        let mut inputs = Self::default();
+        if path.as_os_str() == "-" {
+            inputs.add("the capture on standard input".to_owned(), file_id::standard_input());
+        } else {
+            inputs.add(format!("the capture {}", place(path)), file_id::on_disk(path));
+        }
+        inputs
+    }
+
+    /// What chips are made of, by the words that open them; and the configuration.
+    pub(crate) fn chips<'a>(specs: impl Iterator<Item = &'a str>) -> Self {
+        let mut inputs = Self::default();
+        for spec in specs {
+            let is_made = || format!("what the chip {} is made of", place(spec.as_ref()));
+            files_of(spec).into_iter().for_each(|path| inputs.add(is_made(), file_id::on_disk(path)));
+        }
+        for path in config::paths() {
+            inputs.add(format!("the configuration {}", place(&path)), file_id::on_disk(&path));
+        }
+        inputs
+    }
+
+    fn add(&mut self, what: String, file: Option<FileId>) {
+        self.0.extend(file.map(|file| (what, file)));
+    }
+}
+
+/// The files that a chip may be made of: a script, a waveform or a profile; and what a command line names.
+fn files_of(spec: &str) -> Vec<&Path> {
+    if let Some(command) = spec.strip_prefix("exec:") {
+        return command.split_whitespace().map(Path::new).collect();
+    }
+    let file = match spec.split_once(':') {
+        // "sim:64" has 64 lines.
+        Some(("sim", lines)) if lines.parse::<u32>().is_ok() => None,
+        Some(("sim" | "profile", file)) => Some(file),
+        _ => spec.ends_with(".toml").then_some(spec),
+    };
+    file.map(Path::new).into_iter().collect()
+}
+
+/// A file that is written, or standard output for "-".
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OutputFile<'a> {
+    pub(crate) path: &'a Path,
+    /// The option that names it.
+    pub(crate) option: Option<&'static str>,
+}
+
+impl OutputFile<'_> {
+    fn is_stdout(&self) -> bool {
+        self.path.as_os_str() == "-"
+    }
+
+    fn id(&self) -> Option<FileId> {
+        if self.is_stdout() { file_id::standard_output() } else { file_id::on_disk(self.path) }
+    }
+
+    fn shown(&self) -> String {
+        match self.option {
+            Some(option) => format!("{} for {option}", place(self.path)),
+            None => place(self.path),
+        }
+    }
+}
+
+/// Refuses outputs of which one is an input, or two are one file. Outputs that are not there yet are not looked at.
+pub(crate) fn check(inputs: &Inputs, outputs: &[OutputFile<'_>]) -> Result<(), Failure> {
+    let on_stdout: Vec<_> = outputs.iter().filter(|output| output.is_stdout()).filter_map(|it| it.option).collect();
+    if let [one, other, ..] = on_stdout[..] {
+        let message = format!("{one} and {other} both write to standard output; say with {other}=FILE where to");
+        return Err(Failure::new(message));
+    }
+    let mut seen: Vec<_> = inputs.0.iter().map(|(what, file)| (what.clone(), *file)).collect();
+    for output in outputs {
+        let Some(file) = output.id() else { continue };
+        let (shown, remedy) = (output.shown(), "name another file");
+        if let Some((what, _)) = seen.iter().find(|(_, other)| *other == file) {
+            return Err(Failure::new(format!("cannot write to {shown}: the same file is {what}; {remedy}")));
+        }
+        seen.push((shown, file));
+    }
+    Ok(())
+}
+
+/// The same, with outputs that are not there yet: they are made, and removed if one is refused.
+pub(crate) fn make(inputs: &Inputs, outputs: &[OutputFile<'_>]) -> Result<(), Failure> {
+    let files = outputs.iter().filter(|output| !output.is_stdout());
+    let made: Vec<_> = files.filter_map(|output| made(output.path)).collect();
+    check(inputs, outputs).inspect_err(|_| {
+        for path in made {
+            // Another program may have written to it meanwhile.
+            if path.metadata().is_ok_and(|metadata| metadata.len() == 0) {
+                let _ = fs::remove_file(path);
+            }
+        }
+    })
+}
+
+/// Makes a file unless it is there; where it is then, behind all links. Its sink says why it cannot be made.
+fn made(path: &Path) -> Option<PathBuf> {
+    if path.exists() {
+        return None;
+    }
+    File::options().append(true).create(true).open(path).ok()?;
+    path.canonicalize().ok()
+}
