@@ -18,4 +18,5 @@ pub(crate) mod sink;
 pub(crate) mod stats;
 pub(crate) mod summary;
 pub(crate) mod text;
+pub(crate) mod unfinished;
 mod vcd;

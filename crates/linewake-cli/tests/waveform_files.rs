@@ -2,111 +2,16 @@
 #![cfg(unix)]
 
 mod support;
+mod waveform_support;
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
-use std::process::{Child, Command};
+use std::process::Command;
 
 use support::{err, linewake, output, signal, until};
-use tempfile::TempDir;
-
-/// An edge; and two more, of which the first is behind 14 that are lost, when there is a file.
-const LOSSY: &str = "echo lines door=0; echo 1000 door 1 1\n\
-    until [ -e \"$0.go\" ]; do sleep 0.05; done\n\
-    echo 9000 door 0 16; echo 9500 door 1 17\nexec sleep 60\n";
-
-/// A directory with a program that loses edges.
-struct Place(TempDir);
-
-impl Place {
-    fn new() -> Self {
-        let place = Self(tempfile::tempdir().unwrap());
-        fs::write(place.path("lossy.sh"), LOSSY).unwrap();
-        fs::create_dir(place.path("there")).unwrap();
-        place
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn text(&self, name: &str) -> String {
-        fs::read_to_string(self.path(name)).unwrap_or_default()
-    }
-
-    /// What is in the directory "there", or in another one.
-    fn names(&self, of: &str) -> Vec<String> {
-        let entries = fs::read_dir(self.path(of)).unwrap();
-        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
-    }
-
-    fn rename(&self, from: &str, to: &str) {
-        fs::rename(self.path(from), self.path(to)).unwrap();
-    }
-
-    fn watch(&self, more: &[&str]) -> Command {
-        let _ = fs::remove_file(self.path("lossy.sh.go"));
-        let mut command = linewake(&["mon", "-q", "-c"]);
-        command.arg(format!("exec:sh {}", self.path("lossy.sh").display())).args(more).args(["--vcd", "there/a.vcd"]);
-        command.current_dir(self.0.path());
-        command
-    }
-
-    /// Begins a watch for three edges: the first is there.
-    fn begin(&self) -> Watch {
-        self.begin_by(&mut self.watch(&["-n", "3"]))
-    }
-
-    fn begin_by(&self, command: &mut Command) -> Watch {
-        let watch = Watch(command.stderr(fs::File::create(self.path("said")).unwrap()).spawn().unwrap());
-        // One that was there before has its account.
-        let is_begun = |text: String| text.contains("\n#1\n") && !text.contains("delivered");
-        until("there is an edge", || is_begun(self.text("there/a.vcd")));
-        watch
-    }
-
-    /// Has the other two edges come.
-    fn end(&self, watch: Watch) -> (Option<i32>, String) {
-        fs::write(self.path("lossy.sh.go"), "").unwrap();
-        self.ended(watch)
-    }
-
-    fn ended(&self, mut watch: Watch) -> (Option<i32>, String) {
-        (watch.0.wait().unwrap().code(), self.text("said"))
-    }
-
-    /// Spans in which the line is unknown.
-    fn spans(&self, name: &str) -> usize {
-        self.text(name).lines().filter(|line| line.starts_with('x')).count()
-    }
-}
-
-/// A watch, which ends with its test.
-struct Watch(Child);
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-    }
-}
-
-/// A small file system, until it is dropped.
-struct Disk(PathBuf);
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
-    }
-}
-
-fn is_root() -> bool {
-    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n")
-}
+use waveform_support::{Disk, LOSSY, Place, Watch, is_root};
 
 #[test]
 fn what_others_have_put_beside_a_waveform_is_not_written_to() {
@@ -160,15 +65,18 @@ fn what_is_put_in_the_place_of_a_waveform_is_neither_opened_nor_replaced() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_full_disk_leaves_a_waveform_as_it_was_and_a_whole_one_elsewhere() {
+    for is_moved in [true, false] {
+        full_disk(is_moved);
+    }
+}
+
+/// There is no place beside the waveform: its directory has moved, or has no room.
+#[cfg(target_os = "linux")]
+fn full_disk(is_moved: bool) {
     let place = Place::new();
     fs::create_dir(place.path("disk")).unwrap();
-    let mut mount = Command::new("mount");
-    mount.args(["-t", "tmpfs", "-o", "size=256k", "none"]).arg(place.path("disk"));
-    if !mount.output().is_ok_and(|mount| mount.status.success()) {
-        println!("skipped: a small file system needs root");
-        return;
-    }
-    let disk = Disk(place.path("disk"));
+    let mount = ["-t", "tmpfs", "-o", "size=256k", "none"];
+    let Some(disk) = Disk::mount(&mount, place.path("disk")) else { return };
     fs::remove_dir(place.path("there")).unwrap();
     fs::create_dir(place.path("disk/there")).unwrap();
     fs::create_dir(place.path("temporary")).unwrap();
@@ -179,10 +87,12 @@ fn a_full_disk_leaves_a_waveform_as_it_was_and_a_whole_one_elsewhere() {
     fs::write(place.path("lossy.sh"), script).unwrap();
     let mut watch = place.watch(&[]);
     let watch = place.begin_by(watch.env("TMPDIR", place.path("temporary")));
-    // From now on there is no place beside it.
-    place.rename("disk/there", "disk/aside");
+    if is_moved {
+        place.rename("disk/there", "disk/aside");
+    }
+    let file = if is_moved { "disk/aside/a.vcd" } else { "disk/there/a.vcd" };
     fs::write(place.path("lossy.sh.go"), "").unwrap();
-    until("all edges are there", || place.text("disk/aside/a.vcd").contains("\n#18000\n"));
+    until("all edges are there", || place.text(file).contains("\n#18000\n"));
     let mut full = fs::File::create(place.path("disk/full")).unwrap();
     let _ = std::io::copy(&mut std::io::repeat(b'f'), &mut full);
     // The comments at the end have room.
@@ -190,12 +100,12 @@ fn a_full_disk_leaves_a_waveform_as_it_was_and_a_whole_one_elsewhere() {
     drop(full);
     signal(&watch.0, "-TERM");
     let (code, said) = place.ended(watch);
-    let (old, lost) = (place.text("disk/aside/a.vcd"), place.spans("disk/aside/a.vcd"));
+    let (old, lost) = (place.text(file), place.spans(file));
     drop(disk);
     assert_eq!(code, Some(1), "{said}");
     let (_, whole) = said.split_once("; the whole waveform is in \"").unwrap_or_else(|| panic!("{said}"));
     let (whole, _) = whole.split_once("\": ").unwrap();
-    assert!(place.spans(whole) >= 1999, "{said}");
+    assert!(whole.contains("temporary") && place.spans(whole) >= 1999, "{said}");
     assert!(old.contains("\n#18000\n") && old.trim_end().ends_with("$end"), "nothing is missing: {old}");
     assert_eq!(lost, 0);
 }
@@ -299,13 +209,7 @@ fn where_a_waveform_cannot_be_replaced_it_is_written_over_and_nothing_is_left() 
         for name in [".", "there", "temporary"] {
             fs::set_permissions(place.path(name), fs::Permissions::from_mode(0o777)).unwrap();
         }
-        // Who the test is run by may have the program where nobody else comes.
-        fs::copy(env!("CARGO_BIN_EXE_linewake"), place.path("linewake")).unwrap();
-        let mut command = Command::new(place.path("linewake"));
-        command.args(place.watch(&["-n", "3"]).get_args()).current_dir(place.0.path());
-        if is_root() {
-            command.uid(65534).gid(65534);
-        }
+        let mut command = place.watch_as_nobody(&["-n", "3"]);
         let watch = place.begin_by(command.env("TMPDIR", place.path("temporary")));
         fs::set_permissions(place.path("there"), fs::Permissions::from_mode(rights)).unwrap();
         if rights == 0o1777 {
@@ -344,6 +248,23 @@ fn a_group_that_could_not_read_a_waveform_cannot_read_the_next_one() {
 }
 
 #[test]
+fn that_no_temporary_file_can_be_made_is_said_at_the_beginning() {
+    let place = Place::new();
+    let rights =
+        |name: &str, rights| fs::set_permissions(place.path(name), fs::Permissions::from_mode(rights)).unwrap();
+    fs::write(place.path("there/a.vcd"), "").unwrap();
+    rights(".", 0o777);
+    rights("there", 0o555);
+    rights("there/a.vcd", 0o666);
+    let watch = place.begin_by(place.watch_as_nobody(&[]).env("TMPDIR", "/no/such"));
+    let said = place.text("said");
+    signal(&watch.0, "-TERM");
+    rights("there", 0o777);
+    assert!(said.contains("\"there/a.vcd\" cannot show where edges are lost"), "{said}");
+    assert!(said.contains("nor in \"/no/such\": ") && said.contains("; set TMPDIR to "), "{said}");
+}
+
+#[test]
 fn where_no_temporary_file_can_be_made_the_directory_is_named() {
     let place = Place::new();
     let mut watch = place.watch(&["-n", "3"]);
@@ -351,7 +272,9 @@ fn where_no_temporary_file_can_be_made_the_directory_is_named() {
     place.rename("there", "aside");
     let (code, said) = place.end(watch);
     assert_eq!(code, Some(1), "{said}");
-    for part in ["no file can be made in \"there\": ", "nor in \"/no/such\": ", "; set TMPDIR to a directory that "] {
+    for part in
+        ["no file can be made in \"there\": ", "nor in \"/no/such\": ", "; set TMPDIR to a directory with room that "]
+    {
         assert!(said.contains(part), "{part}: {said}");
     }
 }

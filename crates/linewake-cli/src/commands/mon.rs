@@ -6,7 +6,6 @@ pub(crate) mod outcome;
 pub(crate) mod source;
 pub(crate) mod watch;
 
-use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Instant;
@@ -26,7 +25,7 @@ use crate::signals::{self, Meant};
 use crate::sinks::options::OutputOptions;
 use crate::sinks::select::Selection;
 use crate::sinks::sink::{Closing, Sinks, View};
-use crate::sinks::{destination, distinct, summary, text};
+use crate::sinks::{destination, distinct, summary, text, unfinished};
 use crate::stamp::Stamp;
 use crate::threads;
 
@@ -245,7 +244,7 @@ fn listen(
         }
         Meant::End => {
             if is_asked.swap(true, Relaxed) {
-                process::exit(1);
+                unfinished::end_process();
             }
             stopper.stop();
         }

@@ -8,7 +8,6 @@ mod roll;
 mod speed;
 
 use std::path::PathBuf;
-use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
@@ -30,7 +29,7 @@ use crate::sinks::distinct::Inputs;
 use crate::sinks::options::OutputOptions;
 use crate::sinks::sink::Closing;
 use crate::sinks::summary::{plural, summary};
-use crate::sinks::{destination, text};
+use crate::sinks::{destination, text, unfinished};
 use crate::{period, signals, threads};
 
 /// Play a capture, and print its edges
@@ -275,7 +274,7 @@ impl End {
         if meant == Meant::Left {
             self.has_left.store(true, Relaxed);
         } else if is_second {
-            process::exit(1);
+            unfinished::end_process();
         }
         self.bell.ring();
         if let Some(plug) = &self.plug {

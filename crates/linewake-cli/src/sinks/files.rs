@@ -150,6 +150,7 @@ impl Log {
             self.format.check(&self.path).map_err(|failure| io::Error::other(failure.to_string()))?;
         }
         let next = Self::add_to(&self.path, self.format)?;
+        say_if_removed(&self.file, &self.path);
         Ok((next.is_empty() || FileId::of(&self.file)? != FileId::of(&next.file)?).then_some(next))
     }
 
@@ -253,6 +254,13 @@ pub(super) fn is_there(file: &File, path: &Path) -> io::Result<()> {
         io::ErrorKind::NotFound,
         format!("it was removed while it was written, and what was in it is lost; {remedy}"),
     ))
+}
+
+/// The same, where another file takes its place: the watch goes on.
+pub(super) fn say_if_removed(file: &File, path: &Path) {
+    if let Err(error) = is_there(file, path) {
+        exit::say(&format!("linewake: cannot write to {}: {error}\n", quoted(path)));
+    }
 }
 
 /// Whether a path leads to this file, be it by a link.

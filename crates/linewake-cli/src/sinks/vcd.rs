@@ -7,8 +7,10 @@
 //! where they begin, so that memory is the same after a year as after a day. libsigrok reads up to the first comment among
 //! the changes: there are some at the very end.
 
+mod aside;
 mod file;
 mod marks;
+mod permissions;
 mod spans;
 mod temporary;
 #[cfg(test)]
@@ -493,10 +495,10 @@ impl Vcd {
             return Ok(());
         }
         let put_in = || {
-            let part = self.dump.part()?;
-            let from = BufReader::with_capacity(1 << 16, self.dump.reader()?);
-            spans::put_in(from, &self.marks, &pairs, part.as_file().try_clone()?)?;
-            Ok(part)
+            self.dump.remake(|part| {
+                let from = BufReader::with_capacity(1 << 16, self.dump.reader()?);
+                spans::put_in(from, &self.marks, &pairs, part)
+            })
         };
         let but = "the edges are there, and the spans in which some are lost are in its comments only";
         let part = put_in().map_err(|error: io::Error| io::Error::new(error.kind(), format!("{error}; {but}")));
@@ -507,6 +509,23 @@ impl Vcd {
             }
             done => done,
         }
+    }
+
+    /// Another file begins, which is empty.
+    fn begin_anew(&mut self, began_ns: Option<u64>) -> io::Result<()> {
+        for request in 0..self.requests.len() {
+            let here = self.here(request);
+            self.requests[request].before.add(here);
+            self.requests[request].last = None;
+        }
+        self.marks = Marks::beside(&self.dump.path);
+        self.writer = self.dump.writer()?;
+        (self.base_ns, self.began_ns, self.has_dumped) = (None, began_ns, false);
+        (self.tick, self.changes, self.hidden, self.more_steps) = (0, 0, 0, 0);
+        self.steps.clear();
+        self.pulses.clear();
+        self.returns.clear();
+        Ok(())
     }
 
     /// What is in this file of a chip's lines.
@@ -574,6 +593,9 @@ impl Sink for Vcd {
 
     fn end(&mut self, closing: Closing<'_>) -> io::Result<()> {
         self.dump.is_there()?;
+        if self.dump.was_emptied() {
+            return Err(io::Error::other(EMPTIED));
+        }
         self.finish(closing, true)
     }
 
@@ -594,6 +616,9 @@ impl Sink for Vcd {
     }
 
     fn reopen(&mut self, closing: Closing<'_>) -> io::Result<bool> {
+        if self.was_emptied() {
+            return Ok(true);
+        }
         let next = match self.dump.next() {
             Ok(next) => next,
             Err(error) => {
@@ -604,22 +629,24 @@ impl Sink for Vcd {
             }
         };
         self.finish(closing, false)?;
-        self.dump.go_on_in(next);
-        for request in 0..self.requests.len() {
-            let here = self.here(request);
-            self.requests[request].before.add(here);
-            self.requests[request].last = None;
-        }
-        self.marks = Marks::beside(&self.dump.path);
-        self.writer = self.dump.writer()?;
-        (self.base_ns, self.began_ns, self.has_dumped) = (None, closing.now_ns, false);
-        (self.tick, self.changes, self.hidden, self.more_steps) = (0, 0, 0, 0);
-        self.steps.clear();
-        self.pulses.clear();
-        self.returns.clear();
+        self.dump.say_if_removed();
+        self.dump.go_on_in(next)?;
+        self.begin_anew(closing.now_ns)?;
         Ok(true)
     }
+
+    /// A rotation that copies a waveform and empties it has a copy that was not completed.
+    fn was_emptied(&mut self) -> bool {
+        if !self.dump.was_emptied() {
+            return false;
+        }
+        exit::say(&format!("linewake: {}: {EMPTIED}\n", quoted(&self.dump.path)));
+        self.dump.empty().and_then(|()| self.begin_anew(None)).is_ok()
+    }
 }
+
+const EMPTIED: &str = "it was emptied while it was written, and a copy of it does not show where edges are lost; to begin \
+    another one, send SIGHUP (logrotate: no copytruncate)";
 
 fn value(level: Option<bool>) -> Value {
     level.map_or(Value::X, Value::from)

@@ -7,9 +7,13 @@ use std::path::{Path, PathBuf};
 use tempfile::{NamedTempFile, TempPath};
 
 use super::super::file_id;
-use super::super::files::{Existing, cannot_write, directory_of, is_there, leads_to, open_regular, quoted};
+use super::super::files::{
+    Existing, cannot_write, directory_of, is_there, leads_to, open_regular, quoted, say_if_removed,
+};
 use super::super::sink::Out;
-use super::temporary;
+use super::super::unfinished::Unfinished;
+use super::aside::{Aside, move_aside};
+use super::{permissions, temporary};
 use crate::exit::{self, Failure};
 
 /// A file that is written, and gone over again when it is complete.
@@ -29,13 +33,27 @@ impl Dump {
         let mut file = taken(path)?;
         let path = led_to(path)?;
         if existing == Existing::Keep && file.metadata()?.len() > 0 {
-            let aside = aside(&path)?;
-            exit::say(&format!("{}: what was there is now {}\n", quoted(&path), quoted(&aside)));
-            let before = std::mem::replace(&mut file, taken(&path)?);
-            let _ = take_after(&file, &before);
+            let aside = move_aside(&path, &file)?;
+            exit::say(&format!("{}: what was there is now {}\n", quoted(&path), quoted(aside.path())));
+            if let Aside::Renamed(_) = aside {
+                let before = std::mem::replace(&mut file, taken(&path)?);
+                let _ = permissions::copy(&before, &file);
+            }
         }
-        file.set_len(0)?;
-        Ok(Self { path, file })
+        let dump = Self { path, file };
+        dump.empty()?;
+        dump.check_room();
+        Ok(dump)
+    }
+
+    /// Says at once if no file can be made that the waveform needs as soon as an edge is lost.
+    fn check_room(&self) {
+        if let Err(error) = temporary::make(directory_of(&self.path), |directory| tempfile::tempfile_in(directory)) {
+            let waveform = quoted(&self.path);
+            exit::say(&format!(
+                "linewake: {waveform} cannot show where edges are lost, and ends with the first: {error}\n"
+            ));
+        }
     }
 
     /// Writes behind what is there.
@@ -60,22 +78,35 @@ impl Dump {
         is_there(&self.file, &self.path)
     }
 
-    /// Where it is made anew.
-    pub(super) fn part(&self) -> io::Result<NamedTempFile> {
-        temporary::make(directory_of(&self.path), |directory| temporary::named(directory, ".part", &options()))
+    /// Makes the waveform anew by `fill`, in a file that is to take its place: beside it, or among temporary files if there
+    /// is no room.
+    pub(super) fn remake(&self, fill: impl Fn(File) -> io::Result<()>) -> io::Result<Part> {
+        temporary::make(directory_of(&self.path), |directory| {
+            let file = temporary::named(directory, ".part", &options())?;
+            let says = format!("{} does not show where edges are lost: it was not completed", quoted(&self.path));
+            let step = Unfinished::new(says, file.path().to_owned());
+            fill(file.as_file().try_clone()?)?;
+            Ok(Part { file, step })
+        })
     }
 
-    /// Takes over what was made of it. Where it has another name, or nothing can take its place, it is written over.
-    pub(super) fn replace(&mut self, part: NamedTempFile) -> io::Result<()> {
-        let (made, mut path) = part.into_parts();
+    /// Puts what was made of it in its place. Where it has another name, or nothing can take its place, it is written over.
+    pub(super) fn replace(&mut self, Part { file, step }: Part) -> io::Result<()> {
+        let (made, mut path) = file.into_parts();
         lock(&made)?;
-        let is_free = self.has_its_name()
-            && file_id::names(&self.file).is_ok_and(|names| names == 1)
-            && take_after(&made, &self.file).is_ok();
-        if is_free && fs::rename(&path, &self.path).is_ok() {
+        // Else the name may reach the disk before what is in the file does.
+        made.sync_all()?;
+        let is_alone = self.has_its_name() && file_id::names(&self.file).is_ok_and(|names| names == 1);
+        if is_alone && permissions::copy(&self.file, &made).is_ok() && fs::rename(&path, &self.path).is_ok() {
+            path.disable_cleanup(true);
             self.file = made;
             return Ok(());
         }
+        step.goes_on(format!(
+            "{} was being written over: the whole waveform is in {}",
+            quoted(&self.path),
+            quoted(&path)
+        ));
         write_over(&self.file, &made).map_err(|error| {
             path.disable_cleanup(true);
             let remedy = "copy it to where there is room";
@@ -103,26 +134,48 @@ impl Dump {
         }
         let (file, path) = temporary::named(directory_of(&self.path), ".next", &options())?.into_parts();
         lock(&file)?;
-        let _ = take_after(&file, &self.file);
+        let _ = permissions::copy(&self.file, &file);
         Ok(Next { file, path: Some(path) })
     }
 
     /// Gives its name to the next one. Where that cannot be, the next one keeps the name it has, and it is said.
-    pub(super) fn go_on_in(&mut self, next: Next) {
-        self.file = next.file;
+    pub(super) fn go_on_in(&mut self, next: Next) -> io::Result<()> {
         let Some(mut path) = next.path else {
+            self.file = next.file;
             self.path = led_to(&self.path).unwrap_or_else(|_| self.path.clone());
-            return;
+            return Ok(());
         };
+        let aside = self.path.symlink_metadata().ok().map(|_| move_aside(&self.path, &self.file)).transpose();
+        if let Ok(Some(Aside::Copied(_))) = aside {
+            return self.empty();
+        }
+        self.file = next.file;
         path.disable_cleanup(true);
-        let there = self.path.symlink_metadata();
-        let is_free = there.map_or(Ok(()), |_| aside(&self.path).map(drop));
-        if let Err(error) = is_free.and_then(|()| fs::rename(&path, &self.path)) {
+        if let Err(error) = aside.and_then(|_| fs::rename(&path, &self.path)) {
             let (shown, is) = (quoted(&self.path), quoted(&path));
             exit::say(&format!("linewake: cannot rename {shown}: {error}; what follows is in {is}\n"));
             self.path = path.to_path_buf();
         }
+        Ok(())
     }
+
+    /// That somebody has removed the file, where another one takes its place: nobody can read what was in it.
+    pub(super) fn say_if_removed(&self) {
+        say_if_removed(&self.file, &self.path);
+    }
+
+    /// Whether somebody has emptied it since something was written last.
+    pub(super) fn was_emptied(&self) -> bool {
+        let place = (&self.file).stream_position();
+        matches!((place, self.file.metadata()), (Ok(place), Ok(metadata)) if metadata.len() < place)
+    }
+}
+
+/// A waveform that was made anew. It is removed with this, unless it takes the place of the other one.
+#[derive(Debug)]
+pub(super) struct Part {
+    file: NamedTempFile,
+    step: Unfinished,
 }
 
 /// What takes a waveform's place. It is gone with this, unless it has done so.
@@ -147,25 +200,8 @@ fn write_over(file: &File, other: &File) -> io::Result<()> {
         return Err(error);
     }
     copy(0, length)?;
-    file.set_len(other.metadata()?.len())
-}
-
-/// Gives a new file the owner and the rights of another one, as far as may be. A group that it has not from there gets none.
-#[cfg(unix)]
-fn take_after(file: &File, other: &File) -> io::Result<()> {
-    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
-    let other = other.metadata()?;
-    let group = fchown(file, None, Some(other.gid()));
-    let owner = fchown(file, Some(other.uid()), None);
-    let of_group = if group.is_ok() { 0o070 } else { 0 };
-    file.set_permissions(fs::Permissions::from_mode(other.mode() & (0o7707 | of_group)))?;
-    owner.and(group)
-}
-
-/// It has those of its directory.
-#[cfg(not(unix))]
-fn take_after(_: &File, _: &File) -> io::Result<()> {
-    Ok(())
+    file.set_len(other.metadata()?.len())?;
+    file.sync_all()
 }
 
 /// Opens one for its writer, unless it has one. Another command may end meanwhile, and put a new file there: then it looks
@@ -208,58 +244,9 @@ fn led_to(path: &Path) -> io::Result<PathBuf> {
     if path.is_symlink() { path.canonicalize() } else { Ok(path.to_owned()) }
 }
 
-/// Renames a file: `door.vcd` becomes `door.1.vcd`, or has the number behind the highest that is there.
-fn aside(path: &Path) -> io::Result<PathBuf> {
-    let stem = path.file_stem().unwrap_or_default();
-    let extension = path.extension().unwrap_or_default();
-    let (before, after) = (stem.to_string_lossy(), extension.to_string_lossy());
-    let mut last = 0_u64;
-    for entry in fs::read_dir(directory_of(path))? {
-        let name = entry?.file_name();
-        let number = name.to_str().and_then(|name| {
-            let rest = name.strip_prefix(&*before)?.strip_prefix('.')?;
-            if after.is_empty() { Some(rest) } else { rest.strip_suffix(&*after)?.strip_suffix('.') }
-        });
-        let number = number.and_then(|number| number.parse::<u64>().ok()).filter(|number| *number < u64::MAX);
-        last = last.max(number.unwrap_or(0));
-    }
-    for number in last..u64::MAX {
-        let mut name = stem.to_owned();
-        name.push(format!(".{}", number + 1));
-        if !extension.is_empty() {
-            name.push(".");
-            name.push(extension);
-        }
-        let aside = path.with_file_name(name);
-        match rename_to_new(path, &aside) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            done => return done.map(|()| aside),
-        }
-    }
-    Err(io::ErrorKind::AlreadyExists.into())
-}
-
-/// Renames a file, and replaces none.
-fn rename_to_new(path: &Path, new: &Path) -> io::Result<()> {
-    #[cfg(target_os = "linux")]
-    {
-        use rustix::fs::{CWD, RenameFlags, renameat_with};
-        use rustix::io::Errno;
-        match renameat_with(CWD, path, CWD, new, RenameFlags::NOREPLACE) {
-            // Not every file system can: then it is looked up first.
-            Err(Errno::INVAL | Errno::NOSYS) => {}
-            done => return Ok(done?),
-        }
-    }
-    if new.symlink_metadata().is_ok() { Err(io::ErrorKind::AlreadyExists.into()) } else { fs::rename(path, new) }
-}
-
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use std::io::Write as _;
-
-    use std::ffi::OsStr;
-    use std::os::unix::ffi::OsStrExt as _;
 
     use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 
@@ -284,24 +271,6 @@ mod tests {
             part.set_len(length).unwrap();
             write_over(&full, &part).unwrap();
             assert_eq!(text(), &"span "[..length as usize]);
-        }
-    }
-
-    #[test]
-    fn what_is_renamed_replaces_nothing() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = |name: &[u8]| directory.path().join(OsStr::from_bytes(name));
-        for (name, there, aside_is) in [
-            (&b"door.vcd"[..], &b"door.18446744073709551615.vcd"[..], &b"door.1.vcd"[..]),
-            (b"door.vcd", b"door.18446744073709551614.vcd", b""),
-            (b"a\x81.vcd", b"a\x81.1.vcd", b"a\x81.2.vcd"),
-            (b"plain", b"plain.7", b"plain.8"),
-        ] {
-            fs::write(path(name), "new").unwrap();
-            fs::write(path(there), "precious").unwrap();
-            let aside = aside(&path(name));
-            assert_eq!(aside.ok(), (!aside_is.is_empty()).then(|| path(aside_is)));
-            assert_eq!(fs::read(path(there)).unwrap(), b"precious");
         }
     }
 }

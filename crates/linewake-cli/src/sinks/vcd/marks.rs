@@ -2,7 +2,7 @@
 //! when it is over.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Seek as _};
 use std::path::{Path, PathBuf};
 
 use super::super::files::directory_of;
@@ -24,12 +24,14 @@ pub(super) const BACK: u8 = 8;
 pub(super) struct Marks {
     directory: PathBuf,
     file: Option<File>,
+    /// Whether there was no room for it.
+    is_moved: bool,
 }
 
 impl Marks {
     /// For a waveform; nothing is written yet.
     pub(super) fn beside(path: &Path) -> Self {
-        Self { directory: directory_of(path).to_owned(), file: None }
+        Self { directory: directory_of(path).to_owned(), file: None, is_moved: false }
     }
 
     /// Whether there is none.
@@ -42,11 +44,29 @@ impl Marks {
         if self.file.is_none() {
             self.file = Some(temporary::make(&self.directory, |directory| tempfile::tempfile_in(directory))?);
         }
-        let known = self.get(change)?;
-        match &self.file {
-            Some(file) => write_at(file, &[known | mark], change),
-            None => Ok(()),
+        let mark = mark | self.get(change)?;
+        match self.set(change, mark) {
+            Err(error) if error.kind() == io::ErrorKind::StorageFull && !self.is_moved => {
+                self.move_to_temporary().map_err(|_| error)?;
+                self.set(change, mark)
+            }
+            done => done,
         }
+    }
+
+    fn set(&self, change: u64, mark: u8) -> io::Result<()> {
+        self.file.as_ref().map_or(Ok(()), |file| write_at(file, &[mark], change))
+    }
+
+    /// There is no room beside the waveform, which may have more of it soon.
+    fn move_to_temporary(&mut self) -> io::Result<()> {
+        let mut moved = tempfile::tempfile()?;
+        if let Some(file) = &mut self.file {
+            file.rewind()?;
+            io::copy(file, &mut moved)?;
+        }
+        (self.file, self.is_moved) = (Some(moved), true);
+        Ok(())
     }
 
     fn get(&self, change: u64) -> io::Result<u8> {

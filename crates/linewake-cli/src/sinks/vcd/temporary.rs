@@ -7,14 +7,14 @@ use std::{env, io};
 use super::super::files::quoted;
 use tempfile::{Builder, NamedTempFile};
 
-/// Makes one in a directory, or among temporary files if that has been moved away.
+/// Makes one in a directory; or among temporary files where that has been moved away, may not be written to, or is full.
 pub(super) fn make<T>(directory: &Path, make: impl Fn(&Path) -> io::Result<T>) -> io::Result<T> {
     make(directory).or_else(|beside| {
         let others = env::temp_dir();
         make(&others).map_err(|error| {
             let (directory, others) = (quoted(directory), quoted(&others));
             let variable = if cfg!(windows) { "TMP" } else { "TMPDIR" };
-            let remedy = format!("set {variable} to a directory that you may write to");
+            let remedy = format!("set {variable} to a directory with room that you may write to");
             let message = format!("no file can be made in {directory}: {beside}; nor in {others}: {error}; {remedy}");
             io::Error::new(error.kind(), message)
         })
