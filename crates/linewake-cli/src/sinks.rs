@@ -1,6 +1,7 @@
 //! Where a watch is written to, and what is said of it.
 
 mod csv;
+pub(crate) mod csv_columns;
 pub(crate) mod destination;
 pub(crate) mod distinct;
 mod exec;

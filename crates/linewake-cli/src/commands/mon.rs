@@ -25,7 +25,7 @@ use crate::signals::{self, Meant};
 use crate::sinks::options::OutputOptions;
 use crate::sinks::select::Selection;
 use crate::sinks::sink::{Closing, Sinks, View};
-use crate::sinks::{destination, distinct, summary, text, unfinished};
+use crate::sinks::{csv_columns, destination, distinct, summary, text, unfinished};
 use crate::stamp::Stamp;
 use crate::threads;
 
@@ -55,11 +55,9 @@ Format specifiers:
   %E  rising or falling             %Q  number of the edge, of its line
   %%  a percent sign                %m  how many edges are missing before it
 
-Columns of --csv:
-  timestamp_ns, chip, offset, name, event, level, seqno, line_seqno, overflowed, merged
-  event is state (the level at the start), rising, falling, gone or back (the chip), blocked or unblocked (the line, by
-  a chatter filter), or clock (it stepped); the last two columns say how many edges are missing before an edge, and why.
-  What does not apply is -1 in offset and level, else 0: no cell of a number is empty. docs/csv.md has all rules. In pandas:
+Columns of --csv:COLUMNS
+  The events are state (the level at the start), rising, falling, gone and back (the chip), blocked and unblocked (the
+  line, by a chatter filter) and clock (it stepped). No cell of a number is empty. docs/csv.md has all rules. In pandas:
   d = pandas.read_csv(FILE, keep_default_na=False); d[d.event.isin([\"rising\", \"falling\"])].timestamp_ns.diff()
   A spreadsheet has 15 digits in a number: import the first column as text.
 
@@ -100,6 +98,7 @@ The first Ctrl-C ends the watch with its summary; a second one ends the program 
         "2" "edges were lost, and --fail-on-loss said so; also where 3 would be right too",
         "3" "it ended before what was awaited: fewer than -n edges came, whatever ended it"
     )
+    .replace("COLUMNS", &csv_columns::help())
 )]
 pub(crate) struct Arguments {
     #[command(flatten)]
