@@ -1,38 +1,46 @@
 //! A waveform: a value change dump (IEEE 1364-2005, 18.2), for GTKWave, Surfer and PulseView.
 //!
-//! Its time begins one tick before the first stamp of an edge, and goes on where a clock steps: a comment says so. Beside
-//! each line is a wire `<line>_lost`. In a span in which edges of the line are known lost, the line is `x` and that wire is 1: PulseView reads `x` as 0. A span is known when it is
-//! over, by the edge that says what is missing before it: edges are written as they come, with a pulse on that wire where
-//! something is missing, and the spans are put in at the end, in one pass over the file. Until then marks on the disk say
-//! where they begin, so that memory is the same after a year as after a day. libsigrok reads up to the first comment among
-//! the changes: there are some at the very end.
+//! Its time begins one tick before the first edge. Where a clock steps, the time goes on and a comment says so. Each line
+//! has a second wire, `<line>_lost`. Where edges of the line are known lost, the line is `x` and that wire is 1, because
+//! PulseView reads `x` as 0.
+//!
+//! Such a span is known when it is over: the edge behind it says what is missing. So edges are written as they come, with
+//! a pulse on the second wire where something is missing; the spans are put in at the end, in one pass over the file.
+//! Until then marks on the disk say where they begin: memory is the same after a year as after a day. Comments come last,
+//! because libsigrok reads no further than the first one behind a change.
 
 mod aside;
+mod changes;
+mod chips;
+mod ending;
 mod file;
 mod marks;
+mod names;
 mod permissions;
 mod spans;
+mod steps;
 mod temporary;
 #[cfg(test)]
 mod tests;
 mod timescale;
 
-use std::collections::{HashMap, HashSet};
-use std::io::{self, BufReader};
+use std::collections::HashSet;
+use std::io;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use linewake::{ClockStep, EdgeKind, Figures, Gap};
+use linewake::{EdgeKind, Figures, Gap};
 use vcd::{IdCode, SimulationCommand, Value};
 
 use self::file::Dump;
 use self::marks::Marks;
+use self::names::{sane, unique};
 use self::spans::Pair;
+use self::steps::Steps;
 pub(crate) use self::timescale::Timescale;
 use super::files::{Existing, quoted};
 use super::select::{self, Watched};
 use super::sink::{Closing, Item, Out, Sink, View};
-use super::summary::{figures, plural};
 use crate::exit::{self, Failure};
 use crate::shown::Printable;
 
@@ -64,15 +72,8 @@ pub(crate) struct Vcd {
     returns: Vec<usize>,
     /// Edges that follow another of their line within a tick.
     hidden: u64,
-    /// The first steps of clocks in this file, in words, and how many more there were.
-    steps: Vec<String>,
-    more_steps: u64,
-    /// The last step of each clock.
-    last_steps: Vec<ClockStep>,
+    steps: Steps,
 }
-
-/// How many steps of clocks are told.
-const STEPS: usize = 1000;
 
 struct Wire {
     line: Watched,
@@ -118,9 +119,6 @@ struct Request {
     shift_ns: i64,
 }
 
-/// How much later than the last edge the clock may be than the time that has passed since: what edges wait for.
-const LATENESS: Duration = Duration::from_secs(10);
-
 impl Vcd {
     /// The file is to be one that can be read again.
     pub(crate) fn open(path: &Path, timescale: Timescale, existing: Existing) -> Result<Self, Failure> {
@@ -150,14 +148,8 @@ impl Vcd {
             pulses: Vec::new(),
             returns: Vec::new(),
             hidden: 0,
-            steps: Vec::new(),
-            more_steps: 0,
-            last_steps: Vec::new(),
+            steps: Steps::default(),
         })
-    }
-
-    fn tick_of(&self, ns: u64) -> u64 {
-        ns.saturating_sub(self.base_ns.unwrap_or_default()) / self.timescale.ns
     }
 
     /// All before the first change.
@@ -214,303 +206,6 @@ impl Vcd {
         if self.base_ns.is_some() { Ok(()) } else { self.begin_at(ns.saturating_sub(self.timescale.ns)) }
     }
 
-    /// Goes on to a time; the file's never goes back.
-    fn go_to(&mut self, ns: u64) -> io::Result<()> {
-        self.begin_before(ns)?;
-        if ns >= self.latest_ns {
-            (self.latest_ns, self.latest_at) = (ns, None);
-        }
-        self.go_to_tick(self.tick_of(ns))
-    }
-
-    fn go_to_tick(&mut self, tick: u64) -> io::Result<()> {
-        if tick > self.tick && !self.returns.is_empty() {
-            self.write_tick(self.tick + 1)?;
-            for at in std::mem::take(&mut self.returns) {
-                let level = self.wires[at].level;
-                self.change(at, if level == Value::V1 { Value::V0 } else { Value::V1 })?;
-            }
-        }
-        if tick > self.tick { self.write_tick(tick) } else { Ok(()) }
-    }
-
-    fn write_tick(&mut self, tick: u64) -> io::Result<()> {
-        self.tick = tick;
-        self.writer.timestamp(tick)?;
-        for wire in self.pulses.drain(..) {
-            self.writer.change_scalar(wire, Value::V0)?;
-        }
-        Ok(())
-    }
-
-    /// Goes on by a tick. At the end of time what comes is hidden by what is there.
-    fn next_tick(&mut self) -> io::Result<()> {
-        match self.tick.checked_add(1) {
-            Some(tick) => self.go_to_tick(tick),
-            None => {
-                self.hidden += 1;
-                Ok(())
-            }
-        }
-    }
-
-    fn edge(&mut self, at: usize, edge: &linewake::EdgeEvent) -> io::Result<()> {
-        let request = self.wires[at].line.request;
-        let shift_ns = i128::from(edge.axis_ns) - i128::from(edge.timestamp_ns);
-        self.requests[request].shift_ns = i64::try_from(shift_ns).unwrap_or(0);
-        if edge.missed.total() == 0 {
-            self.level_before(at, edge)?;
-        }
-        self.go_to(edge.axis_ns)?;
-        let wire = &mut self.wires[at];
-        wire.one_way = wire.one_way.filter(|kind| *kind == edge.kind);
-        // A return to the level before, or a span in which edges are missing, has a tick of its own.
-        let needs_room = wire.one_way.is_some() || edge.missed.total() > 0;
-        if wire.edge == Some(self.tick) || (needs_room && wire.last_tick().unwrap_or(0) == self.tick) {
-            // There is no finer scale: it is shown a tick later.
-            if self.timescale.ns == 1 {
-                self.next_tick()?;
-            } else {
-                self.hidden += 1;
-            }
-        }
-        self.back(request)?;
-        let wire = &mut self.wires[at];
-        wire.edge = Some(self.tick);
-        wire.told += edge.missed.total();
-        wire.here.note(edge);
-        let (lost, is_one_way) = (wire.pair.lost, wire.one_way.is_some());
-        if edge.missed.total() > 0 {
-            self.lost(at, Some(self.tick))?;
-            self.writer.change_scalar(lost, Value::V1)?;
-            self.pulses.push(lost);
-        }
-        if is_one_way {
-            self.returns.push(at);
-        }
-        self.change(at, value(Some(edge.kind == EdgeKind::Rising)))
-    }
-
-    /// The level before an edge before which none is missing: the other one. Where the level was not known, or edges of one
-    /// direction alone are watched, the file does not have it yet: it is shown for the tick before. In the second case the
-    /// line returns to it by itself from then on, a tick after each edge.
-    fn level_before(&mut self, at: usize, edge: &linewake::EdgeEvent) -> io::Result<()> {
-        let level = Some(edge.kind == EdgeKind::Falling);
-        if self.base_ns.is_none() {
-            // It knows better than who read the level, when the edge may have been on its way.
-            self.wires[at].first = Some(level);
-            self.begin_before(edge.axis_ns)?;
-        }
-        let tick = self.tick_of(edge.axis_ns);
-        if tick > self.tick && !self.returns.is_empty() {
-            // Then it is there.
-            self.next_tick()?;
-        }
-        let wire = &mut self.wires[at];
-        if wire.level == value(level) {
-            return Ok(());
-        }
-        wire.one_way = (wire.level != Value::X).then_some(edge.kind);
-        let behind_the_last = wire.last_tick().map_or(0, |tick| tick.saturating_add(1));
-        self.go_to_tick(tick.saturating_sub(1).max(behind_the_last))?;
-        self.back(self.wires[at].line.request)?;
-        self.change(at, value(level))?;
-        self.next_tick()
-    }
-
-    fn change(&mut self, at: usize, value: Value) -> io::Result<()> {
-        let wire = &mut self.wires[at];
-        wire.level = value;
-        if std::mem::take(&mut wire.is_back) {
-            self.marks.add(self.changes, marks::BACK)?;
-            self.writer.change_scalar(wire.pair.lost, Value::V0)?;
-        }
-        wire.last = Some((self.changes, self.tick));
-        self.requests[wire.line.request].last = Some(self.changes);
-        self.changes += 1;
-        self.writer.change_scalar(wire.pair.level, value)
-    }
-
-    /// Edges of a line are lost between its last change and a tick, or the end.
-    fn lost(&mut self, at: usize, to: Option<u64>) -> io::Result<()> {
-        let (change, from) = self.wires[at].last.unzip();
-        let from = from.unwrap_or(0);
-        // The level that was known is seen, if there is time for it.
-        let mark = match to {
-            Some(to) if to <= from => return Ok(()),
-            Some(to) if to == from + 1 => marks::HERE,
-            None if from == self.tick => marks::HERE,
-            _ => marks::NEXT,
-        };
-        self.mark(change, at, mark)
-    }
-
-    /// Marks a change, or the beginning of a line.
-    fn mark(&mut self, change: Option<u64>, at: usize, mark: u8) -> io::Result<()> {
-        match change {
-            Some(change) => self.marks.add(change, mark),
-            None => {
-                self.wires[at].pair.at_first |= mark;
-                Ok(())
-            }
-        }
-    }
-
-    fn state(&mut self, at: usize, level: Option<bool>) -> io::Result<()> {
-        let wire = &mut self.wires[at];
-        let is_gone = self.requests[wire.line.request].is_gone && (self.has_dumped || !wire.pair.is_gone_at_first);
-        match self.base_ns {
-            _ if is_gone => wire.state = Some(level),
-            None => self.untold -= usize::from(wire.first.replace(level).is_none()),
-            Some(_) => return self.change(at, value(level)),
-        }
-        if !self.has_dumped && self.untold == 0 { self.dump() } else { Ok(()) }
-    }
-
-    /// A clock made a step, on which the axis goes on. A file that begins anew is told of the last one again.
-    fn step(&mut self, step: &ClockStep) {
-        if self.last_steps.contains(step) {
-            return;
-        }
-        self.last_steps.retain(|last| last.chip != step.chip);
-        self.last_steps.push(step.clone());
-        if self.steps.len() == STEPS {
-            self.more_steps += 1;
-            return;
-        }
-        let ClockStep { chip, before_ns, after_ns, arrival_ns } = step;
-        let tick = self.base_ns.map_or(1, |_| self.tick_of(*arrival_ns));
-        self.steps.push(format!(
-            "{}: the clock stepped at time {tick}: it showed {before_ns} ns before and {after_ns} ns after, when {arrival_ns} ns \
-             was due",
-            sane(chip)
-        ));
-    }
-
-    /// A chip is gone, or back.
-    fn gap(&mut self, request: usize, gap: &linewake::Gap) -> io::Result<()> {
-        if !self.requests[request].is_gone {
-            if let (None, Some(from_ns)) = (self.base_ns, gap.from_ns) {
-                self.go_to(from_ns.saturating_add_signed(self.requests[request].shift_ns))?;
-            }
-            self.requests[request].is_gone = true;
-            let last = self.requests[request].last;
-            if let Some(&first) = self.requests[request].lines.first() {
-                self.mark(last, first, marks::GONE)?;
-            }
-            for &at in &self.requests[request].lines {
-                let wire = &mut self.wires[at];
-                wire.state = None;
-                if self.has_dumped {
-                    self.writer.change_scalar(wire.pair.lost, Value::V1)?;
-                }
-            }
-        }
-        match gap.to_ns {
-            Some(to_ns) if gap.is_over => {
-                self.go_to(to_ns.saturating_add_signed(self.requests[request].shift_ns))?;
-                self.back(request)
-            }
-            // Its next edge tells.
-            _ => Ok(()),
-        }
-    }
-
-    /// A chip is known to be back, if it was gone.
-    fn back(&mut self, request: usize) -> io::Result<()> {
-        if !std::mem::take(&mut self.requests[request].is_gone) {
-            return Ok(());
-        }
-        for place in 0..self.requests[request].lines.len() {
-            let at = self.requests[request].lines[place];
-            let wire = &mut self.wires[at];
-            wire.is_back = true;
-            // Else its level follows.
-            if let Some(level) = wire.state.take() {
-                self.change(at, value(level))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// What was lost behind the last edges.
-    fn last_spans(&mut self, closing: Closing<'_>) -> io::Result<()> {
-        let lost: HashMap<_, _> =
-            closing.lines().map(|(request, line)| ((request, line.offset.get()), line.figures.lost())).collect();
-        for at in 0..self.wires.len() {
-            let Wire { line, told, .. } = &self.wires[at];
-            if lost.get(&(line.request, line.offset)).is_some_and(|lost| lost > told) {
-                self.lost(at, None)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// When it ends. The clock may be another one than that of the stamps, or have stepped.
-    fn end_ns(&self, now_ns: Option<u64>) -> u64 {
-        let (Some(now_ns), Some(latest_at)) = (now_ns, self.latest_at) else { return self.latest_ns };
-        let elapsed = latest_at.elapsed();
-        match now_ns.checked_sub(self.latest_ns) {
-            Some(later) if Duration::from_nanos(later) <= elapsed + LATENESS => now_ns,
-            _ => self.latest_ns.saturating_add(u64::try_from(elapsed.as_nanos()).unwrap_or(0)),
-        }
-    }
-
-    /// Completes the file.
-    fn finish(&mut self, closing: Closing<'_>, is_last: bool) -> io::Result<()> {
-        if self.base_ns.is_some() {
-            self.go_to(self.end_ns(closing.now_ns))?;
-        } else if let (Some(began_ns), Some(now_ns)) = (self.began_ns, closing.now_ns) {
-            self.begin_at(began_ns)?;
-            self.go_to(now_ns.max(began_ns))?;
-        } else if !self.has_dumped {
-            self.dump()?;
-        }
-        if is_last {
-            self.last_spans(closing)?;
-        }
-        for step in &self.steps {
-            self.writer.comment(step)?;
-        }
-        if self.more_steps > 0 {
-            self.writer.comment(&format!("{} of clocks are not told here", plural(self.more_steps, "step")))?;
-        }
-        for (request, (chip, account)) in closing.accounts.iter().enumerate() {
-            let of_request =
-                if is_last { account.total().less(self.requests[request].before) } else { self.here(request) };
-            self.writer.comment(&format!("{}: {}", sane(chip), figures(of_request, account.trust())))?;
-        }
-        self.writer.flush()?;
-        if self.hidden > 0 {
-            let shown = quoted(&self.dump.path);
-            let remedy = match self.timescale.ns {
-                1 => "its time has no more ticks",
-                _ => "a smaller --vcd-timescale shows them",
-            };
-            let edges = plural(self.hidden, "edge");
-            exit::say(&format!("{shown}: {edges} within a tick of the one before; {remedy}\n"));
-        }
-        let pairs: Vec<_> = self.wires.iter().map(|wire| wire.pair).collect();
-        if self.marks.is_empty() && pairs.iter().all(|pair| pair.at_first == 0) {
-            return Ok(());
-        }
-        let put_in = || {
-            self.dump.remake(|part| {
-                let from = BufReader::with_capacity(1 << 16, self.dump.reader()?);
-                spans::put_in(from, &self.marks, &pairs, part)
-            })
-        };
-        let but = "the edges are there, and the spans in which some are lost are in its comments only";
-        let part = put_in().map_err(|error: io::Error| io::Error::new(error.kind(), format!("{error}; {but}")));
-        match part.and_then(|part| self.dump.replace(part)) {
-            Err(error) if !is_last => {
-                exit::say(&format!("linewake: cannot complete {}: {error}\n", quoted(&self.dump.path)));
-                Ok(())
-            }
-            done => done,
-        }
-    }
-
     /// Another file begins, which is empty.
     fn begin_anew(&mut self, began_ns: Option<u64>) -> io::Result<()> {
         for request in 0..self.requests.len() {
@@ -521,18 +216,11 @@ impl Vcd {
         self.marks = Marks::beside(&self.dump.path);
         self.writer = self.dump.writer()?;
         (self.base_ns, self.began_ns, self.has_dumped) = (None, began_ns, false);
-        (self.tick, self.changes, self.hidden, self.more_steps) = (0, 0, 0, 0);
-        self.steps.clear();
+        (self.tick, self.changes, self.hidden) = (0, 0, 0);
+        self.steps.begin_anew();
         self.pulses.clear();
         self.returns.clear();
         Ok(())
-    }
-
-    /// What is in this file of a chip's lines.
-    fn here(&self, request: usize) -> Figures {
-        let mut sum = Figures::default();
-        self.requests[request].lines.iter().for_each(|&at| sum.add(self.wires[at].here));
-        sum
     }
 }
 
@@ -579,7 +267,8 @@ impl Sink for Vcd {
             Item::Edge { line, edge } => self.edge(line, edge),
             Item::Gap { request, gap } => self.gap(request, gap),
             Item::Clock(step) => {
-                self.step(step);
+                let (base_ns, timescale) = (self.base_ns, self.timescale);
+                self.steps.add(step, |ns| base_ns.map_or(1, |base_ns| timescale.tick_of(base_ns, ns)));
                 Ok(())
             }
             Item::Chatter(_) | Item::Heartbeat(_) => Ok(()),
@@ -650,22 +339,4 @@ const EMPTIED: &str = "it was emptied while it was written, and a copy of it doe
 
 fn value(level: Option<bool>) -> Value {
     level.map_or(Value::X, Value::from)
-}
-
-/// A name as the readers of these files take it.
-fn sane(name: &str) -> String {
-    name.chars().map(|c| if c.is_alphanumeric() || matches!(c, '_' | '-') { c } else { '_' }).collect()
-}
-
-/// `prefix` and `name`, with a number if there is such a name.
-fn unique(names: &mut HashSet<String>, prefix: String, name: &str) -> String {
-    let base = format!("{prefix}{name}");
-    let mut unique = base.clone();
-    for number in 2_u64.. {
-        if names.insert(unique.clone()) {
-            break;
-        }
-        unique = format!("{base}_{number}");
-    }
-    unique
 }

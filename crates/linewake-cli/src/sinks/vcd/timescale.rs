@@ -11,6 +11,11 @@ pub(crate) struct Timescale {
 }
 
 impl Timescale {
+    /// The tick of a time, where the file begins at another one.
+    pub(super) fn tick_of(self, base_ns: u64, ns: u64) -> u64 {
+        ns.saturating_sub(base_ns) / self.ns
+    }
+
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();
         let number = match &text[..digits] {
