@@ -11,8 +11,9 @@ mod json;
 mod line_text;
 #[cfg(test)]
 mod no_allocation;
+pub(crate) mod notices;
 pub(crate) mod options;
-pub(crate) mod said;
+mod out;
 mod segment;
 pub(crate) mod select;
 pub(crate) mod sink;

@@ -3,7 +3,7 @@
 mod nudge;
 pub(crate) mod options;
 pub(crate) mod outcome;
-pub(crate) mod source;
+pub(crate) mod stream;
 pub(crate) mod watch;
 
 use std::sync::Arc;
@@ -17,14 +17,14 @@ use linewake::{EventClock, Monitor, Stopper};
 use self::nudge::Nudge;
 use self::options::{EndOptions, LineOptions};
 use self::outcome::{loss, output_failed, verdict};
-use self::source::Source;
-use self::watch::{Ended, Now, Pace, Watch};
+use self::stream::EdgeStream;
+use self::watch::{EarlyEnd, Now, Pace, WatchLoop};
 use crate::exit::{self, Failure};
 use crate::readers::Readers;
 use crate::signals::{self, Meant};
 use crate::sinks::options::OutputOptions;
 use crate::sinks::select::Selection;
-use crate::sinks::sink::{Closing, Sinks, View};
+use crate::sinks::sink::{Closing, Sinks, View, WriteError};
 use crate::sinks::{csv_columns, destination, distinct, summary, text, unfinished};
 use crate::stamp::Stamp;
 use crate::threads;
@@ -179,14 +179,14 @@ pub(crate) fn account_for(
     let named: Vec<_> = named.collect();
     let view =
         View { clock: &clock, chips: &named, began_ns: now.at(plan.began), lines: &selection.lines, origin: None };
-    let mut source = Source::new(monitor, plan.filter)?;
-    let mut watch = Watch::new(plan.pace, &selection, &mut sinks, now, plan.began);
-    let outcome = watch.run(&mut source, view, &nudge);
+    let mut stream = EdgeStream::new(monitor, plan.filter)?;
+    let mut watch = WatchLoop::new(plan.pace, &selection, &mut sinks, now, plan.began);
+    let outcome = watch.run(&mut stream, view, &nudge);
     let (gaps, has_all) = (watch.gaps, watch.has_all());
     let has_left = has_left.load(Relaxed);
     let early = watch.early(&outcome, plan.is_asked.load(Relaxed), has_left);
 
-    let (accounts, tallies) = source.finish();
+    let (accounts, tallies) = stream.finish();
     let accounts: Vec<_> = chips.iter().map(|name| name.to_string()).zip(accounts).collect();
     let threads = threads::count();
     let closing = Closing {
@@ -197,33 +197,43 @@ pub(crate) fn account_for(
         of_last: None,
     };
     let ended = sinks.end(closing);
-    let is_written = ended.is_ok() && !matches!(outcome, Err(Ended::Output(_)));
+    let is_written = ended.is_ok() && !matches!(outcome, Err(EarlyEnd::Output(_)));
     if plan.says_summary || !is_written {
         exit::say(&summary::summary(&accounts, threads));
     }
     let lost = if plan.fail_on_loss { loss(&accounts, gaps) } else { Ok(()) };
-    match (outcome, ended) {
-        (Err(Ended::Output(lost)), _) | (Ok(()), Err(lost)) => output_failed(&lost, has_left)?,
-        (Err(Ended::Device(error)), _) => {
-            let is_gone = error.is_disconnected();
-            let mut failure = Failure::from(error);
-            if is_gone {
-                failure = failure.with_remedy("--reattach waits until it is back");
-            }
-            // That edges were lost is what was asked for, and the more so when the chip is gone.
-            if lost.is_ok() && early.is_none() {
-                return Err(failure);
-            }
-            failure.report();
-        }
-        (Ok(()), Ok(())) => {}
-    }
+    early_end(outcome, ended, has_left, lost.is_err() || early.is_some())?;
     // That a chip was gone was said, or came after all that was awaited; and the figures say "at least".
     let is_told = |doubt: &&linewake::Error| (gaps > 0 || has_all) && doubt.is_disconnected();
     if let Some(doubt) = accounts.iter().filter_map(|(_, account)| account.doubt()).find(|doubt| !is_told(doubt)) {
         return Err(Failure::new(format!("the account cannot be trusted: {doubt}")));
     }
     verdict(lost, early)
+}
+
+/// What ended the watch early, or kept its end from being written. A device that fails is only told where something is to
+/// be said that was asked for: that edges were lost, or did not come.
+fn early_end(
+    outcome: Result<(), EarlyEnd>,
+    ended: Result<(), WriteError>,
+    has_left: bool,
+    has_verdict: bool,
+) -> Result<(), Failure> {
+    let error = match (outcome, ended) {
+        (Err(EarlyEnd::Output(lost)), _) | (Ok(()), Err(lost)) => return output_failed(&lost, has_left),
+        (Ok(()), Ok(())) => return Ok(()),
+        (Err(EarlyEnd::Device(error)), _) => error,
+    };
+    let is_gone = error.is_disconnected();
+    let mut failure = Failure::from(error);
+    if is_gone {
+        failure = failure.with_remedy("--reattach waits until it is back");
+    }
+    if !has_verdict {
+        return Err(failure);
+    }
+    failure.report();
+    Ok(())
 }
 
 /// The first signal ends the watch, with all that goes with it. A second one ends the program: the output may be stuck. A

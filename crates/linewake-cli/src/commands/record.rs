@@ -9,7 +9,7 @@ use super::mon::{self, Plan};
 use crate::exit::{self, Failure};
 use crate::sinks::destination::{self, Destination};
 use crate::sinks::distinct;
-use crate::sinks::files::{Keeping, place, quoted};
+use crate::sinks::files::{FileOptions, place, quoted};
 
 /// Capture the edges of lines, with the account, in a file
 ///
@@ -43,7 +43,7 @@ pub(crate) struct Arguments {
     ending: EndOptions,
 
     #[command(flatten)]
-    keeping: Keeping,
+    keeping: FileOptions,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {

@@ -2,11 +2,12 @@
 
 mod bell;
 mod ledger;
+mod lines;
 mod pipe;
 mod player;
-mod roll;
 mod speed;
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -17,19 +18,19 @@ use linewake::{Bias, Clock, Edges};
 use linewake_capture::{Capture, Error, Item};
 
 use self::bell::Bell;
+use self::lines::LineTable;
 use self::pipe::Plug;
-use self::player::{Over, Plan, Player, Stop};
-use self::roll::Roll;
+use self::player::{EndCause, Plan, PlayError, Player};
 use self::speed::Speed;
-use super::mon::{options, outcome, source};
+use super::mon::{options, outcome};
 use crate::exit::{self, Failure};
 use crate::shown::Printable;
 use crate::signals::Meant;
 use crate::sinks::distinct::Inputs;
 use crate::sinks::options::OutputOptions;
-use crate::sinks::sink::Closing;
+use crate::sinks::sink::{Closing, Sinks};
 use crate::sinks::summary::{plural, summary};
-use crate::sinks::{destination, text, unfinished};
+use crate::sinks::{destination, notices, text, unfinished};
 use crate::{period, signals, threads};
 
 /// Play a capture, and print its edges
@@ -133,46 +134,20 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let name = Printable(&arguments.file.display().to_string()).to_string();
     let (is_asked, bell) = (Arc::new(AtomicBool::new(false)), Bell::default());
     let (mut capture, plug) = arguments.open(&name)?;
-    let end = End { is_asked: is_asked.clone(), has_left: Arc::default(), bell: bell.clone(), plug: plug.clone() };
+    let end =
+        EndSwitch { is_asked: is_asked.clone(), has_left: Arc::default(), bell: bell.clone(), plug: plug.clone() };
     let has_left = end.has_left.clone();
     let told = end.clone();
     signals::on_end_or_left(arguments.output.prints().into_iter().collect(), move |meant| told.tell(meant))?;
-    capture.pull(arguments.bias.map(|bias| bias == Bias::PullUp));
-    // A waveform says its lines beforehand, and what is told are the chosen ones.
-    let has_chosen = capture.choose(&arguments.lines)?;
-    let mut roll = Roll::new(if has_chosen { &[] } else { &arguments.lines });
-    let ahead = player::look_ahead(&mut capture, &mut roll)?;
-    if capture.lines().is_empty() {
-        let remedy = "a capture has a state record for each line, as \"linewake record\" writes it";
-        return Err(Failure::new(format!("\"{name}\" has no lines; {remedy}")));
-    }
-    let is_file = plug.is_none();
-    if !has_chosen && is_file && (!roll.is_complete() || arguments.output.has_vcd()) {
-        // Segments that come later may have others, which a waveform has to name first.
-        outline(arguments, &name, &mut roll)?;
-        // What they are called first.
-        (0..capture.lines().len()).for_each(|line| _ = roll.call(&capture, line));
-    }
-    roll.missing(&name, &capture)?;
-
-    let clock = ahead.iter().find_map(|item| match item {
-        Item::Begin(segment) => Some(Clock::recorded(&segment.clock, segment.utc)),
-        _ => None,
-    });
-    let clock = clock.unwrap_or_else(|| Clock::recorded("", None));
-    let output = &arguments.output;
-    let time = output.stamp(None);
-    text::check_clock(time, &clock)?;
-    let destinations = output.destinations(time, roll.chips.len() > 1);
-    let inputs = Inputs::capture(&arguments.file);
-    let mut sinks = destination::open(destinations, output.existing(), &inputs, &is_asked)?;
+    let (table, ahead) = lines_of(arguments, &name, &mut capture, plug.is_none())?;
+    let mut sinks = sinks(arguments, &table, &ahead, &is_asked)?;
     sinks.readers_of_files().watch(move || end.tell(Meant::Left))?;
     let plan = arguments.plan();
     let input = (&mut capture, ahead);
-    let mut player = Player::new(plan, input, roll, arguments.filter, &mut sinks, (&is_asked, &bell))?;
+    let mut player = Player::new(plan, input, table, arguments.filter, &mut sinks, (&is_asked, &bell))?;
     let played = player.run();
 
-    let (all, of_segment) = (player.ledger.all(&player.roll), player.ledger.segment(&player.roll));
+    let (all, of_segment) = (player.ledger.all(&player.table), player.ledger.segment(&player.table));
     let (segments, told, gaps, over) = (player.segments, player.told, player.gaps, player.over);
     let tally = player.tally();
     if segments > 1 {
@@ -187,9 +162,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         now_ns: None,
         of_last: (segments > 1).then_some((&of_segment.0, of_segment.1.as_deref())),
     });
-    let is_written = ended.is_ok() && !matches!(played, Err(Stop::Output(_)));
+    let is_written = ended.is_ok() && !matches!(played, Err(PlayError::Output(_)));
     if let Some(tally) = tally {
-        exit::say(&source::said(tally));
+        notices::filter(tally);
     }
     if !arguments.output.has_json_on_stdout() || !is_written {
         exit::say(&summary(&accounts, threads));
@@ -198,23 +173,67 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let has_left = has_left.load(Relaxed);
     let early = arguments.early(told, &played, over, has_left);
     match (played, ended) {
-        (Err(Stop::Output(lost)), _) | (Ok(()), Err(lost)) => outcome::output_failed(&lost, has_left)?,
-        (Err(Stop::Capture(error)), _) => return Err(error.into()),
+        (Err(PlayError::Output(lost)), _) | (Ok(()), Err(lost)) => outcome::output_failed(&lost, has_left)?,
+        (Err(PlayError::Capture(error)), _) => return Err(error.into()),
         (Ok(()), Ok(())) => {}
     }
     outcome::verdict(lost, early)
 }
 
+/// The lines that are played, and what was read to know them.
+fn lines_of(
+    arguments: &Arguments,
+    name: &str,
+    capture: &mut Capture,
+    is_file: bool,
+) -> Result<(LineTable, VecDeque<Item>), Failure> {
+    capture.pull(arguments.bias.map(|bias| bias == Bias::PullUp));
+    // A waveform has its lines at its beginning: the capture then gives those that were chosen and no others.
+    let has_chosen = capture.choose(&arguments.lines)?;
+    let mut table = LineTable::new(if has_chosen { &[] } else { &arguments.lines });
+    let ahead = player::look_ahead(capture, &mut table)?;
+    if capture.lines().is_empty() {
+        let remedy = "a capture has a state record for each line, as \"linewake record\" writes it";
+        return Err(Failure::new(format!("\"{name}\" has no lines; {remedy}")));
+    }
+    if !has_chosen && is_file && (!table.is_complete() || arguments.output.has_vcd()) {
+        // Later segments may have other lines, and a waveform names all lines at its beginning.
+        outline(arguments, name, &mut table)?;
+        // A line that has several names is called by the first one.
+        (0..capture.lines().len()).for_each(|line| _ = table.call(capture, line));
+    }
+    table.missing(name, capture)?;
+    Ok((table, ahead))
+}
+
+/// Opens all places that the capture is written to.
+fn sinks(
+    arguments: &Arguments,
+    table: &LineTable,
+    ahead: &VecDeque<Item>,
+    is_asked: &Arc<AtomicBool>,
+) -> Result<Sinks, Failure> {
+    let clock = ahead.iter().find_map(|item| match item {
+        Item::Begin(segment) => Some(Clock::recorded(&segment.clock, segment.utc)),
+        _ => None,
+    });
+    let output = &arguments.output;
+    let time = output.stamp(None);
+    text::check_clock(time, &clock.unwrap_or_else(|| Clock::recorded("", None)))?;
+    let destinations = output.destinations(time, table.chips.len() > 1);
+    destination::open(destinations, output.existing(), &Inputs::capture(&arguments.file), is_asked)
+}
+
 /// Reads a file once to know all of its lines.
-fn outline(arguments: &Arguments, name: &str, roll: &mut Roll) -> Result<(), Failure> {
+fn outline(arguments: &Arguments, name: &str, table: &mut LineTable) -> Result<(), Failure> {
     let (mut capture, _) = arguments.open(name)?;
     // What is wrong is said when it is played.
     while let Ok(Some(item)) = capture.next() {
         if let Item::Line(line) = item {
-            roll.call(&capture, line);
+            table.call(&capture, line);
         }
     }
-    roll.missing(name, &capture)
+    table.missing(name, &capture)
 }
 
 impl Arguments {
@@ -237,36 +256,42 @@ impl Arguments {
     }
 
     /// What to say if it ended before what was awaited.
-    fn early(&self, told: u64, played: &Result<(), Stop>, over: Option<Over>, has_left: bool) -> Option<String> {
+    fn early(
+        &self,
+        told: u64,
+        played: &Result<(), PlayError>,
+        over: Option<EndCause>,
+        has_left: bool,
+    ) -> Option<String> {
         let why = match (played, over) {
-            (Err(Stop::Capture(_)), _) => return None,
-            (Err(Stop::Output(_)), _) => "its reader left",
-            (Ok(()), Some(Over::Asked)) if has_left => "its reader left",
-            (Ok(()), Some(Over::Asked)) => "a signal ended it",
-            (Ok(()), Some(Over::Period)) => "--for was over",
-            (Ok(()), Some(Over::Idle)) => "--idle-timeout was over",
-            (Ok(()), Some(Over::Enough)) => return None,
+            (Err(PlayError::Capture(_)), _) => return None,
+            (Err(PlayError::Output(_)), _) => "its reader left",
+            (Ok(()), Some(EndCause::Asked)) if has_left => "its reader left",
+            (Ok(()), Some(EndCause::Asked)) => "a signal ended it",
+            (Ok(()), Some(EndCause::Period)) => "--for was over",
+            (Ok(()), Some(EndCause::Idle)) => "--idle-timeout was over",
+            (Ok(()), Some(EndCause::Enough)) => return None,
             (Ok(()), None) => "the capture was over",
         };
         if self.num_events > 0 {
             let edges = plural(self.num_events.into(), "edge");
             return Some(format!("{told} of {edges} came, and {why}"));
         }
-        (over == Some(Over::Asked) && played.is_ok() && !has_left)
+        (over == Some(EndCause::Asked) && played.is_ok() && !has_left)
             .then(|| format!("not all of the capture was played: {why}"))
     }
 }
 
 /// What ends it from outside.
 #[derive(Clone)]
-struct End {
+struct EndSwitch {
     is_asked: Arc<AtomicBool>,
     has_left: Arc<AtomicBool>,
     bell: Bell,
     plug: Option<Plug>,
 }
 
-impl End {
+impl EndSwitch {
     /// The first signal ends it, with all that goes with it, and so does a reader who leaves. A second signal ends the
     /// program: the output may be stuck.
     fn tell(&self, meant: Meant) {

@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 use linewake::EdgeEvent;
 
 use super::csv_columns::{COLUMNS, Cell, Numbers, Subject, header};
-use super::files::{Existing, Format};
+use super::files::{ExistingFile, Format};
 use super::line_text::LineTexts;
-use super::sink::{Closing, Item, Out, Sink, View};
+use super::out::Out;
+use super::sink::{Closing, Item, Sink, View};
 use crate::exit::Failure;
 use crate::readers;
 
@@ -33,7 +34,7 @@ pub(crate) struct Csv {
 }
 
 impl Csv {
-    pub(crate) fn open(path: &Path, existing: Existing) -> Result<Self, Failure> {
+    pub(crate) fn open(path: &Path, existing: ExistingFile) -> Result<Self, Failure> {
         Ok(Self::new(Out::open(path, Format::Rows(header()), existing)?))
     }
 

@@ -12,9 +12,10 @@ use anstream::AutoStream;
 use super::csv::Csv;
 use super::distinct::{self, Inputs, OutputFile};
 use super::exec::Exec;
-use super::files::{Existing, place};
+use super::files::{ExistingFile, place};
 use super::json::Json;
-use super::sink::{Out, Sink, Sinks};
+use super::out::Out;
+use super::sink::{Sink, Sinks};
 use super::text::{Look, Text};
 use super::vcd::{Timescale, Vcd};
 use crate::exit::Failure;
@@ -58,7 +59,7 @@ impl Destination {
     }
 
     /// Opens it. `is_asked` tells a command that the user has asked for the end.
-    fn open(self, existing: Existing, is_asked: &Arc<AtomicBool>) -> Result<Box<dyn Sink>, Failure> {
+    fn open(self, existing: ExistingFile, is_asked: &Arc<AtomicBool>) -> Result<Box<dyn Sink>, Failure> {
         Ok(match self {
             Self::Text(look) => Box::new(Text::new(Out::new(standard_output(look.colour)), look)),
             Self::Json { path, has_strings, .. } => Box::new(Json::open(&path, has_strings, existing)?),
@@ -77,7 +78,7 @@ impl Destination {
 /// Opens all places, once it is certain that none of them is a file that is read, or another place.
 pub(crate) fn open(
     destinations: Vec<Destination>,
-    existing: Existing,
+    existing: ExistingFile,
     inputs: &Inputs,
     is_asked: &Arc<AtomicBool>,
 ) -> Result<Sinks, Failure> {

@@ -12,7 +12,7 @@ use crate::signals::has_terminal;
 
 /// What becomes of a file that is there already. No documentation comment on the options' behalf: it would be the command's.
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
-pub(crate) struct Keeping {
+pub(crate) struct FileOptions {
     /// Add to files that are there, and do not empty them; a waveform that is there is renamed, see "Files"
     #[arg(long, conflicts_with = "overwrite", help_heading = BEYOND)]
     append: bool,
@@ -24,18 +24,18 @@ pub(crate) struct Keeping {
 
 /// What becomes of what is in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Existing {
+pub(crate) enum ExistingFile {
     Empty,
     Keep,
 }
 
-impl Keeping {
-    pub(crate) fn existing(self) -> Existing {
+impl FileOptions {
+    pub(crate) fn existing(self) -> ExistingFile {
         match self {
-            Self { append: true, .. } => Existing::Keep,
-            Self { overwrite: true, .. } => Existing::Empty,
-            _ if is_a_service() => Existing::Keep,
-            _ => Existing::Empty,
+            Self { append: true, .. } => ExistingFile::Keep,
+            Self { overwrite: true, .. } => ExistingFile::Empty,
+            _ if is_a_service() => ExistingFile::Keep,
+            _ => ExistingFile::Empty,
         }
     }
 }
@@ -78,9 +78,9 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    pub(crate) fn open(path: &Path, format: Format, existing: Existing) -> Result<Self, Failure> {
+    pub(crate) fn open(path: &Path, format: Format, existing: ExistingFile) -> Result<Self, Failure> {
         let cannot = |error| cannot_write(path, &error);
-        if existing == Existing::Empty || !is_regular(path) {
+        if existing == ExistingFile::Empty || !is_regular(path) {
             let made = File::create(path).map_err(cannot)?;
             if !made.metadata().is_ok_and(|metadata| metadata.is_file()) {
                 return Ok(Self { path: path.to_owned(), format, file: made, is_regular: false, length: 0 });

@@ -8,10 +8,11 @@ use linewake::{EdgeEvent, EdgeKind};
 use serde::Serialize as _;
 use serde_json::ser::{Formatter, Serializer};
 
-use super::files::{Existing, Format};
+use super::files::{ExistingFile, Format};
 use super::line_text::LineTexts;
+use super::out::Out;
 use super::segment::Segment;
-use super::sink::{Closing, Item, Out, Sink, View};
+use super::sink::{Closing, Item, Sink, View};
 use crate::exit::Failure;
 use crate::readers;
 
@@ -26,9 +27,9 @@ pub(crate) struct Json {
 }
 
 /// Writes integers of 64 bits as strings, and all else as is usual.
-struct Strings;
+struct StringNumbers;
 
-impl Formatter for Strings {
+impl Formatter for StringNumbers {
     fn write_u64<W: ?Sized + io::Write>(&mut self, out: &mut W, number: u64) -> io::Result<()> {
         write!(out, "\"{number}\"")
     }
@@ -51,7 +52,7 @@ fn head(edge: &EdgeEvent, kind: EdgeKind) -> Vec<u8> {
 }
 
 impl Json {
-    pub(crate) fn open(path: &Path, has_strings: bool, existing: Existing) -> Result<Self, Failure> {
+    pub(crate) fn open(path: &Path, has_strings: bool, existing: ExistingFile) -> Result<Self, Failure> {
         Ok(Self::new(Out::open(path, Format::Records, existing)?, has_strings))
     }
 
@@ -81,7 +82,7 @@ impl Json {
 
     fn write(&mut self, record: &Record<'_>) -> io::Result<()> {
         if self.has_strings {
-            record.serialize(&mut Serializer::with_formatter(&mut self.out, Strings))?;
+            record.serialize(&mut Serializer::with_formatter(&mut self.out, StringNumbers))?;
         } else {
             serde_json::to_writer(&mut self.out, record)?;
         }
@@ -175,7 +176,7 @@ mod tests {
     fn an_edge_with_strings_is_too() {
         edges_are_as_serde_has_them(true, |record| {
             let mut text = Vec::new();
-            record.serialize(&mut Serializer::with_formatter(&mut text, Strings)).unwrap();
+            record.serialize(&mut Serializer::with_formatter(&mut text, StringNumbers)).unwrap();
             String::from_utf8(text).unwrap()
         });
     }

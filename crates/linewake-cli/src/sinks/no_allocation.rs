@@ -8,12 +8,13 @@ use linewake::{EdgeEvent, EdgeKind, Missed};
 
 use super::csv::Csv;
 use super::json::Json;
-use super::sink::{Item, Out, Sink, Sinks};
+use super::out::Out;
+use super::sink::{Item, Sink, Sinks};
 use super::text::{Look, Text};
 use crate::stamp::Stamp;
 
 /// Counts the allocations of each thread, since other tests run beside.
-struct Counting;
+struct CountingAllocator;
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
@@ -24,7 +25,7 @@ fn allocated() {
 }
 
 // SAFETY: the system's allocator does the work.
-unsafe impl GlobalAlloc for Counting {
+unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         allocated();
         // SAFETY: the caller's promises are passed on.
@@ -44,7 +45,7 @@ unsafe impl GlobalAlloc for Counting {
 }
 
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 /// Four lines, one without a name and one with a name that has to be escaped everywhere; both kinds, some with losses before.
 fn edges() -> Vec<(usize, EdgeEvent)> {

@@ -9,7 +9,7 @@ use anstream::{AutoStream, ColorChoice};
 use linewake::EventClock;
 
 use super::destination::Destination;
-use super::files::{Existing, Keeping};
+use super::files::{ExistingFile, FileOptions};
 use super::text::Look;
 use super::vcd::Timescale;
 use crate::caller::BEYOND;
@@ -78,7 +78,7 @@ pub(crate) struct OutputOptions {
     vcd_timescale: Timescale,
 
     #[command(flatten)]
-    keeping: Keeping,
+    keeping: FileOptions,
 
     /// Run this by the shell for every edge, one at a time; see below
     #[arg(long, value_name = "COMMAND", help_heading = BEYOND)]
@@ -106,7 +106,7 @@ impl OutputOptions {
         }
     }
 
-    pub(crate) fn existing(&self) -> Existing {
+    pub(crate) fn existing(&self) -> ExistingFile {
         self.keeping.existing()
     }
 

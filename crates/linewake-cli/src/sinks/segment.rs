@@ -5,13 +5,13 @@ use std::collections::HashMap;
 use linewake::record::{FilterSummary, Summary};
 use linewake::{EdgeEvent, Figures};
 
-use super::select::Watched;
+use super::select::OutputLine;
 use super::sink::Closing;
 
 /// What was written in this file, and in those before it.
 #[derive(Default)]
 pub(super) struct Segment {
-    lines: Vec<Line>,
+    lines: Vec<LineFigures>,
     /// Of each line by its request and offset.
     places: HashMap<(usize, u32), usize>,
     /// Unattributed edges, in the summaries of the files before.
@@ -19,7 +19,7 @@ pub(super) struct Segment {
 }
 
 #[derive(Default)]
-struct Line {
+struct LineFigures {
     /// In this file.
     here: Figures,
     /// In the summaries of the files before.
@@ -29,17 +29,17 @@ struct Line {
 
 impl Segment {
     /// Another file begins.
-    pub(super) fn begin(&mut self, lines: &[Watched]) {
+    pub(super) fn begin(&mut self, lines: &[OutputLine]) {
         if self.lines.is_empty() {
             let places = lines.iter().enumerate().map(|(at, line)| ((line.request, line.offset), at));
             self.places = places.collect();
-            self.lines.resize_with(lines.len(), Line::default);
+            self.lines.resize_with(lines.len(), LineFigures::default);
         }
     }
 
     #[inline]
     pub(super) fn note(&mut self, line: usize, edge: &EdgeEvent) {
-        if let Some(Line { here, .. }) = self.lines.get_mut(line) {
+        if let Some(LineFigures { here, .. }) = self.lines.get_mut(line) {
             here.note(edge);
         }
     }
@@ -90,7 +90,7 @@ impl Segment {
         summary
     }
 
-    fn line(&mut self, of: (usize, u32)) -> Option<&mut Line> {
+    fn line(&mut self, of: (usize, u32)) -> Option<&mut LineFigures> {
         self.lines.get_mut(*self.places.get(&of)?)
     }
 }

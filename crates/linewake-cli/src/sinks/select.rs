@@ -10,7 +10,7 @@ use crate::lines::Lines;
 
 /// A line that is watched.
 #[derive(Clone, Debug)]
-pub(crate) struct Watched {
+pub(crate) struct OutputLine {
     /// Whose request: see [`Selection::requests`].
     pub(crate) request: usize,
     /// Name of the chip.
@@ -35,10 +35,10 @@ pub(crate) struct Selection {
     /// One for each chip.
     pub(crate) requests: Vec<(Chip, Vec<Offset>)>,
     /// All lines, in the order they were said.
-    pub(crate) lines: Vec<Watched>,
+    pub(crate) lines: Vec<OutputLine>,
 }
 
-impl Watched {
+impl OutputLine {
     /// Its label, or its name.
     pub(crate) fn shown(&self) -> Option<&str> {
         self.label.as_deref().or(self.name.as_deref())
@@ -46,9 +46,9 @@ impl Watched {
 }
 
 /// Finds lines that are called the same.
-fn find_shared_names(lines: &mut [Watched]) {
+fn find_shared_names(lines: &mut [OutputLine]) {
     let mut counts = HashMap::new();
-    for name in lines.iter().filter_map(Watched::shown) {
+    for name in lines.iter().filter_map(OutputLine::shown) {
         *counts.entry(name.to_owned()).or_insert(0) += 1;
     }
     for line in lines {
@@ -57,7 +57,7 @@ fn find_shared_names(lines: &mut [Watched]) {
 }
 
 /// The places of each request's lines.
-pub(crate) fn by_request(lines: &[Watched]) -> Vec<Vec<usize>> {
+pub(crate) fn by_request(lines: &[OutputLine]) -> Vec<Vec<usize>> {
     let mut requests = Vec::new();
     for (at, line) in lines.iter().enumerate() {
         if requests.len() <= line.request {
@@ -74,7 +74,7 @@ impl Selection {
         let requests = found
             .by_chip()
             .map(|(chip, lines)| (chip.clone(), lines.into_iter().map(|(_, line)| line.offset).collect()));
-        let lines = found.lines.iter().map(|line| Watched {
+        let lines = found.lines.iter().map(|line| OutputLine {
             request: line.chip,
             chip: found.chips[line.chip].info().name.clone(),
             offset: line.offset.get(),

@@ -1,17 +1,14 @@
 //! Where a watch is written to: several places at once, each told everything in the same order.
 
 use std::borrow::Cow;
-use std::io::{self, Write};
-use std::path::Path;
+use std::io;
 use std::time::Instant;
 
 use linewake::filter::{ChatterEvent, FilterTally};
 use linewake::record::{Heartbeat, NamedChip, SCHEMA, Start};
 use linewake::{Account, Clock, ClockStep, EdgeEvent, EdgeKind, Gap, LineAccount, LineState};
 
-use super::files::{Existing, Format, Log, quoted};
-use super::select::Watched;
-use crate::exit::{self, Failure};
+use super::select::OutputLine;
 use crate::readers::{self, Readers};
 
 /// What a watch begins with.
@@ -24,7 +21,7 @@ pub(crate) struct View<'a> {
     /// What it showed when the watch began, where it can be read.
     pub(crate) began_ns: Option<u64>,
     /// What is watched, in the order the user said.
-    pub(crate) lines: &'a [Watched],
+    pub(crate) lines: &'a [OutputLine],
     /// Where it was recorded, if this is no watch but what is left of one.
     pub(crate) origin: Option<Origin<'a>>,
 }
@@ -109,7 +106,7 @@ pub(crate) trait Sink {
         Ok(())
     }
     /// A line comes that was not known when it began: the last of all.
-    fn add_line(&mut self, _line: &Watched) -> io::Result<()> {
+    fn add_line(&mut self, _line: &OutputLine) -> io::Result<()> {
         Ok(())
     }
     /// Whether it begins anew, in the file that has its name now. The old one is closed by what is known so far.
@@ -130,146 +127,30 @@ pub(crate) trait Sink {
     }
 }
 
-/// A buffered output. What is left in it when it is dropped is not written: it could not be.
-pub(crate) struct Out {
-    buffer: Vec<u8>,
-    into: Target,
-}
-
-enum Target {
-    /// Standard output.
-    Stream(Box<dyn Write>),
-    Log(Log),
-}
-
-/// When the buffer is written out without being asked to.
-const FULL: usize = 1 << 16;
-
-impl Out {
-    pub(crate) fn new(into: Box<dyn Write>) -> Self {
-        Self { buffer: Vec::with_capacity(FULL + 1024), into: Target::Stream(into) }
-    }
-
-    /// A file, or standard output for "-".
-    pub(crate) fn open(path: &Path, format: Format, existing: Existing) -> Result<Self, Failure> {
-        if path.as_os_str() == "-" {
-            return Ok(Self::new(Box::new(io::stdout().lock())));
-        }
-        let log = Log::open(path, format, existing)?;
-        Ok(Self { buffer: Vec::with_capacity(FULL + 1024), into: Target::Log(log) })
-    }
-
-    /// Whether it is at its beginning: always so for what is no file.
-    pub(crate) fn is_empty(&self) -> bool {
-        match &self.into {
-            Target::Stream(_) => true,
-            Target::Log(log) => log.is_empty(),
-        }
-    }
-
-    /// Whether somebody has emptied the file since something was written last.
-    pub(crate) fn was_emptied(&mut self) -> bool {
-        match &mut self.into {
-            Target::Stream(_) => false,
-            Target::Log(log) => log.was_emptied(),
-        }
-    }
-
-    /// The file that has the name now, if it is to go on there. Where it cannot be opened that is said.
-    pub(crate) fn successor(&self) -> Option<Log> {
-        let Target::Log(log) = &self.into else { return None };
-        log.successor().unwrap_or_else(|error| {
-            let path = quoted(log.path());
-            exit::say(&format!("linewake: cannot open {path} again: {error}; what was open is still written\n"));
-            None
-        })
-    }
-
-    /// Goes on in another file; all that was for the one before is written.
-    pub(crate) fn go_on_in(&mut self, log: Log) -> io::Result<()> {
-        self.flush()?;
-        self.into = Target::Log(log);
-        Ok(())
-    }
-
-    /// All is written.
-    pub(crate) fn end(&mut self) -> io::Result<()> {
-        self.flush()?;
-        match &self.into {
-            Target::Stream(_) => Ok(()),
-            Target::Log(log) => log.is_there(),
-        }
-    }
-
-    /// Where it is written.
-    pub(crate) fn place(&self) -> readers::Place<'_> {
-        match &self.into {
-            Target::Stream(_) => readers::Place::Stdout,
-            Target::Log(log) => readers::Place::File(log.file()),
-        }
-    }
-
-    /// A number, in decimal digits.
-    #[inline]
-    pub(crate) fn number(&mut self, number: impl itoa::Integer) -> io::Result<()> {
-        self.write_all(itoa::Buffer::new().format(number).as_bytes())
-    }
-
-    fn write_out(&mut self) -> io::Result<()> {
-        let written = match &mut self.into {
-            Target::Stream(stream) => stream.write_all(&self.buffer),
-            Target::Log(log) => log.write_all(&self.buffer),
-        };
-        self.buffer.clear();
-        written
-    }
-}
-
-impl Write for Out {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.write_all(bytes)?;
-        Ok(bytes.len())
-    }
-
-    #[inline]
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.buffer.extend_from_slice(bytes);
-        if self.buffer.len() < FULL { Ok(()) } else { self.write_out() }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.write_out()?;
-        match &mut self.into {
-            Target::Stream(stream) => stream.flush(),
-            Target::Log(log) => log.flush(),
-        }
-    }
-}
-
 /// All places a watch is written to.
 pub(crate) struct Sinks {
-    all: Vec<Place>,
+    all: Vec<NamedSink>,
     /// Edges since the last flush.
     unwritten: u64,
     /// Whether nothing is told since the last flush.
     is_flushed: bool,
-    now: Known,
+    now: Beginning,
 }
 
 /// What a file that begins in the middle is told.
 #[derive(Default)]
-struct Known {
+struct Beginning {
     clock: Option<Clock>,
     chips: Vec<NamedChip<'static>>,
     began_ns: Option<u64>,
-    lines: Vec<Watched>,
+    lines: Vec<OutputLine>,
     /// The levels, of lines that had one.
     states: Vec<Option<LineState>>,
     /// The last step of each clock that made one.
     steps: Vec<ClockStep>,
 }
 
-impl Known {
+impl Beginning {
     fn note(&mut self, item: Item<'_>) {
         match item {
             Item::State { line, state } => {
@@ -307,7 +188,7 @@ impl Known {
     }
 }
 
-struct Place {
+struct NamedSink {
     name: String,
     sink: Box<dyn Sink>,
     has_failed: bool,
@@ -315,7 +196,7 @@ struct Place {
 
 /// A place could not be written to.
 #[derive(Debug)]
-pub(crate) struct Lost {
+pub(crate) struct WriteError {
     /// "standard output", or the file's name in quotes.
     pub(crate) place: String,
     /// Why.
@@ -326,11 +207,11 @@ pub(crate) struct Lost {
 
 impl Sinks {
     pub(crate) fn new() -> Self {
-        Self { all: Vec::new(), unwritten: 0, is_flushed: false, now: Known::default() }
+        Self { all: Vec::new(), unwritten: 0, is_flushed: false, now: Beginning::default() }
     }
 
     pub(crate) fn add(&mut self, name: impl Into<String>, sink: Box<dyn Sink>) {
-        self.all.push(Place { name: name.into(), sink, has_failed: false });
+        self.all.push(NamedSink { name: name.into(), sink, has_failed: false });
     }
 
     /// Those who read it.
@@ -345,19 +226,19 @@ impl Sinks {
     }
 
     /// Tells every place that has not failed; the first new failure, if there is one.
-    fn each(&mut self, mut tell: impl FnMut(&mut dyn Sink, &Known) -> io::Result<()>) -> Result<(), Lost> {
+    fn each(&mut self, mut tell: impl FnMut(&mut dyn Sink, &Beginning) -> io::Result<()>) -> Result<(), WriteError> {
         let mut lost = Ok(());
         for place in self.all.iter_mut().filter(|place| !place.has_failed) {
             if let Err(error) = tell(&mut *place.sink, &self.now) {
                 place.has_failed = true;
-                lost = lost.and(Err(Lost { place: place.name.clone(), error, unwritten: self.unwritten }));
+                lost = lost.and(Err(WriteError { place: place.name.clone(), error, unwritten: self.unwritten }));
             }
         }
         lost
     }
 
-    pub(crate) fn begin(&mut self, view: View<'_>) -> Result<(), Lost> {
-        self.now = Known {
+    pub(crate) fn begin(&mut self, view: View<'_>) -> Result<(), WriteError> {
+        self.now = Beginning {
             clock: Some(*view.clock),
             chips: view.chips.iter().map(kept).collect(),
             began_ns: view.began_ns,
@@ -369,7 +250,7 @@ impl Sinks {
         self.flush()
     }
 
-    pub(crate) fn item(&mut self, item: Item<'_>) -> Result<(), Lost> {
+    pub(crate) fn item(&mut self, item: Item<'_>) -> Result<(), WriteError> {
         if std::mem::take(&mut self.is_flushed) {
             // A rotation that copies and empties what it copied.
             self.each(|sink, known| if sink.was_emptied() { known.tell(sink) } else { Ok(()) })?;
@@ -379,19 +260,19 @@ impl Sinks {
         self.each(|sink, _| sink.item(item))
     }
 
-    pub(crate) fn next_watch(&mut self, ended: Closing<'_>, view: View<'_>) -> Result<(), Lost> {
+    pub(crate) fn next_watch(&mut self, ended: Closing<'_>, view: View<'_>) -> Result<(), WriteError> {
         self.now.clock = Some(*view.clock);
         self.each(|sink, _| sink.next_watch(ended, view))
     }
 
-    pub(crate) fn add_line(&mut self, line: &Watched) -> Result<(), Lost> {
+    pub(crate) fn add_line(&mut self, line: &OutputLine) -> Result<(), WriteError> {
         self.now.lines.push(line.clone());
         self.now.states.push(None);
         self.each(|sink, _| sink.add_line(line))
     }
 
     /// A sink that begins anew is told what a file begins with, and the levels as they are known now.
-    pub(crate) fn reopen(&mut self, closing: Closing<'_>) -> Result<(), Lost> {
+    pub(crate) fn reopen(&mut self, closing: Closing<'_>) -> Result<(), WriteError> {
         self.each(|sink, known| if sink.reopen(closing)? { known.tell(sink) } else { Ok(()) })?;
         self.flush()
     }
@@ -401,14 +282,14 @@ impl Sinks {
         self.all.iter().filter(|place| !place.has_failed).filter_map(|place| place.sink.due()).min()
     }
 
-    pub(crate) fn flush(&mut self) -> Result<(), Lost> {
+    pub(crate) fn flush(&mut self) -> Result<(), WriteError> {
         self.each(|sink, _| sink.flush())?;
         self.unwritten = 0;
         self.is_flushed = true;
         Ok(())
     }
 
-    pub(crate) fn end(&mut self, closing: Closing<'_>) -> Result<(), Lost> {
+    pub(crate) fn end(&mut self, closing: Closing<'_>) -> Result<(), WriteError> {
         self.each(|sink, _| sink.end(closing))
     }
 }

@@ -10,14 +10,14 @@ use linewake::{EdgeEvent, EdgeKind, LineState};
 
 use self::histogram::Histogram;
 use self::rate::{Figure, Rate};
-use super::select::Watched;
+use super::select::OutputLine;
 use super::summary::plural;
 use crate::config::Unit;
 use crate::shown::LineId;
 
 /// What happened since the last report, and since the watch began, line by line.
 pub(crate) struct Stats {
-    lines: Vec<(Watched, Line)>,
+    lines: Vec<(OutputLine, LineStats)>,
     reported: Instant,
     /// What the clock of the stamps showed when the watch began.
     began_ns: Option<u64>,
@@ -26,7 +26,7 @@ pub(crate) struct Stats {
 }
 
 #[derive(Default)]
-struct Line {
+struct LineStats {
     edges: u64,
     missing: u64,
     /// Of the whole watch.
@@ -39,14 +39,14 @@ struct Line {
 }
 
 impl Stats {
-    pub(crate) fn new(lines: &[Watched], began_ns: Option<u64>) -> Self {
-        let lines = lines.iter().map(|line| (line.clone(), Line::default())).collect();
+    pub(crate) fn new(lines: &[OutputLine], began_ns: Option<u64>) -> Self {
+        let lines = lines.iter().map(|line| (line.clone(), LineStats::default())).collect();
         Self { lines, reported: Instant::now(), began_ns, unwritten: Vec::new() }
     }
 
     /// One more line, which was not known before.
-    pub(crate) fn line(&mut self, line: &Watched) {
-        self.lines.push((line.clone(), Line::default()));
+    pub(crate) fn line(&mut self, line: &OutputLine) {
+        self.lines.push((line.clone(), LineStats::default()));
     }
 
     pub(crate) fn state(&mut self, line: usize, state: &LineState) {
@@ -90,7 +90,7 @@ impl Stats {
     /// What happened since the last report; begins anew.
     pub(crate) fn report(&mut self, now: Instant) -> String {
         let period = now.duration_since(std::mem::replace(&mut self.reported, now));
-        let sum = |of: fn(&Line) -> u64| self.lines.iter().map(|(_, line)| of(line)).sum::<u64>();
+        let sum = |of: fn(&LineStats) -> u64| self.lines.iter().map(|(_, line)| of(line)).sum::<u64>();
         let (edges, missing, total) = (sum(|line| line.edges), sum(|line| line.missing), sum(|line| line.total));
         let least = if self.lines.iter().any(|(_, line)| line.is_least) { "at least " } else { "" };
         let mut text = format!("stats of {:.1} s: {}, ", period.as_secs_f64(), plural(edges, "edge"));
@@ -117,8 +117,8 @@ impl Stats {
     }
 }
 
-impl Line {
-    fn report(&mut self, text: &mut String, watched: &Watched, rate: Option<Figure>) {
+impl LineStats {
+    fn report(&mut self, text: &mut String, watched: &OutputLine, rate: Option<Figure>) {
         let name = LineId {
             chip: &watched.chip,
             offset: watched.offset,

@@ -5,8 +5,9 @@ use std::io::{self, Write};
 use linewake::{Clock, EdgeEvent, EdgeKind};
 
 use super::line_text::LineTexts;
-use super::select::Watched;
-use super::sink::{Closing, Item, Out, Sink, View};
+use super::out::Out;
+use super::select::OutputLine;
+use super::sink::{Closing, Item, Sink, View};
 use crate::exit::Failure;
 use crate::readers;
 use crate::shown::{LineId, Printable};
@@ -47,7 +48,7 @@ pub(crate) struct Text {
     look: Look,
     /// What makes UTC of a time stamp.
     to_utc_ns: i64,
-    lines: Vec<Watched>,
+    lines: Vec<OutputLine>,
     /// What is between the time of an edge and the end of its line, by the kind of edge.
     texts: LineTexts,
     /// The levels of the lines, while some are not known.
@@ -163,7 +164,7 @@ impl Look {
     }
 
     /// What follows the time of an edge, if nothing is missing before it.
-    fn text(&self, edge: &EdgeEvent, kind: EdgeKind, line: Option<&Watched>) -> Vec<u8> {
+    fn text(&self, edge: &EdgeEvent, kind: EdgeKind, line: Option<&OutputLine>) -> Vec<u8> {
         let tint = match kind {
             EdgeKind::Rising => GREEN,
             EdgeKind::Falling => CYAN,
@@ -232,7 +233,7 @@ impl Sink for Text {
         Ok(())
     }
 
-    fn add_line(&mut self, line: &Watched) -> io::Result<()> {
+    fn add_line(&mut self, line: &OutputLine) -> io::Result<()> {
         self.lines.push(line.clone());
         self.states.push(None);
         Ok(())

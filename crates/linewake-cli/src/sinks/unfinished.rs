@@ -18,9 +18,9 @@ struct Step {
 
 /// A waveform that is being completed, as long as this lives.
 #[derive(Debug)]
-pub(super) struct Unfinished(());
+pub(super) struct CompletionStep(());
 
-impl Unfinished {
+impl CompletionStep {
     pub(super) fn new(says: String, part: PathBuf) -> Self {
         *step() = Some(Step { says, part: Some(part) });
         Self(())
@@ -32,7 +32,7 @@ impl Unfinished {
     }
 }
 
-impl Drop for Unfinished {
+impl Drop for CompletionStep {
     fn drop(&mut self) {
         *step() = None;
     }

@@ -35,12 +35,13 @@ use vcd::{IdCode, SimulationCommand, Value};
 use self::file::Dump;
 use self::marks::Marks;
 use self::names::{sane, unique};
-use self::spans::Pair;
+use self::spans::WirePair;
 use self::steps::Steps;
 pub(crate) use self::timescale::Timescale;
-use super::files::{Existing, quoted};
-use super::select::{self, Watched};
-use super::sink::{Closing, Item, Out, Sink, View};
+use super::files::{ExistingFile, quoted};
+use super::out::Out;
+use super::select::{self, OutputLine};
+use super::sink::{Closing, Item, Sink, View};
 use crate::exit::{self, Failure};
 use crate::shown::Printable;
 
@@ -52,7 +53,7 @@ pub(crate) struct Vcd {
     clock: &'static str,
     began_ns: Option<u64>,
     wires: Vec<Wire>,
-    requests: Vec<Request>,
+    requests: Vec<RequestWires>,
     /// The time stamp that is 0 in the file, once an edge has one.
     base_ns: Option<u64>,
     has_dumped: bool,
@@ -76,8 +77,8 @@ pub(crate) struct Vcd {
 }
 
 struct Wire {
-    line: Watched,
-    pair: Pair,
+    line: OutputLine,
+    pair: WirePair,
     /// The level at the beginning.
     first: Option<Option<bool>>,
     /// The level since its chip is back.
@@ -106,7 +107,7 @@ impl Wire {
 
 /// Of a chip's lines together.
 #[derive(Default)]
-struct Request {
+struct RequestWires {
     /// Their places.
     lines: Vec<usize>,
     /// The last change of them.
@@ -121,7 +122,7 @@ struct Request {
 
 impl Vcd {
     /// The file is to be one that can be read again.
-    pub(crate) fn open(path: &Path, timescale: Timescale, existing: Existing) -> Result<Self, Failure> {
+    pub(crate) fn open(path: &Path, timescale: Timescale, existing: ExistingFile) -> Result<Self, Failure> {
         if path.as_os_str() == "-" {
             let message = "a waveform cannot go to standard output, since it is gone over again when it is complete; \
                 name a file with --vcd FILE";
@@ -162,7 +163,7 @@ impl Vcd {
         }
         writer.timescale(number, unit)?;
         let mut names = HashSet::new();
-        for Request { lines, .. } in &self.requests {
+        for RequestWires { lines, .. } in &self.requests {
             let Some(&first) = lines.first() else { continue };
             writer.add_module(&unique(&mut names, String::new(), &sane(&self.wires[first].line.chip)))?;
             let mut of_module = HashSet::new();
@@ -229,14 +230,14 @@ impl Sink for Vcd {
         self.clock = view.clock.name;
         self.began_ns = self.began_ns.or(view.began_ns);
         let of_requests = select::by_request(view.lines);
-        self.requests.resize_with(of_requests.len(), Request::default);
+        self.requests.resize_with(of_requests.len(), RequestWires::default);
         self.requests.iter_mut().zip(of_requests).for_each(|(request, lines)| request.lines = lines);
         let told: Vec<_> = self.wires.iter().map(|wire| wire.told).collect();
         // Until the head has named it.
         let none = IdCode::FIRST;
-        let wire = |(at, line): (usize, &Watched)| Wire {
+        let wire = |(at, line): (usize, &OutputLine)| Wire {
             line: line.clone(),
-            pair: Pair {
+            pair: WirePair {
                 level: none,
                 lost: none,
                 request: line.request,
@@ -297,7 +298,7 @@ impl Sink for Vcd {
         (0..self.requests.len()).try_for_each(|request| self.gap(request, &gap))
     }
 
-    fn add_line(&mut self, line: &Watched) -> io::Result<()> {
+    fn add_line(&mut self, line: &OutputLine) -> io::Result<()> {
         let (path, line) = (quoted(&self.dump.path), Printable(&line.said));
         let remedy = "play a file, and not a pipe, for all of them";
         exit::say(&format!("{path}: the line \"{line}\" comes too late for the waveform, and is left out; {remedy}\n"));

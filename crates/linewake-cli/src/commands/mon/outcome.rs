@@ -5,7 +5,7 @@ use std::io;
 use linewake::Account;
 
 use crate::exit::Failure;
-use crate::sinks::sink::Lost;
+use crate::sinks::sink::WriteError;
 use crate::sinks::summary::plural;
 
 /// That edges were lost is said last: those that did not come may be among them.
@@ -31,9 +31,9 @@ pub(crate) fn loss(accounts: &[(String, Account)], gaps: u64) -> Result<(), Fail
 }
 
 /// A reader that has left wanted no more: a pipe says so, and a terminal has an input/output error. A full disk is an error.
-pub(crate) fn output_failed(lost: &Lost, has_left: bool) -> Result<(), Failure> {
+pub(crate) fn output_failed(lost: &WriteError, has_left: bool) -> Result<(), Failure> {
     const EIO: i32 = 5;
-    let Lost { place, error, unwritten } = lost;
+    let WriteError { place, error, unwritten } = lost;
     if error.kind() == io::ErrorKind::BrokenPipe {
         return Ok(());
     }

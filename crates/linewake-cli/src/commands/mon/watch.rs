@@ -6,11 +6,11 @@ use linewake::record::Heartbeat;
 use linewake::{EdgeEvent, Event};
 
 use super::nudge::Nudge;
-use super::source::{self, Next, Source};
+use super::stream::{EdgeStream, Next};
 use crate::shown::Printable;
-use crate::sinks::said;
+use crate::sinks::notices;
 use crate::sinks::select::{Index, Selection};
-use crate::sinks::sink::{Closing, Item, Lost, Sinks, View};
+use crate::sinks::sink::{Closing, Item, Sinks, View, WriteError};
 use crate::sinks::stats::Stats;
 use crate::sinks::summary::plural;
 use crate::{exit, threads};
@@ -36,20 +36,20 @@ pub(crate) struct Pace {
 
 /// What ended the watch early.
 #[derive(Debug)]
-pub(crate) enum Ended {
-    Output(Lost),
+pub(crate) enum EarlyEnd {
+    Output(WriteError),
     Device(linewake::Error),
 }
 
 /// What the watch itself ended for, if it was not for what was awaited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Over {
+enum TimeLimit {
     Period,
     Idle,
 }
 
-impl From<Lost> for Ended {
-    fn from(lost: Lost) -> Self {
+impl From<WriteError> for EarlyEnd {
+    fn from(lost: WriteError) -> Self {
         Self::Output(lost)
     }
 }
@@ -85,7 +85,7 @@ impl Now {
 }
 
 /// A watch at work.
-pub(crate) struct Watch<'a> {
+pub(crate) struct WatchLoop<'a> {
     pace: Pace,
     sinks: &'a mut Sinks,
     index: Index,
@@ -99,10 +99,10 @@ pub(crate) struct Watch<'a> {
     /// Chips that were gone.
     pub(crate) gaps: u64,
     /// What time it was for the watch to end.
-    over: Option<Over>,
+    over: Option<TimeLimit>,
 }
 
-impl<'a> Watch<'a> {
+impl<'a> WatchLoop<'a> {
     pub(crate) fn new(pace: Pace, selection: &Selection, sinks: &'a mut Sinks, now: Now, began: Instant) -> Self {
         Self {
             pace,
@@ -118,10 +118,9 @@ impl<'a> Watch<'a> {
         }
     }
 
-    pub(crate) fn run(&mut self, source: &mut Source, view: View<'_>, nudge: &Nudge) -> Result<(), Ended> {
+    pub(crate) fn run(&mut self, stream: &mut EdgeStream, view: View<'_>, nudge: &Nudge) -> Result<(), EarlyEnd> {
         self.sinks.begin(view)?;
         let began = Instant::now();
-        let after = |period: Option<Duration>, from: Instant| period.and_then(|period| from.checked_add(period));
         let mut end = after(self.pace.period, began);
         let mut idle = after(self.pace.idle, began);
         let mut stats = after(self.pace.stats, began);
@@ -133,13 +132,13 @@ impl<'a> Watch<'a> {
             if is_due(idle) {
                 // It is looked when the quiet would be over, and not before: since then edges may have come, and be kept back
                 // by a filter. While edges were written nobody looked for more.
-                let last = source.monitor().last_edge_at().unwrap_or(began);
+                let last = stream.monitor().last_edge_at().unwrap_or(began);
                 idle = after(self.pace.idle, last.max(written));
             }
             if is_due(end) || is_due(idle) {
-                self.over = Some(if is_due(end) { Over::Period } else { Over::Idle });
+                self.over = Some(if is_due(end) { TimeLimit::Period } else { TimeLimit::Idle });
                 // What has happened by now is still told.
-                source.monitor().stopper().stop();
+                stream.monitor().stopper().stop();
                 (end, idle) = (None, None);
             }
             if is_due(stats) {
@@ -151,18 +150,14 @@ impl<'a> Watch<'a> {
                 self.heartbeat()?;
             }
             if nudge.take_reopen() {
-                self.reopen(source, view)?;
+                self.reopen(stream, view)?;
             }
-            let held = self.sinks.due();
-            if is_due(held) {
-                self.sinks.flush()?;
-            }
-            let held = self.sinks.due();
+            let held = self.flush_held(now)?;
             let deadline = [end, idle, stats, heartbeat, held].into_iter().flatten().min();
-            match source.wait(deadline.map(|deadline| deadline.saturating_duration_since(now)), nudge) {
+            match stream.wait(deadline.map(|deadline| deadline.saturating_duration_since(now)), nudge) {
                 Next::Event(event) => {
                     let told = self.told;
-                    self.events(source, &event)?;
+                    self.events(stream, &event)?;
                     if self.told > told {
                         written = Instant::now();
                     }
@@ -172,14 +167,22 @@ impl<'a> Watch<'a> {
                 }
                 Next::Nothing => {}
                 Next::Failed(error) => {
-                    self.finish(source);
-                    return Err(Ended::Device(error));
+                    self.finish(stream);
+                    return Err(EarlyEnd::Device(error));
                 }
                 Next::Over => break,
             }
         }
-        self.finish(source);
+        self.finish(stream);
         Ok(())
+    }
+
+    /// Flushes what waited long enough, and says when more has to be flushed.
+    fn flush_held(&mut self, now: Instant) -> Result<Option<Instant>, WriteError> {
+        if self.sinks.due().is_some_and(|due| due <= now) {
+            self.sinks.flush()?;
+        }
+        Ok(self.sinks.due())
     }
 
     /// Whether as many edges came as were awaited.
@@ -189,14 +192,14 @@ impl<'a> Watch<'a> {
 
     /// What to say if it ended before what was awaited. `is_asked` is whether a signal has asked for the end, `has_left`
     /// whether a reader has left. libgpiod's tool says nothing.
-    pub(crate) fn early(&self, outcome: &Result<(), Ended>, is_asked: bool, has_left: bool) -> Option<String> {
+    pub(crate) fn early(&self, outcome: &Result<(), EarlyEnd>, is_asked: bool, has_left: bool) -> Option<String> {
         let why = match (outcome, self.over) {
-            (Err(Ended::Device(_)), _) => "the chip was gone",
-            (Err(Ended::Output(_)), _) => "its reader left",
+            (Err(EarlyEnd::Device(_)), _) => "the chip was gone",
+            (Err(EarlyEnd::Output(_)), _) => "its reader left",
             _ if has_left => "its reader left",
             _ if is_asked => "a signal ended it",
-            (Ok(()), Some(Over::Period)) => "--for was over",
-            (Ok(()), Some(Over::Idle)) => "--idle-timeout was over",
+            (Ok(()), Some(TimeLimit::Period)) => "--for was over",
+            (Ok(()), Some(TimeLimit::Idle)) => "--idle-timeout was over",
             (Ok(()), None) => "it was ended",
         };
         match self.pace.edges {
@@ -206,25 +209,25 @@ impl<'a> Watch<'a> {
     }
 
     /// Files that were moved away are left, with the account so far, for those that have their names now.
-    fn reopen(&mut self, source: &Source, view: View<'_>) -> Result<(), Lost> {
-        let (accounts, tallies) = source.so_far();
+    fn reopen(&mut self, stream: &EdgeStream, view: View<'_>) -> Result<(), WriteError> {
+        let (accounts, tallies) = stream.so_far();
         let accounts: Vec<_> = view.chips.iter().map(|chip| chip.chip.to_string()).zip(accounts).collect();
         let (tallies, now_ns) = (tallies.as_deref(), self.now.at(Instant::now()));
         self.sinks.reopen(Closing { accounts: &accounts, tallies, threads: threads::count(), now_ns, of_last: None })
     }
 
     /// Tells what one wake-up brought, and flushes once.
-    fn events(&mut self, source: &mut Source, first: &Event) -> Result<(), Lost> {
+    fn events(&mut self, stream: &mut EdgeStream, first: &Event) -> Result<(), WriteError> {
         self.event(first)?;
         while self.left > 0
-            && let Some(event) = source.next_ready()
+            && let Some(event) = stream.next_ready()
         {
             self.event(&event)?;
         }
         self.flush()
     }
 
-    fn flush(&mut self) -> Result<(), Lost> {
+    fn flush(&mut self) -> Result<(), WriteError> {
         self.sinks.flush()?;
         if let Some(stats) = &mut self.stats {
             stats.written(self.now.at(Instant::now()));
@@ -233,14 +236,14 @@ impl<'a> Watch<'a> {
     }
 
     /// No more comes.
-    fn finish(&mut self, source: &Source) {
+    fn finish(&mut self, stream: &EdgeStream) {
         self.say_stats(Instant::now());
-        if let Some(tally) = source.filtered() {
-            exit::say(&source::said(tally));
+        if let Some(tally) = stream.filtered() {
+            notices::filter(tally);
         }
     }
 
-    fn event(&mut self, event: &Event) -> Result<(), Lost> {
+    fn event(&mut self, event: &Event) -> Result<(), WriteError> {
         match event {
             Event::Edge { request, edge } => {
                 let Some(line) = self.index.get(*request, edge.offset) else { return Ok(()) };
@@ -267,19 +270,19 @@ impl<'a> Watch<'a> {
                 self.sinks.item(Item::Gap { request: *request, gap })
             }
             Event::Clock { step, .. } => {
-                said::step(step);
+                notices::step(step);
                 self.sinks.item(Item::Clock(step))
             }
             Event::Chatter { request, chatter } => {
                 let at = self.index.get(*request, chatter.offset);
-                said::chatter(chatter, at.is_some_and(|at| self.shares_name[at]));
+                notices::chatter(chatter, at.is_some_and(|at| self.shares_name[at]));
                 self.sinks.item(Item::Chatter(chatter))
             }
             _ => Ok(()),
         }
     }
 
-    fn edge(&mut self, line: usize, edge: &EdgeEvent) -> Result<(), Lost> {
+    fn edge(&mut self, line: usize, edge: &EdgeEvent) -> Result<(), WriteError> {
         self.left -= 1;
         self.told += 1;
         if let Some(stats) = &mut self.stats {
@@ -294,7 +297,7 @@ impl<'a> Watch<'a> {
         }
     }
 
-    fn heartbeat(&mut self) -> Result<(), Lost> {
+    fn heartbeat(&mut self) -> Result<(), WriteError> {
         let utc = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok();
         let utc_ns = utc.and_then(|utc| u64::try_from(utc.as_nanos()).ok());
         if self.pace.says_heartbeat {
@@ -303,4 +306,9 @@ impl<'a> Watch<'a> {
         self.sinks.item(Item::Heartbeat(Heartbeat { utc_ns, delivered: self.told }))?;
         self.sinks.flush()
     }
+}
+
+/// When a period is over; never if there is none.
+fn after(period: Option<Duration>, from: Instant) -> Option<Instant> {
+    period.and_then(|period| from.checked_add(period))
 }

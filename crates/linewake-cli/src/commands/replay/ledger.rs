@@ -5,19 +5,19 @@ use linewake::record::{AccountTrust, FilterSummary};
 use linewake::{Account, EdgeEvent, Figures, LineAccount, Trust};
 use linewake_capture::Account as Recorded;
 
-use super::roll::Roll;
+use super::lines::LineTable;
 
-/// Line by line.
+/// LineBooks by line.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
-    lines: Vec<Line>,
+    lines: Vec<LineBooks>,
     /// Of the segments that are over: edges of which it is not known on which line they were merged.
     unattributed: u64,
     of_segment: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Line {
+struct LineBooks {
     /// Of the segments that are over.
     before: Book,
     /// Of this segment.
@@ -64,7 +64,7 @@ pub(super) type Closed = (Vec<(String, Account)>, Option<Vec<FilterTally>>);
 impl Ledger {
     pub(super) fn add_line(&mut self) {
         let (before, now) = (Book::default(), Book::default());
-        self.lines.push(Line { before, now, filtered_before: FilterTally::default() });
+        self.lines.push(LineBooks { before, now, filtered_before: FilterTally::default() });
     }
 
     /// An edge of the capture, before any filter.
@@ -76,7 +76,7 @@ impl Ledger {
     /// The segment is over, or what is played of it. `filtered` is what a filter made of a line's edges so far.
     pub(super) fn end_segment(
         &mut self,
-        roll: &Roll,
+        table: &LineTable,
         recorded: Option<&Recorded>,
         filtered: impl Fn(usize) -> Option<FilterTally>,
     ) {
@@ -93,7 +93,7 @@ impl Ledger {
         }
         self.of_segment = recorded.map_or(0, |recorded| recorded.unattributed);
         for (line, summary) in recorded.map_or(&[][..], |recorded| &recorded.lines) {
-            let Some(place) = roll.place(*line) else { continue };
+            let Some(place) = table.place(*line) else { continue };
             let Book { figures, trust, filter } = &mut self.lines[place].now;
             let played = figures.delivered;
             if played > summary.delivered && summary.filter.is_none() {
@@ -133,25 +133,25 @@ impl Ledger {
     }
 
     /// Of the last segment.
-    pub(super) fn segment(&self, roll: &Roll) -> Closed {
-        closed(roll, self.lines.iter().map(|line| line.now), self.of_segment)
+    pub(super) fn segment(&self, table: &LineTable) -> Closed {
+        closed(table, self.lines.iter().map(|line| line.now), self.of_segment)
     }
 
     /// Of all.
-    pub(super) fn all(&self, roll: &Roll) -> Closed {
+    pub(super) fn all(&self, table: &LineTable) -> Closed {
         let lines = self.lines.iter().map(|line| {
             let mut book = line.before;
             book.add(line.now);
             book
         });
-        closed(roll, lines, self.unattributed.saturating_add(self.of_segment))
+        closed(table, lines, self.unattributed.saturating_add(self.of_segment))
     }
 }
 
-fn closed(roll: &Roll, books: impl Iterator<Item = Book>, unattributed: u64) -> Closed {
-    let mut accounts: Vec<_> = roll.chips.iter().map(|chip| (chip.name.to_string(), Vec::new(), Vec::new())).collect();
+fn closed(table: &LineTable, books: impl Iterator<Item = Book>, unattributed: u64) -> Closed {
+    let mut accounts: Vec<_> = table.chips.iter().map(|chip| (chip.name.to_string(), Vec::new(), Vec::new())).collect();
     let mut has_filters = false;
-    for (line, book) in roll.watched.iter().zip(books) {
+    for (line, book) in table.watched.iter().zip(books) {
         has_filters |= book.filter.is_some();
         let (_, lines, tallies) = &mut accounts[line.request];
         lines.push(LineAccount::recorded(line.offset.into(), line.name.clone(), book.figures, book.trust));

@@ -16,13 +16,13 @@ const KEPT: usize = 64;
 #[derive(Debug, Default)]
 pub(super) struct Rate {
     /// The oldest first.
-    last: VecDeque<Seen>,
+    last: VecDeque<TimedEdge>,
     /// When the last one came.
     came: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Seen {
+struct TimedEdge {
     /// On the axis, which no step of a clock bends.
     at_ns: u64,
     kind: EdgeKind,
@@ -47,7 +47,7 @@ impl Rate {
             self.last.pop_front();
         }
         let is_late = edge.missed.total() > 0;
-        self.last.push_back(Seen { at_ns: edge.axis_ns, kind: edge.kind, is_late });
+        self.last.push_back(TimedEdge { at_ns: edge.axis_ns, kind: edge.kind, is_late });
         self.came = Some(now);
     }
 

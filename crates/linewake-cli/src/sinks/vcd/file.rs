@@ -8,10 +8,10 @@ use tempfile::{NamedTempFile, TempPath};
 
 use super::super::file_id;
 use super::super::files::{
-    Existing, cannot_write, directory_of, is_there, leads_to, open_regular, quoted, say_if_removed,
+    ExistingFile, cannot_write, directory_of, is_there, leads_to, open_regular, quoted, say_if_removed,
 };
-use super::super::sink::Out;
-use super::super::unfinished::Unfinished;
+use super::super::out::Out;
+use super::super::unfinished::CompletionStep;
 use super::aside::{Aside, move_aside};
 use super::{permissions, temporary};
 use crate::exit::{self, Failure};
@@ -25,14 +25,14 @@ pub(super) struct Dump {
 }
 
 impl Dump {
-    pub(super) fn open(path: &Path, existing: Existing) -> Result<Self, Failure> {
+    pub(super) fn open(path: &Path, existing: ExistingFile) -> Result<Self, Failure> {
         Self::opened(path, existing).map_err(|error| cannot_write(path, &error))
     }
 
-    fn opened(path: &Path, existing: Existing) -> io::Result<Self> {
+    fn opened(path: &Path, existing: ExistingFile) -> io::Result<Self> {
         let mut file = taken(path)?;
         let path = led_to(path)?;
-        if existing == Existing::Keep && file.metadata()?.len() > 0 {
+        if existing == ExistingFile::Keep && file.metadata()?.len() > 0 {
             let aside = move_aside(&path, &file)?;
             exit::say(&format!("{}: what was there is now {}\n", quoted(&path), quoted(aside.path())));
             if let Aside::Renamed(_) = aside {
@@ -84,7 +84,7 @@ impl Dump {
         temporary::make(directory_of(&self.path), |directory| {
             let file = temporary::named(directory, ".part", &options())?;
             let says = format!("{} does not show where edges are lost: it was not completed", quoted(&self.path));
-            let step = Unfinished::new(says, file.path().to_owned());
+            let step = CompletionStep::new(says, file.path().to_owned());
             fill(file.as_file().try_clone()?)?;
             Ok(Part { file, step })
         })
@@ -121,7 +121,7 @@ impl Dump {
     }
 
     /// A file that is to take its place; until it does, by another name.
-    pub(super) fn next(&self) -> io::Result<Next> {
+    pub(super) fn next(&self) -> io::Result<NextFile> {
         if !self.has_its_name() && self.path.symlink_metadata().is_ok() {
             if leads_to(&self.path, &self.file) {
                 return Err(io::Error::other("it is a link to what is written; remove it, and send SIGHUP again"));
@@ -129,17 +129,17 @@ impl Dump {
             // A log rotation may have made an empty one, with the rights that it is to have.
             let file = taken(&self.path)?;
             if file.metadata()?.len() == 0 {
-                return Ok(Next { file, path: None });
+                return Ok(NextFile { file, path: None });
             }
         }
         let (file, path) = temporary::named(directory_of(&self.path), ".next", &options())?.into_parts();
         lock(&file)?;
         let _ = permissions::copy(&self.file, &file);
-        Ok(Next { file, path: Some(path) })
+        Ok(NextFile { file, path: Some(path) })
     }
 
     /// Gives its name to the next one. Where that cannot be, the next one keeps the name it has, and it is said.
-    pub(super) fn go_on_in(&mut self, next: Next) -> io::Result<()> {
+    pub(super) fn go_on_in(&mut self, next: NextFile) -> io::Result<()> {
         let Some(mut path) = next.path else {
             self.file = next.file;
             self.path = led_to(&self.path).unwrap_or_else(|_| self.path.clone());
@@ -175,12 +175,12 @@ impl Dump {
 #[derive(Debug)]
 pub(super) struct Part {
     file: NamedTempFile,
-    step: Unfinished,
+    step: CompletionStep,
 }
 
 /// What takes a waveform's place. It is gone with this, unless it has done so.
 #[derive(Debug)]
-pub(super) struct Next {
+pub(super) struct NextFile {
     file: File,
     /// Unless it has its name.
     path: Option<TempPath>,

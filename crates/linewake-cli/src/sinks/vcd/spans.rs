@@ -6,12 +6,12 @@ use std::io::{self, BufRead};
 
 use vcd::{Command, IdCode, SimulationCommand, Value};
 
-use super::super::sink::Out;
+use super::super::out::Out;
 use super::marks::{BACK, GONE, HERE, Marks, NEXT};
 
 /// A line's two wires, and what is known of them at the beginning.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Pair {
+pub(super) struct WirePair {
     pub(super) level: IdCode,
     pub(super) lost: IdCode,
     pub(super) request: usize,
@@ -22,9 +22,9 @@ pub(super) struct Pair {
 }
 
 /// Writes what is in the waveform to an empty file, with the spans.
-pub(super) fn put_in(from: impl BufRead, marks: &Marks, pairs: &[Pair], to: File) -> io::Result<()> {
+pub(super) fn put_in(from: impl BufRead, marks: &Marks, pairs: &[WirePair], to: File) -> io::Result<()> {
     let writer = vcd::Writer::new(Out::new(Box::new(to)));
-    let known = |pair: &Pair| Known { level: Value::X, is_lost: false, is_gone: pair.is_gone_at_first };
+    let known = |pair: &WirePair| WireState { level: Value::X, is_lost: false, is_gone: pair.is_gone_at_first };
     let mut pass = Pass { to: writer, pairs, known: pairs.iter().map(known).collect(), tick: 0, begins: Vec::new() };
     pass.run(vcd::Parser::new(from), marks)?;
     pass.to.flush()
@@ -32,13 +32,13 @@ pub(super) fn put_in(from: impl BufRead, marks: &Marks, pairs: &[Pair], to: File
 
 struct Pass<'a> {
     to: vcd::Writer<Out>,
-    pairs: &'a [Pair],
-    known: Vec<Known>,
+    pairs: &'a [WirePair],
+    known: Vec<WireState>,
     tick: u64,
-    begins: Vec<Begin>,
+    begins: Vec<SpanStart>,
 }
 
-struct Known {
+struct WireState {
     level: Value,
     is_lost: bool,
     is_gone: bool,
@@ -46,7 +46,7 @@ struct Known {
 
 /// A span that begins at a tick, behind its changes.
 #[derive(Clone, Copy)]
-struct Begin {
+struct SpanStart {
     tick: u64,
     wire: usize,
     is_gone: bool,
@@ -138,18 +138,18 @@ impl Pass<'_> {
             self.set(wire, false, |known| known.is_lost = true)?;
         }
         if marks & NEXT > 0 {
-            self.begins.push(Begin { tick, wire, is_gone: false });
+            self.begins.push(SpanStart { tick, wire, is_gone: false });
         }
         if marks & GONE > 0 {
             let request = self.pairs[wire].request;
             let of_request = (0..).zip(self.pairs).filter(|(_, pair)| pair.request == request);
-            self.begins.extend(of_request.map(|(wire, _)| Begin { tick, wire, is_gone: true }));
+            self.begins.extend(of_request.map(|(wire, _)| SpanStart { tick, wire, is_gone: true }));
         }
         Ok(())
     }
 
     /// Shows what it becomes, where that is another thing than before.
-    fn set(&mut self, wire: usize, is_back: bool, to: impl FnOnce(&mut Known)) -> io::Result<()> {
+    fn set(&mut self, wire: usize, is_back: bool, to: impl FnOnce(&mut WireState)) -> io::Result<()> {
         let known = &mut self.known[wire];
         let was = known.is_lost || known.is_gone;
         to(known);

@@ -31,7 +31,7 @@ fn written(name: &str, scale: &str, queue: u32, lines: &[&str], drive: impl Fn(&
     let clock = monitor.clock();
     let now = Now::read(&clock);
     let began = std::time::Instant::now();
-    let mut vcd = Vcd::open(&path, Timescale::parse(scale).unwrap(), Existing::Empty).unwrap();
+    let mut vcd = Vcd::open(&path, Timescale::parse(scale).unwrap(), ExistingFile::Empty).unwrap();
     vcd.begin(View { clock: &clock, chips: &[], began_ns: now.at(began), lines: &selection.lines, origin: None })
         .unwrap();
     let (mut spans, mut missing) = (Vec::new(), 0);
@@ -179,7 +179,7 @@ fn a_chip_that_was_gone_is_unknown_meanwhile() {
     let path = std::env::temp_dir().join(format!("linewake-{}-gap.vcd", std::process::id()));
     let chip = Chip::options().life(false).open("sim").unwrap();
     let selection = selection(&chip, &["door".to_owned()]);
-    let mut vcd = Vcd::open(&path, Timescale::parse("1us").unwrap(), Existing::Empty).unwrap();
+    let mut vcd = Vcd::open(&path, Timescale::parse("1us").unwrap(), ExistingFile::Empty).unwrap();
     let clock = chip.clock();
     vcd.begin(View { clock: &clock, chips: &[], began_ns: Some(0), lines: &selection.lines, origin: None }).unwrap();
     let state = |active| linewake::LineState { chip: "sim".into(), offset: 5.into(), name: None, active: Some(active) };

@@ -9,15 +9,14 @@ use linewake::filter::{Filter, FilterTally, FilteredMonitor};
 use linewake::{Account, Error, Event, Monitor};
 
 use super::nudge::Nudge;
-use crate::sinks::summary::plural;
 
 /// A monitor, with filters or without.
-pub(crate) enum Source {
+pub(crate) enum EdgeStream {
     Plain(Box<Monitor>),
     Filtered(Box<FilteredMonitor>),
 }
 
-impl Source {
+impl EdgeStream {
     pub(crate) fn new(monitor: Monitor, filter: Option<Filter>) -> Result<Self, Error> {
         match filter {
             Some(filter) => Ok(Self::Filtered(Box::new(monitor.filtered(filter)?))),
@@ -100,17 +99,4 @@ pub(crate) enum Next {
     Over,
     /// The time is over, or somebody nudges.
     Nothing,
-}
-
-/// What became of the edges, in words.
-pub(crate) fn said(tally: FilterTally) -> String {
-    let FilterTally { delivered, passed, filtered, held, blocks, .. } = tally;
-    let mut text = format!("--filter: {} delivered, {passed} passed, {filtered} filtered", plural(delivered, "edge"));
-    for (number, what) in [(held, "held when it ended"), (blocks, "times a line was blocked for chatter")] {
-        if number > 0 {
-            text.push_str(&format!(", {number} {what}"));
-        }
-    }
-    text.push('\n');
-    text
 }

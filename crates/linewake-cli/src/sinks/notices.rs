@@ -1,7 +1,7 @@
 //! What is said on standard error of what happens and is no edge.
 
 use linewake::ClockStep;
-use linewake::filter::ChatterEvent;
+use linewake::filter::{ChatterEvent, FilterTally};
 
 use super::summary::plural;
 use crate::exit;
@@ -26,4 +26,16 @@ pub(crate) fn chatter(chatter: &ChatterEvent, shares_name: bool) {
     };
     let (kind, changes) = (chatter.kind.as_str(), chatter.changes);
     exit::say(&format!("{line} is {kind}: {}\n", plural(changes.into(), "change")));
+}
+
+/// What filters made of the edges.
+pub(crate) fn filter(tally: FilterTally) {
+    let FilterTally { delivered, passed, filtered, held, blocks, .. } = tally;
+    let mut text = format!("--filter: {} delivered, {passed} passed, {filtered} filtered", plural(delivered, "edge"));
+    for (number, what) in [(held, "held when it ended"), (blocks, "times a line was blocked for chatter")] {
+        if number > 0 {
+            text.push_str(&format!(", {number} {what}"));
+        }
+    }
+    exit::say(&format!("{text}\n"));
 }

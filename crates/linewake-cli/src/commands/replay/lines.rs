@@ -9,18 +9,18 @@ use linewake_capture::{Capture, Chip, Line};
 
 use crate::exit::Failure;
 use crate::shown::Printable;
-use crate::sinks::select::Watched;
+use crate::sinks::select::OutputLine;
 
 /// The lines so far.
 #[derive(Debug)]
-pub(super) struct Roll {
+pub(super) struct LineTable {
     /// As the user said them; all lines if there are none.
-    wanted: Vec<Wanted>,
+    wanted: Vec<LineQuery>,
     /// Of each line of the capture: its place here.
     places: Vec<Option<usize>>,
     /// Of each chip of the capture: its place in the accounts.
     requests: Vec<Option<usize>>,
-    pub(super) watched: Vec<Watched>,
+    pub(super) watched: Vec<OutputLine>,
     /// The first line that has a name.
     names: HashMap<Arc<str>, usize>,
     /// The last edge of each line.
@@ -29,14 +29,14 @@ pub(super) struct Roll {
 }
 
 #[derive(Debug)]
-struct Wanted {
+struct LineQuery {
     said: String,
     is_found: bool,
 }
 
 /// What a line is to the places that it is written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Called {
+pub(super) enum LineChange {
     New,
     Renamed,
     Unwanted,
@@ -45,10 +45,10 @@ pub(super) enum Called {
 /// So many names are said where one is not found.
 const MOST_NAMED: usize = 12;
 
-impl Roll {
+impl LineTable {
     pub(super) fn new(wanted: &[String]) -> Self {
         Self {
-            wanted: wanted.iter().map(|said| Wanted { said: said.clone(), is_found: false }).collect(),
+            wanted: wanted.iter().map(|said| LineQuery { said: said.clone(), is_found: false }).collect(),
             places: Vec::new(),
             requests: Vec::new(),
             watched: Vec::new(),
@@ -70,7 +70,7 @@ impl Roll {
     }
 
     /// A line of the capture is there for the first time, or under another name.
-    pub(super) fn call(&mut self, capture: &Capture, line: usize) -> Called {
+    pub(super) fn call(&mut self, capture: &Capture, line: usize) -> LineChange {
         let known = &capture.lines()[line];
         let chip = &capture.chips()[known.chip];
         if let Some(place) = self.place(line) {
@@ -80,19 +80,19 @@ impl Roll {
                 self.names.remove(&before);
             }
             self.find_shared_name(place);
-            return Called::Renamed;
+            return LineChange::Renamed;
         }
         let is_wanted = self.is_wanted(chip, known);
         if self.places.len() <= line {
             self.places.resize(line + 1, None);
         }
         if !is_wanted {
-            return Called::Unwanted;
+            return LineChange::Unwanted;
         }
         let request = self.add_chip(known.chip, chip);
         let place = self.watched.len();
         self.places[line] = Some(place);
-        self.watched.push(Watched {
+        self.watched.push(OutputLine {
             request,
             chip: self.chips[request].name.clone(),
             offset: known.offset,
@@ -114,7 +114,7 @@ impl Roll {
             line_seqno: 0,
             missed: Missed::default(),
         });
-        Called::New
+        LineChange::New
     }
 
     /// Whether another line has the name of the one at a place.
@@ -131,7 +131,7 @@ impl Roll {
         let is_line = |said: &str| line.name.as_deref() == Some(said) || said == line.offset.to_string();
         let is_chip = |said: &str| said == &*chip.name || [&chip.id, &chip.plain_name].contains(&&Some(said.into()));
         let mut is_wanted = self.wanted.is_empty();
-        for Wanted { said, is_found } in &mut self.wanted {
+        for LineQuery { said, is_found } in &mut self.wanted {
             let is_it = is_line(said) || said.rsplit_once(':').is_some_and(|(of, said)| is_chip(of) && is_line(said));
             *is_found |= is_it;
             is_wanted |= is_it;
@@ -156,7 +156,7 @@ impl Roll {
 
     /// That a line is not there which was asked for.
     pub(super) fn missing(&self, name: &str, capture: &Capture) -> Result<(), Failure> {
-        let Some(Wanted { said, .. }) = self.wanted.iter().find(|wanted| !wanted.is_found) else { return Ok(()) };
+        let Some(LineQuery { said, .. }) = self.wanted.iter().find(|wanted| !wanted.is_found) else { return Ok(()) };
         let lines = capture.lines();
         let shown = |line: &Line| match &line.name {
             Some(name) => format!("\"{}\"", Printable(name)),
