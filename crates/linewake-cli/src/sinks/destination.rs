@@ -49,6 +49,11 @@ impl Destination {
         Some(OutputFile { path, option })
     }
 
+    /// Whether it is asked for with "-" as its file.
+    pub(crate) fn is_on_stdout(&self) -> bool {
+        self.file().is_some_and(|file| file.path.as_os_str() == "-")
+    }
+
     /// What messages call it.
     pub(crate) fn name(&self) -> String {
         match self {

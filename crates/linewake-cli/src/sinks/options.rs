@@ -128,25 +128,27 @@ impl OutputOptions {
     }
 
     fn has_file_on_stdout(&self) -> bool {
-        [&self.json, &self.csv, &self.vcd].into_iter().flatten().any(|path| is_stdout(path))
+        self.files().iter().any(Destination::is_on_stdout)
     }
 
     /// All places that are asked for. `with_chip` is whether lines of text say the chip.
     pub(crate) fn destinations(&self, time: Stamp, with_chip: bool) -> Vec<Destination> {
         let text = (!self.has_file_on_stdout()).then(|| Destination::Text(self.look(time, with_chip)));
-        let json = self.json.clone().map(|path| Destination::Json {
-            path,
-            option: Some("--json"),
-            has_strings: self.json_strings,
-        });
-        let csv = self.csv.clone().map(|path| Destination::Csv { path });
-        let vcd = self.vcd.clone().map(|path| Destination::Vcd { path, timescale: self.vcd_timescale });
         let exec = self.exec.clone().map(|command| Destination::Exec {
             command,
             queue: self.exec_queue.into(),
             cooldown: self.exec_cooldown,
         });
-        [text, json, csv, vcd, exec].into_iter().flatten().collect()
+        text.into_iter().chain(self.files()).chain(exec).collect()
+    }
+
+    /// The places that have an option with a file.
+    fn files(&self) -> Vec<Destination> {
+        let (option, has_strings, timescale) = (Some("--json"), self.json_strings, self.vcd_timescale);
+        let json = self.json.clone().map(|path| Destination::Json { path, option, has_strings });
+        let csv = self.csv.clone().map(|path| Destination::Csv { path });
+        let vcd = self.vcd.clone().map(|path| Destination::Vcd { path, timescale });
+        [json, csv, vcd].into_iter().flatten().collect()
     }
 
     fn look(&self, time: Stamp, with_chip: bool) -> Look {
