@@ -1,4 +1,4 @@
-//! Where a watch is written to, and what is said of it.
+//! The places that a watch is written to, and what is printed about it.
 
 mod csv;
 pub(crate) mod csv_columns;

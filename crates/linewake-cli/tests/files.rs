@@ -1,4 +1,4 @@
-//! Files that live long: added to, moved away while they are written, and opened again.
+//! Files that live long: appended to, moved away while they are written, and opened again.
 #![cfg_attr(not(unix), allow(unused_imports, dead_code, reason = "half of it is about signals"))]
 
 #[path = "../../linewake/tests/support/schema.rs"]
@@ -58,7 +58,7 @@ impl Place {
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    /// Edges of the door in a waveform: ticks and levels, from the level at the beginning on.
+    /// The edges of the door in a waveform: ticks and levels, after the first level.
     fn wave(&self, name: &str) -> Vec<(u64, String)> {
         let mut waveform = wellen::simple::read(self.0.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
         let first = waveform.hierarchy().scopes().next().unwrap();
@@ -70,7 +70,7 @@ impl Place {
         let changes = waveform.get_signal(door).unwrap().iter_changes();
         let mut changes: Vec<_> =
             changes.map(|(at, value)| (times[at as usize], value.to_bit_string().unwrap())).collect();
-        // An edge that was on its way at the end is discarded: from there on the level is unknown.
+        // An edge that was on its way at the end is discarded, so the level is unknown from there on.
         changes.pop_if(|(_, level)| level == "x");
         assert!(changes.iter().all(|(_, level)| level != "x"), "{name}: {changes:?}");
         changes
@@ -125,7 +125,7 @@ fn a_line_that_was_cut_off_is_not_gone_on_with() {
     let place = Place::new("cut");
     assert!(place.watch(&[]).status.success());
     let (json, csv) = (place.text("a.jsonl"), place.text("a.csv"));
-    // The power failed within the last record.
+    // As if the power had failed within the last record.
     place.write("a.jsonl", &json[..json.len() - 20]);
     place.write("a.csv", &csv[..csv.len() - 12]);
     let output = place.watch(&["--append"]);
@@ -157,7 +157,7 @@ fn a_file_of_another_kind_is_not_added_to() {
     assert!(place.watch(&["--overwrite"]).status.success());
 }
 
-/// Who reads it meanwhile is not shut out.
+/// Readers are not excluded.
 #[test]
 fn two_commands_do_not_write_one_waveform() {
     let place = Place::new("two");
@@ -187,7 +187,7 @@ fn two_commands_do_not_write_one_waveform() {
     assert!(place.watch(&[]).status.success());
 }
 
-/// In a session of its own, so that it has no terminal.
+/// In its own session, so that it has no terminal.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_service_that_starts_again_keeps_what_it_wrote() {
@@ -203,7 +203,7 @@ fn a_service_that_starts_again_keeps_what_it_wrote() {
     assert_eq!([start(&[]), start(&[]), start(&["--overwrite"]), start(&[])], [1, 2, 1, 2]);
 }
 
-/// An edge that was on its way when the signal came is discarded, and said; nothing else may be lost.
+/// An edge that was on its way when the signal came is reported as discarded. No other may be lost.
 fn none_lost_before_the_end(said: &str) {
     assert!(!said.contains("overflowed") && !said.contains("merged"), "{said}");
 }
@@ -222,13 +222,13 @@ fn a_hang_up_has_files_opened_again() {
         .unwrap();
     let edges = |name: &str| place.has(name) && place.text(name).matches("\"edge\"").count() > 10;
     until("there are edges", || edges("a.jsonl"));
-    // A waveform is renamed by the command itself.
+    // The command itself renames a waveform.
     for name in ["a.jsonl", "a.csv"] {
         std::fs::rename(place.path(name), place.path(&format!("{name}.1"))).unwrap();
     }
     signal(&child, "-HUP");
     until("there are edges in the next file", || edges("a.jsonl") && place.has("a.1.vcd"));
-    // Nothing was moved away: the others go on where they are.
+    // The other files were not moved away, so they go on.
     signal(&child, "-HUP");
     until("there is another waveform", || place.has("a.2.vcd"));
     std::thread::sleep(Duration::from_millis(100));
@@ -242,7 +242,7 @@ fn a_hang_up_has_files_opened_again() {
         assert_eq!((of_kind(stream, "start").len(), kinds.last()), (1, Some(&"summary")));
         let door = &stream.last().unwrap()["lines"][0];
         assert_eq!(door["delivered"], of_kind(stream, "edge").len(), "each has its own account");
-        // The level is that before the first edge.
+        // The first level is the one before the first edge.
         assert_eq!(stream[1]["level"] == 0, stream[3]["kind"] == "rising", "{stream:?}");
     }
     let numbers: Vec<_> = streams
@@ -310,7 +310,7 @@ fn what_cannot_be_opened_again_is_said_and_the_old_file_is_still_written() {
     assert!(place.wave("aside/a.vcd").len() > 10);
 }
 
-/// The spans in which edges are lost are put in when the waveform is complete: its directory may have another name by then.
+/// The spans are put in when the waveform is complete, and its directory may have another name by then.
 #[test]
 #[cfg(unix)]
 fn a_waveform_whose_directory_is_moved_away_has_its_spans_all_the_same() {
@@ -369,7 +369,7 @@ fn a_file_that_is_copied_and_emptied_begins_anew() {
     assert!(place.text("a.csv").starts_with("timestamp_ns,"), "{}", place.text("a.csv"));
 }
 
-/// A clock that is set back before the file is moved away, and again behind that.
+/// A clock is set back before the file is moved away, and again after that.
 #[test]
 #[cfg(unix)]
 fn the_steps_of_a_clock_are_in_the_next_file_too() {
@@ -403,7 +403,7 @@ fn the_steps_of_a_clock_are_in_the_next_file_too() {
     assert_eq!(events, ["state", "clock", "clock", "rising"]);
 }
 
-/// A watch that nobody can see any more ends; one that is to outlive its terminal does not.
+/// A watch ends with its terminal, unless it was started to outlive it.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_terminal_that_hangs_up_ends_its_watch() {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use support::{Scratch, err, linewake, out, run};
 
-/// The edge records of a stream, every record of which keeps to the schema.
+/// The edge records of a stream. Asserts that every record keeps to the schema.
 fn edge_records(stream: &str) -> Vec<String> {
     stream.lines().for_each(|line| assert_eq!(schema::faults_of_line(line), [""; 0], "{line}"));
     stream.lines().filter(|line| line.starts_with(r#"{"record":"edge""#)).map(str::to_owned).collect()
@@ -34,7 +34,7 @@ fn printed(output: &Output) -> Vec<&str> {
     out(output).lines().collect()
 }
 
-/// Runs it until it takes less than that: a busy machine may have it take longer, but not each time.
+/// Runs a command until it takes less than `limit`. A busy machine may be too slow now and then, but not each time.
 fn within(limit: Duration, arguments: &[&str]) -> Output {
     for _ in 0..10 {
         let began = Instant::now();
@@ -47,7 +47,7 @@ fn within(limit: Duration, arguments: &[&str]) -> Output {
     panic!("it never takes less than {limit:?}")
 }
 
-/// A capture in the making.
+/// Builds a capture.
 struct Stream(String);
 
 impl Stream {
@@ -100,7 +100,7 @@ impl Stream {
         ))
     }
 
-    /// Without its last bytes, as a power loss leaves it.
+    /// Cuts off the last bytes, as a power failure does.
     fn cut(mut self, bytes: usize) -> Self {
         self.0.truncate(self.0.len() - bytes);
         self
@@ -221,7 +221,7 @@ fn a_capture_that_was_cut_off_is_played_as_far_as_it_goes() {
 fn captures_that_were_appended_are_played_one_after_the_other() {
     let first =
         Stream::new(4, "monotonic", "b").state(17, "door", 0).door(5 * SECOND, "rising", 1).summary(1, 2, "exact");
-    // Cut off in the middle of a record, and another begins on the same line; blocks of zeros, and a blank line.
+    // A record is cut off, and another one begins on the same line; then blocks of zeros, and a blank line.
     let second = first.start(4, "monotonic", "c").state(17, "door", 1).door(SECOND, "falling", 1);
     let second = second.door(2 * SECOND, "rising", 2).cut(50).start(4, "realtime", "c").state(17, "door", 1);
     let third = second.state(4, "bell", 0).door(9 * SECOND, "falling", 1).line("\0\0\0\0\0").line("");
@@ -253,7 +253,7 @@ fn captures_that_were_appended_are_played_one_after_the_other() {
         [(Some(1), Some(2), Some("exact")), (Some(1), Some(0), Some("at least")), (Some(1), Some(0), Some("at least"))];
     assert_eq!([account(0), account(1), account(2)], each, "each has an account of its own");
 
-    // On one axis, and with the line that came later.
+    // All edges are on one axis, with the line that came later.
     let wave = Scratch::new("appended.vcd");
     assert!(fast(&capture, &["-q", "--vcd", wave.path(), "--vcd-timescale", "1ms"]).status.success());
     let text = wave.text();
@@ -319,7 +319,7 @@ fn two_chips_of_one_name_are_two() {
     assert_eq!((summary[0]["chip"].as_str(), summary[1]["chip"].as_str()), (Some("exec:sh a"), Some("exec:sh b")));
 }
 
-/// The mark of it is in every place that it is written to, and each edge has a time of its own.
+/// Every output marks the step, and each edge has its own time.
 #[test]
 fn a_step_that_no_record_tells_of_is_told() {
     let half = SECOND / 2;
@@ -342,12 +342,12 @@ fn a_step_that_no_record_tells_of_is_told() {
     assert!(changes >= 5, "a level and four edges: {text}");
     let output = fast(&capture, &["--csv"]);
     assert_eq!(out(&output).lines().filter(|row| row.contains(",clock,")).count(), 2, "{output:?}");
-    // What was written is read back, with the same step and on the same axis.
+    // The output can be read back, with the same step and on the same axis.
     let again = Scratch::with("untold_again.jsonl", out(&fast(&capture, &["--json"])));
     assert_eq!(records(out(&fast(&again, &["--json"])), "clock"), steps);
 }
 
-/// Two services whose standard output is one file.
+/// The standard output of two services is one file.
 #[test]
 fn of_two_watches_at_the_same_time_every_edge_is_in_the_account() {
     let summary = r#"{"record":"summary","lines":[{"chip":"gpiochip0","offset":17,"name":"door","delivered":2,"overflowed":0,"merged":0,"discarded":0,"account":"exact"}],"unattributed":0}"#;
@@ -361,7 +361,7 @@ fn of_two_watches_at_the_same_time_every_edge_is_in_the_account() {
     assert!(err(&output).contains("was written to by several watches at the same time"), "{output:?}");
 }
 
-/// Found by the numbers of the line, where no record tells of it.
+/// No record tells of the step, but the numbers of the line do.
 #[test]
 fn a_clock_that_was_set_back_loses_no_edge() {
     let day = 1_700_000_000 * SECOND;
@@ -432,7 +432,7 @@ fn a_signal_ends_a_long_silence_at_once() {
         let mut child = replay.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
         if file == "-" {
-            // It waits for the pipe, and not for its time.
+            // It waits for the pipe, and not for the time.
             let some = capture.text().lines().take(3).collect::<Vec<_>>().join("\n");
             stdin.write_all(format!("{some}\n").as_bytes()).unwrap();
         }
@@ -479,7 +479,7 @@ fn how_it_ends_is_said() {
 
 #[test]
 fn what_passes_a_filter_is_what_would_have_passed_it_then() {
-    // It bounces: 3 edges within 2 ms, and again when it is released; then a glitch.
+    // The line bounces: 3 edges within 2 ms, and again at the release; then a glitch.
     let mut capture = Stream::new(3, "monotonic", "b").state(17, "door", 0);
     let times_us = [0, 500, 900, 90_000, 90_400, 90_800, 200_000, 200_300];
     for (number, at_us) in (1..).zip(times_us) {
@@ -521,7 +521,7 @@ fn csv_is_played_as_the_records_are() {
     let output = fast(&rows, &["--json"]);
     assert_eq!(edge_records(out(&output)), edge_records(&capture.text()));
     assert_eq!(records(out(&output), "state"), records(&capture.text(), "state"));
-    // Twice in one file, and cut off.
+    // The capture is twice in one file, and cut off.
     let text = rows.text();
     let twice = Scratch::with("twice.csv", &format!("{text}{}", &text[..text.len() - 9]));
     let output = fast(&twice, &[]);
@@ -605,7 +605,7 @@ fn a_capture_may_begin_with_the_mark_of_utf_8() {
     assert_eq!(printed(&fast(&capture, &[])), ["1.000000000\trising\t\"door\""]);
 }
 
-/// What comes through a pipe is told while that is open: the edge of "door" after a second.
+/// Edges from a pipe are printed while it is open: the edge of "door" after a second.
 fn tells_before_the_end(arguments: &[&str], text: &str) {
     let mut replay = linewake(arguments);
     let mut child = replay.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -618,14 +618,14 @@ fn tells_before_the_end(arguments: &[&str], text: &str) {
     assert!(child.wait_with_output().unwrap().status.success());
 }
 
-/// A pipe that stays open is told as it comes.
+/// A pipe stays open, and its edges are printed as they come.
 #[test]
 fn what_comes_through_a_pipe_is_told_at_once() {
     let capture = Stream::new(4, "monotonic", "b").state(17, "door", 0).door(SECOND, "rising", 1);
     tells_before_the_end(&["replay", "-", "--fast"], &capture.0);
 }
 
-/// What comes next may take long, and what has come is told before it: also where nothing that is told is the last.
+/// The next item may take long, so edges are printed before it, even if the last item prints nothing.
 #[test]
 fn each_burst_of_a_pipe_is_told_before_the_next() {
     let records = Stream::new(4, "monotonic", "b")
@@ -641,7 +641,7 @@ fn each_burst_of_a_pipe_is_told_before_the_next() {
     }
 }
 
-/// It is one by its first bytes, and its name is in one pair of quotes.
+/// The first bytes tell the format. The message has the name in one pair of quotes.
 #[test]
 fn an_fst_that_is_cut_is_said_to_be_cut() {
     let packed = [&[254, 0, 0, 0, 0, 0, 0, 0, 99, 0, 0, 0, 0, 0, 0, 1, 0][..], &[0x1f, 0x8b, 8, 0, 9, 9, 9]].concat();
@@ -656,7 +656,7 @@ fn an_fst_that_is_cut_is_said_to_be_cut() {
     }
 }
 
-/// What is held does not grow with what was played.
+/// Memory does not grow with the length of the capture.
 #[cfg(target_os = "linux")]
 #[test]
 fn memory_is_the_same_after_ten_times_as_many_edges() {
@@ -674,7 +674,7 @@ fn memory_is_the_same_after_ten_times_as_many_edges() {
             stdin.write_all(edge.0.as_bytes()).unwrap();
         }
         stdin.flush().unwrap();
-        // It has read all but what the pipe holds.
+        // It has read everything but what the pipe holds.
         let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
         drop(stdin);
         assert!(child.wait().unwrap().success());
@@ -728,7 +728,7 @@ fn what_is_no_capture_is_refused_with_its_place() {
     }
 }
 
-/// What was played before the place is told, and then the place.
+/// Edges before the fault are printed, and then the place of the fault.
 #[test]
 fn a_capture_that_is_wrong_further_on_is_played_as_far_as_that() {
     let capture = Stream::new(3, "monotonic", "b").state(17, "door", 0).door(SECOND, "rising", 1).line("{\"record\":");
@@ -739,7 +739,7 @@ fn a_capture_that_is_wrong_further_on_is_played_as_far_as_that() {
     assert!(err(&output).contains("wrong.jsonl\":4:"), "{output:?}");
 }
 
-/// What does not end is not read to its end.
+/// A line without an end is not read to its end.
 #[cfg(unix)]
 #[test]
 fn a_line_without_an_end_ends_replay() {

@@ -11,7 +11,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use support::{Scratch, err, linewake, out, output, run};
 
-/// A directory with programs, each a chip.
+/// A directory with programs that are chips.
 struct Programs(PathBuf);
 
 impl Programs {
@@ -87,7 +87,7 @@ fn rows_have_whole_numbers_in_each_cell_of_a_number() {
     assert_eq!(rows.iter().map(|row| row[5]).collect::<Vec<_>>(), ["0", "1", "1", "0", "1", "0"]);
 }
 
-/// With the library that people read them with, where it is to be had.
+/// With the library that people use, if it is installed.
 #[test]
 fn pandas_reads_the_rows_as_what_they_are() {
     let script = "import pandas as p, sys\n\
@@ -125,7 +125,7 @@ fn the_levels_of_a_quiet_chip_are_written_after_a_second() {
     assert!(cells[0].parse::<u64>().is_ok());
 }
 
-/// A time of day that is set back by 1.5 s between the second edge and the third, and once more.
+/// The time of day is set back by 1.5 s between the second and the third edge, and once more later.
 const STEPS: &str = "echo clock realtime; echo lines door=0\n\
     echo 1700000003000000000 door 1; echo 1700000004000000000 door 0; echo 1700000002500000000 door 1; \
     echo 1700000002600000000 door 0; echo 1600000000000000000 door 1";
@@ -156,7 +156,7 @@ fn a_clock_that_steps_is_told_in_every_output_and_loses_no_edge() {
             (record["arrival_ns"].as_u64(), record["after_ns"].as_u64())
         );
     }
-    // What is added for the last step that was told makes times that never go back.
+    // Adding the last step to the time stamps gives times that never go back.
     let (mut shift, mut times) = (0, Vec::new());
     for row in &rows {
         let time: i128 = row[0].parse().unwrap();
@@ -216,7 +216,7 @@ fn two_chips_of_one_name_are_two_in_every_output() {
     let files = ["-n", "4", "-I", "--json=a.jsonl", "--csv=a.csv", "--vcd", "a.vcd", "--stats", "20s"];
     let exec = ["--exec", "echo $LINEWAKE_CHIP $LINEWAKE_OFFSET >>ran"];
     let output = programs.run(&[&["mon", &lines[0], &lines[1]], &files[..], &exec].concat());
-    // Nobody gave -c, and the names alone would not do.
+    // Without -c, the names alone would not tell the chips apart.
     let expected: String = [("1", "rising", 0), ("2", "rising", 1), ("3", "falling", 0), ("4", "falling", 1)]
         .map(|(second, kind, chip)| format!("{second}.000000000\t{kind}\t{} 0 \"door\"\n", chips[chip]))
         .concat();
@@ -330,7 +330,7 @@ fn a_first_edge_that_others_are_missing_before_is_seen_in_a_waveform() {
         programs.run(&[&["mon", "-c", "exec:sh a.sh", "-n", "3", "-q"][..], &files].concat());
         let text = programs.text("m.vcd");
         let mut files = vec!["m.csv"];
-        // At a coarse scale two hide the others, and that is said.
+        // At a coarse scale two edges hide the others, and a message tells it.
         files.extend((scale == "1ns").then_some("m.vcd"));
         for file in files {
             let replayed = programs.run(&["replay", "--fast", file, "-F", "%E %m"]);

@@ -1,4 +1,4 @@
-//! An output that is a file which is read, or another output, is refused before anything is lost.
+//! An output that is also an input or another output is refused, and nothing is lost.
 
 mod support;
 
@@ -47,7 +47,7 @@ impl Place {
         names
     }
 
-    /// That a command is refused with these words, and that nothing is there which was not before.
+    /// Asserts that a command fails with these words, and leaves no new file.
     fn refuses(&self, arguments: &[&str], stdin: Option<&str>, words: &[&str]) {
         let before = self.files();
         let mut command = linewake(arguments);
@@ -83,7 +83,7 @@ fn a_capture_is_not_written_to_while_it_is_played() {
     }
 }
 
-/// A shell has emptied it before it begins, unless it adds to it.
+/// A shell empties the file before the program begins, unless it appends.
 #[test]
 fn standard_output_that_is_the_capture_is_refused() {
     let place = Place::new("a.csv", CAPTURE);
@@ -125,7 +125,7 @@ fn a_profile_is_not_written_to() {
     let text = fs::read_to_string(profile).unwrap();
     let place = Place::new("a.toml", &text);
     for spec in ["profile:a.toml", "a.toml"] {
-        // Its device is not there: that is told only behind what could be lost.
+        // The device does not exist, but the file is checked before the device is opened.
         let words =
             ["cannot write to \"hard\" for --csv: ", "the same file is what the chip \"", "a.toml\" is made of"];
         place.refuses(&["mon", "-c", spec, "--allow-writes", "--csv=hard"], None, &words);
@@ -192,7 +192,7 @@ fn devices_and_pipes_may_be_shared() {
     assert!(output(quiet.stdin(Stdio::null()).stdout(Stdio::null())).status.success());
 }
 
-/// Nothing is printed there.
+/// With -q nothing is written to standard output.
 #[test]
 fn quiet_standard_output_may_be_any_file() {
     let place = Place::new("a.csv", CAPTURE);

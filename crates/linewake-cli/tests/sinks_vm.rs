@@ -17,7 +17,7 @@ use serde_json::Value;
 /// Where `linewake` is in the guest: `cargo xtask test` puts it there.
 const LINEWAKE: &str = "/test/linewake";
 
-/// One test at a time: there is one time of day.
+/// One test at a time, because the machine has one time of day.
 fn one() -> Option<MutexGuard<'static, ()>> {
     static ONE: Mutex<()> = Mutex::new(());
     if std::env::var_os("LINEWAKE_VM").is_none() {
@@ -31,7 +31,7 @@ fn chip(name: &str, lines: u32) -> Sim {
     gpiosim::builder().with_name(name).with_bank(Bank::new(lines, name).name(0, "door")).live().unwrap()
 }
 
-/// A watch that writes everywhere.
+/// A watch with all outputs.
 struct Watch {
     child: Child,
     directory: String,
@@ -67,7 +67,7 @@ impl Watch {
         }
     }
 
-    /// Waits for its end, and says what it ended with.
+    /// Waits for the end, and returns the exit code.
     fn end(&mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
     }
@@ -78,7 +78,7 @@ impl Watch {
         self.end()
     }
 
-    /// The edges in each place, and in a replay of each file.
+    /// Number of edges in each output, and in a replay of each file.
     fn edges(&self) -> Vec<(String, usize)> {
         let is_edge = |line: &&str| line.contains("\trising\t") || line.contains("\tfalling\t");
         let mut found = vec![("text".to_owned(), self.text("out").lines().filter(is_edge).count())];
@@ -148,7 +148,7 @@ fn edges_around_a_step_of_the_clock_are_in_every_place() {
         let step = ns("after_ns") - ns("arrival_ns");
         let expected = i128::from(seconds) * if back { -1_000_000_000 } else { 1_000_000_000 };
         assert!((step - expected).abs() < 10_000_000_000, "{clock}");
-        // Nothing was written an hour after it happened, or before: that would be said in thousands of seconds.
+        // A delay of an hour, or a negative one, would be printed in thousands of seconds.
         let err = watch.text("err");
         let latest =
             |line: &str| line.split_once("written after ")?.1.rsplit_once(" max ")?.1.strip_suffix(" s")?.parse().ok();

@@ -1,4 +1,4 @@
-//! The file of a waveform: what else may be there by its name or beside it, and what of it stays.
+//! The file of a waveform, and other files of that name or beside it.
 #![cfg(unix)]
 
 mod support;
@@ -61,7 +61,7 @@ fn what_is_put_in_the_place_of_a_waveform_is_neither_opened_nor_replaced() {
     }
 }
 
-/// On a file system of 256 KiB, if this user may make one.
+/// On a file system of 256 KiB, if this user may mount one.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_full_disk_leaves_a_waveform_as_it_was_and_a_whole_one_elsewhere() {
@@ -70,7 +70,7 @@ fn a_full_disk_leaves_a_waveform_as_it_was_and_a_whole_one_elsewhere() {
     }
 }
 
-/// There is no place beside the waveform: its directory has moved, or has no room.
+/// There is no room beside the waveform: its directory has moved, or is full.
 #[cfg(target_os = "linux")]
 fn full_disk(is_moved: bool) {
     let place = Place::new();
@@ -95,7 +95,7 @@ fn full_disk(is_moved: bool) {
     until("all edges are there", || place.text(file).contains("\n#18000\n"));
     let mut full = fs::File::create(place.path("disk/full")).unwrap();
     let _ = std::io::copy(&mut std::io::repeat(b'f'), &mut full);
-    // The comments at the end have room.
+    // Leaves room for the comments at the end.
     full.set_len(full.metadata().unwrap().len() - 4096).unwrap();
     drop(full);
     signal(&watch.0, "-TERM");
@@ -196,7 +196,7 @@ fn a_new_waveform_has_the_rights_that_the_user_gives_new_files() {
     assert_eq!(place.path("there/a.vcd").metadata().unwrap().mode(), place.path("other").metadata().unwrap().mode());
 }
 
-/// In a directory like /tmp it is somebody else's by then; and in another one nothing may be made.
+/// In a directory like /tmp the file belongs to somebody else by then; in a read-only one no file can be made.
 #[test]
 fn where_a_waveform_cannot_be_replaced_it_is_written_over_and_nothing_is_left() {
     for rights in [0o1777, 0o555] {

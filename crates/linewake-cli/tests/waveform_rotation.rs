@@ -1,4 +1,4 @@
-//! A waveform that is rotated, interrupted or called oddly: nothing is lost, or it is said.
+//! A waveform that is rotated, interrupted or named oddly: nothing is lost without a message.
 #![cfg(unix)]
 
 mod support;
@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use support::{err, linewake, output, signal, until};
 use waveform_support::{Disk, Place, Watch};
 
-/// A copy of a rotation is not completed, and a waveform of which the beginning is missing could not be read.
+/// The copy is not completed. The file itself would be unreadable without its beginning.
 #[test]
 fn a_waveform_that_is_copied_and_emptied_begins_anew_and_says_so() {
     let place = Place::new();
@@ -54,7 +54,7 @@ fn a_file_that_is_removed_before_a_hang_up_is_said() {
     }
 }
 
-/// As a container has one file of its host.
+/// A container may mount a single file of its host.
 #[test]
 fn a_waveform_that_is_mounted_by_itself_is_copied_where_others_are_renamed() {
     let place = Place::new();
@@ -77,7 +77,7 @@ fn a_waveform_that_is_mounted_by_itself_is_copied_where_others_are_renamed() {
     assert_eq!(place.names("there"), ["a.1.vcd", "a.2.vcd", "a.vcd"]);
 }
 
-/// The more edges, the longer it takes: until the signals come in time.
+/// More edges take longer, so at some number the signals come in time.
 #[test]
 fn a_second_signal_while_a_waveform_is_completed_says_what_is_not_whole() {
     for edges in [20_000_u64, 100_000, 500_000, 2_000_000] {
@@ -90,7 +90,7 @@ fn a_second_signal_while_a_waveform_is_completed_says_what_is_not_whole() {
             text += &format!("{},c,0,door,{kind},{level},{at},{at},{},0\n", at * 3000, 2 * u64::from(at % 8 == 0));
         }
         fs::write(place.path("big.csv"), text).unwrap();
-        // A second name has it written over.
+        // The second name makes it overwrite the file.
         fs::write(place.path("there/a.vcd"), "").unwrap();
         fs::hard_link(place.path("there/a.vcd"), place.path("there/b.vcd")).unwrap();
         let mut command = linewake(&["replay", "-q", "--fast", "big.csv", "--vcd", "there/a.vcd"]);

@@ -1,4 +1,4 @@
-//! Waveforms of other tools as chips: what is left out of them is said.
+//! Waveforms of other tools as chips: messages tell what is left out.
 
 mod support;
 

@@ -136,7 +136,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     account_for(&selection, monitor, sinks, plan)
 }
 
-/// Which clock stamps the edges: where nothing is said, one by which UTC can be told if times are written so.
+/// The clock that stamps the edges. Unless the user chose one, it is one that gives UTC where times are written as UTC.
 fn clock(said: Option<EventClock>, time: Stamp, selection: &Selection) -> EventClock {
     let can = || selection.requests.iter().all(|(chip, _)| chip.capabilities().realtime);
     match said {
@@ -146,20 +146,20 @@ fn clock(said: Option<EventClock>, time: Stamp, selection: &Selection) -> EventC
     }
 }
 
-/// How a watch is done.
+/// What the user asked of a watch.
 pub(crate) struct Plan {
-    /// Before the lines were taken.
+    /// The time before the lines were requested.
     pub(crate) began: Instant,
     pub(crate) pace: Pace,
     pub(crate) filter: Option<Filter>,
-    /// On standard error, if all goes well.
+    /// Whether the summary is printed on standard error. It is always printed when an output failed.
     pub(crate) says_summary: bool,
     pub(crate) fail_on_loss: bool,
-    /// Whether the user has asked for the end.
+    /// Whether a signal has asked for the end.
     pub(crate) is_asked: Arc<AtomicBool>,
 }
 
-/// Watches until the end, and says what became of every edge, whatever happens.
+/// Watches until the end, and prints what became of every edge, whatever happens.
 pub(crate) fn account_for(
     selection: &Selection,
     monitor: Monitor,
@@ -203,7 +203,8 @@ pub(crate) fn account_for(
     }
     let lost = if plan.fail_on_loss { loss(&accounts, gaps) } else { Ok(()) };
     early_end(outcome, ended, has_left, lost.is_err() || early.is_some())?;
-    // That a chip was gone was said, or came after all that was awaited; and the figures say "at least".
+    // A doubt was reported already if a chip was gone. After the last awaited edge it does not matter. In both cases
+    // the figures say "at least".
     let is_told = |doubt: &&linewake::Error| (gaps > 0 || has_all) && doubt.is_disconnected();
     if let Some(doubt) = accounts.iter().filter_map(|(_, account)| account.doubt()).find(|doubt| !is_told(doubt)) {
         return Err(Failure::new(format!("the account cannot be trusted: {doubt}")));
@@ -211,8 +212,8 @@ pub(crate) fn account_for(
     verdict(lost, early)
 }
 
-/// What ended the watch early, or kept its end from being written. A device that fails is only told where something is to
-/// be said that was asked for: that edges were lost, or did not come.
+/// Reports what ended the watch early, or what kept its end from being written. When a verdict about lost or missing
+/// edges follows, the failure of a device is printed, and the verdict decides the exit code.
 fn early_end(
     outcome: Result<(), EarlyEnd>,
     ended: Result<(), WriteError>,
@@ -236,8 +237,9 @@ fn early_end(
     Ok(())
 }
 
-/// The first signal ends the watch, with all that goes with it. A second one ends the program: the output may be stuck. A
-/// hang-up has files opened again, unless it is the terminal that is gone. A reader who leaves ends the watch as a signal does.
+/// The first signal ends the watch and prints the summary. A second one ends the program at once, because the output
+/// may be stuck. SIGHUP opens files again, unless the terminal is gone. When a reader leaves, the watch ends as by a
+/// signal.
 fn listen(
     readers: Readers,
     stopper: Stopper,

@@ -1,4 +1,4 @@
-//! `linewake record`: captures what happens, with its account, to be replayed.
+//! `linewake record`: captures edges with their account, to replay them.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,7 +32,7 @@ PERIOD is a whole number of milliseconds, or has a unit: 500, 500ms, 250us, 5s, 
     )
 )]
 pub(crate) struct Arguments {
-    /// Where to; what is there is overwritten, unless --append is given
+    /// File to write to; it is overwritten unless --append is given
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
@@ -60,7 +60,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     let began = Instant::now();
     let monitor = lines.monitor(&selection, lines.event_clock.unwrap_or_default(), ending.reattach)?;
-    // Not before there is something to write: what is there is overwritten.
+    // Opened only now, when there is something to write, because it overwrites the file.
     let is_asked = Arc::default();
     let sinks = destination::open(vec![destination], keeping.existing(), &inputs, &is_asked)?;
     let (pace, fail_on_loss) = (ending.pace(false), ending.fail_on_loss);

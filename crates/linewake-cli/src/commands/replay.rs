@@ -1,4 +1,4 @@
-//! `linewake replay`: plays a capture, and writes it as a watch is written.
+//! `linewake replay`: plays a capture into the same outputs as a watch.
 
 mod bell;
 mod ledger;
@@ -62,29 +62,28 @@ Examples:
     )
 )]
 pub(crate) struct Arguments {
-    /// The capture; "-" is standard input
+    /// File with the capture; "-" is standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
-    /// Lines, by name or offset, or as CHIP:LINE; every line of the capture if none is given. Of a waveform with more
-    /// than 1024 some have to be named; a vector is all of its bits
+    /// Lines, each as a name, an offset or CHIP:LINE; all lines of the capture if none is given. Of a waveform with
+    /// more than 1024 bits some have to be named; a vector is all of its bits
     #[arg(value_name = "LINE")]
     lines: Vec<String>,
 
-    /// How much faster than it was; below 1 it is slower
+    /// Factor of the speed; below 1 is slower than it was
     #[arg(long, value_name = "FACTOR", default_value = "1", value_parser = Speed::parse, allow_hyphen_values = true)]
     speed: Speed,
 
-    /// As fast as it can be read
+    /// Play as fast as the file can be read
     #[arg(long)]
     fast: bool,
 
-    /// What a wire of a waveform is that nobody drives (z): high with pull-up, low with pull-down; not known unless
-    /// given
+    /// Level of a wire that nobody drives (z) in a waveform: pull-up is high, pull-down is low; unknown unless given
     #[arg(short, long, value_name = "BIAS", value_parser = bias)]
     bias: Option<Bias>,
 
-    /// End after so many edges
+    /// End after N edges; 0 means no limit
     #[arg(short, long, value_name = "N", default_value_t = 0, hide_default_value = true, allow_hyphen_values = true,
         value_parser = clap::value_parser!(u32).range(..=i64::from(i32::MAX)))]
     num_events: u32,
@@ -97,15 +96,15 @@ pub(crate) struct Arguments {
     #[arg(long = "for", value_name = "PERIOD", value_parser = period::parse, allow_hyphen_values = true)]
     period: Option<Duration>,
 
-    /// Say this often on standard error, line by line: edges, what is missing, the level
+    /// Print statistics on standard error this often, for each line: edges, missing edges, the level
     #[arg(long, value_name = "PERIOD", value_parser = options::some_period, allow_hyphen_values = true)]
     stats: Option<Duration>,
 
-    /// Write what passes a filter, as "linewake mon --filter" does
+    /// Filter the edges, as "linewake mon --filter" does
     #[arg(long, value_name = "FILTER", value_parser = options::filter)]
     filter: Option<Filter>,
 
-    /// Exit with 2 if the capture says that an edge was lost: overflowed or merged, or a chip was gone
+    /// Exit with 2 if the capture tells of a lost edge (overflowed or merged), or of a chip that was gone
     #[arg(long)]
     fail_on_loss: bool,
 
@@ -180,7 +179,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     outcome::verdict(lost, early)
 }
 
-/// The lines that are played, and what was read to know them.
+/// The lines that are played, and the items that were read to find them.
 fn lines_of(
     arguments: &Arguments,
     name: &str,
@@ -188,7 +187,7 @@ fn lines_of(
     is_file: bool,
 ) -> Result<(LineTable, VecDeque<Item>), Failure> {
     capture.pull(arguments.bias.map(|bias| bias == Bias::PullUp));
-    // A waveform has its lines at its beginning: the capture then gives those that were chosen and no others.
+    // A waveform lists its lines at the beginning. Then the capture itself leaves out the lines that were not chosen.
     let has_chosen = capture.choose(&arguments.lines)?;
     let mut table = LineTable::new(if has_chosen { &[] } else { &arguments.lines });
     let ahead = player::look_ahead(capture, &mut table)?;
@@ -227,7 +226,7 @@ fn sinks(
 /// Reads a file once to know all of its lines.
 fn outline(arguments: &Arguments, name: &str, table: &mut LineTable) -> Result<(), Failure> {
     let (mut capture, _) = arguments.open(name)?;
-    // What is wrong is said when it is played.
+    // Errors are reported when the capture is played.
     while let Ok(Some(item)) = capture.next() {
         if let Item::Line(line) = item {
             table.call(&capture, line);
@@ -249,13 +248,13 @@ impl Arguments {
             speed: (!self.fast).then_some(self.speed),
             edges: Some(u64::from(self.num_events)).filter(|&edges| edges > 0),
             period: self.period,
-            // Nothing is no timeout, as in mon.
+            // Zero means no timeout, as in mon.
             idle: self.idle_timeout.filter(|idle| !idle.is_zero()),
             stats: self.stats,
         }
     }
 
-    /// What to say if it ended before what was awaited.
+    /// The message if it ended before all awaited edges came.
     fn early(
         &self,
         told: u64,
@@ -282,7 +281,7 @@ impl Arguments {
     }
 }
 
-/// What ends it from outside.
+/// Ends the player from another thread.
 #[derive(Clone)]
 struct EndSwitch {
     is_asked: Arc<AtomicBool>,
@@ -292,8 +291,8 @@ struct EndSwitch {
 }
 
 impl EndSwitch {
-    /// The first signal ends it, with all that goes with it, and so does a reader who leaves. A second signal ends the
-    /// program: the output may be stuck.
+    /// The first signal, or a reader that leaves, ends the player and prints the summary. A second signal ends the
+    /// program at once, because the output may be stuck.
     fn tell(&self, meant: Meant) {
         let is_second = self.is_asked.swap(true, Relaxed);
         if meant == Meant::Left {

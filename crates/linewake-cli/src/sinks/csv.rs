@@ -1,4 +1,4 @@
-//! Comma-separated values, as RFC 4180 has them: one row for each edge, state, gap, and line that is blocked. The layout
+//! Comma-separated values (RFC 4180): one row for each edge, level, gap, blocked line and step of a clock. The layout
 //! is frozen: docs/csv.md states it.
 
 use std::borrow::Cow;
@@ -16,19 +16,20 @@ use super::sink::{Closing, Item, Sink, View};
 use crate::exit::Failure;
 use crate::readers;
 
-/// How long rows wait for a time: a program that stamps edges may have another clock than this computer.
+/// How long rows without a time wait for one. The computer's own clock would not do: a program may stamp by another
+/// one.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Writes the rows.
 pub(crate) struct Csv {
     out: Out,
-    /// The cells of an edge's subject, by the kind of edge.
+    /// The text cells of the edges of each line, for each direction.
     texts: LineTexts,
     /// The time of the last row that has one.
     last_ns: Option<u64>,
     /// The time of the clock when the watch began.
     began_ns: Option<u64>,
-    /// Rows before there is a time, without their first cell, and since when they wait.
+    /// Rows that wait for a time, without their first cell, and since when they wait.
     held: Vec<Vec<u8>>,
     since: Option<Instant>,
 }
@@ -49,7 +50,7 @@ impl Csv {
         write_numbers(&mut self.out, &Numbers::of_edge(edge))
     }
 
-    /// A row has this time: so have those before it that have none.
+    /// Notes the time of a row. Rows that wait get the same time.
     #[inline]
     fn at(&mut self, ns: u64) -> io::Result<()> {
         self.last_ns = Some(ns);
@@ -83,7 +84,7 @@ impl Csv {
     }
 }
 
-/// The cells that all edges of a line and kind have in common, each behind a comma.
+/// The text cells, each with a comma before it.
 fn cells_of_subject(subject: &Subject<'_>) -> Vec<u8> {
     let mut cells = Vec::new();
     for column in &COLUMNS {
@@ -95,7 +96,7 @@ fn cells_of_subject(subject: &Subject<'_>) -> Vec<u8> {
     cells
 }
 
-/// The cells behind those, and the end of the row.
+/// The number cells, and the end of the row.
 fn write_numbers(out: &mut impl io::Write, numbers: &Numbers) -> io::Result<()> {
     for column in &COLUMNS {
         if let Cell::Number(cell) = column.cell {
@@ -156,7 +157,7 @@ impl Sink for Csv {
 
     fn reopen(&mut self, _: Closing<'_>) -> io::Result<bool> {
         let Some(log) = self.out.successor() else { return Ok(false) };
-        // Those of the levels come again.
+        // The next file begins with its own rows of levels.
         self.release(self.last_ns.or(self.began_ns).unwrap_or(0))?;
         self.out.go_on_in(log)?;
         Ok(true)

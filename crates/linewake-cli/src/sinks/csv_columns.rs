@@ -1,5 +1,5 @@
-//! The columns of `--csv`: the one table of which the header, the rows and the help are made. A test compares it with
-//! docs/csv.md.
+//! The columns of `--csv`. The header, the rows and the help come from this table, and a test compares docs/csv.md with
+//! it.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -9,31 +9,31 @@ use linewake::{EdgeEvent, EdgeKind, Offset};
 /// A column.
 pub(super) struct Column {
     pub(super) name: &'static str,
-    /// What its cells are.
+    /// The values of its cells.
     values: &'static str,
-    /// What they mean, in a few words.
+    /// The meaning of its cells.
     means: &'static str,
     pub(super) cell: Cell,
 }
 
-/// How a cell is made. The time comes first, then the cells of the subject, then the numbers.
+/// How a cell is made. Columns are in this order: the time, cells of the subject, numbers.
 pub(super) enum Cell {
     Time,
     Subject(for<'a> fn(&Subject<'a>) -> Cow<'a, str>),
     Number(fn(&Numbers) -> u32),
 }
 
-/// What a row is about.
+/// The subject of a row: a line or a chip, and what happened to it.
 pub(super) struct Subject<'a> {
     pub(super) chip: &'a str,
-    /// Offset and name; `None` in a row that is about a whole chip.
+    /// Offset and name of the line; `None` in a row about a whole chip.
     pub(super) line: Option<(Offset, Option<&'a str>)>,
     pub(super) event: &'static str,
-    /// -1 where it is not known, or not said.
+    /// 1, 0, or -1 if it is not known or has no meaning.
     pub(super) level: i8,
 }
 
-/// The numbers of an edge; all are 0 in a row that is no edge.
+/// The numbers of an edge; zeros in a row that is no edge.
 #[derive(Default)]
 pub(super) struct Numbers {
     seqno: u32,
@@ -82,7 +82,7 @@ pub(super) const COLUMNS: [Column; 10] = [
         Cell::Number(|edge| edge.merged)),
 ];
 
-/// The first row.
+/// The header row.
 pub(super) fn header() -> &'static str {
     static HEADER: LazyLock<String> = LazyLock::new(|| COLUMNS.each_ref().map(|column| column.name).join(","));
     &HEADER
@@ -95,7 +95,7 @@ pub(crate) fn help() -> String {
 }
 
 impl<'a> Subject<'a> {
-    /// Of an edge of this kind.
+    /// The subject of an edge of this kind.
     pub(super) fn of_edge(edge: &'a EdgeEvent, kind: EdgeKind) -> Self {
         let level = i8::from(kind == EdgeKind::Rising);
         Self { chip: &edge.chip, line: Some((edge.offset, edge.name.as_deref())), event: kind.as_str(), level }

@@ -1,4 +1,4 @@
-//! The kinds of places that a watch is written to: one for each option of the user, with all that it needs.
+//! The kinds of sinks, each with all that its options say, and the one constructor of them all.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -20,23 +20,23 @@ use super::text::{Look, Text};
 use super::vcd::{Timescale, Vcd};
 use crate::exit::Failure;
 
-/// A place, as the user asked for it.
+/// A sink that the user asked for.
 #[derive(Clone, Debug)]
 pub(crate) enum Destination {
     /// Lines for people, on standard output.
     Text(Look),
-    /// The record stream. `record` needs no option for it.
+    /// The record stream. `option` is `None` for `linewake record`.
     Json { path: PathBuf, option: Option<&'static str>, has_strings: bool },
     /// Comma-separated values.
     Csv { path: PathBuf },
     /// A waveform.
     Vcd { path: PathBuf, timescale: Timescale },
-    /// A command that is run for each edge. At most `queue` edges wait for it.
+    /// A command that runs for each edge. At most `queue` edges wait for it.
     Exec { command: OsString, queue: usize, cooldown: Duration },
 }
 
 impl Destination {
-    /// The file that it writes to, or "-" for standard output.
+    /// The file that the sink writes to; "-" is standard output.
     pub(crate) fn file(&self) -> Option<OutputFile<'_>> {
         let (path, option) = match self {
             Self::Text(look) if look.is_silent() => return None,
@@ -49,12 +49,12 @@ impl Destination {
         Some(OutputFile { path, option })
     }
 
-    /// Whether it is asked for with "-" as its file.
+    /// Whether the user gave "-" as its file.
     pub(crate) fn is_on_stdout(&self) -> bool {
         self.file().is_some_and(|file| file.path.as_os_str() == "-")
     }
 
-    /// What messages call it.
+    /// Its name in messages.
     pub(crate) fn name(&self) -> String {
         match self {
             Self::Text(_) => "standard output".to_owned(),
@@ -63,7 +63,7 @@ impl Destination {
         }
     }
 
-    /// Opens it. `is_asked` tells a command that the user has asked for the end.
+    /// Opens the sink. `is_asked` tells a command that the user asked for the end.
     fn open(self, existing: ExistingFile, is_asked: &Arc<AtomicBool>) -> Result<Box<dyn Sink>, Failure> {
         Ok(match self {
             Self::Text(look) => Box::new(Text::new(Out::new(standard_output(look.colour)), look)),
@@ -80,7 +80,7 @@ impl Destination {
     }
 }
 
-/// Opens all places, once it is certain that none of them is a file that is read, or another place.
+/// Opens all sinks, after checking that none of them is an input or the same file as another.
 pub(crate) fn open(
     destinations: Vec<Destination>,
     existing: ExistingFile,
@@ -96,7 +96,7 @@ pub(crate) fn open(
     Ok(sinks)
 }
 
-/// On a terminal, one that understands colours.
+/// Standard output, with colours if `colour` is set.
 fn standard_output(colour: bool) -> Box<dyn Write> {
     if colour { Box::new(AutoStream::auto(io::stdout().lock())) } else { Box::new(io::stdout().lock()) }
 }

@@ -1,5 +1,5 @@
-//! No output is a file that is read, nor another output: such a file would be emptied, or would grow for ever. Files are
-//! compared by what they are and not by their paths, before any of them is emptied.
+//! Refuses an output that is also an input or another output: it would be emptied, or grow for ever. Files are compared
+//! by identity and not by path, before any of them is emptied.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use super::files::place;
 use crate::config;
 use crate::exit::Failure;
 
-/// Files that are read, each as messages call it.
+/// The files that are read, each with its name in messages.
 #[derive(Debug, Default)]
 pub(crate) struct Inputs(Vec<(String, FileId)>);
 
@@ -25,7 +25,7 @@ impl Inputs {
         inputs
     }
 
-    /// What chips are made of, by the words that open them; and the configuration.
+    /// The scripts, waveforms and profiles of chips, found in their specs, and the configuration.
     pub(crate) fn chips<'a>(specs: impl Iterator<Item = &'a str>) -> Self {
         let mut inputs = Self::default();
         for spec in specs {
@@ -43,7 +43,7 @@ impl Inputs {
     }
 }
 
-/// The files that a chip may be made of: a script, a waveform or a profile; and what a command line names.
+/// The files that a chip may be made of. For `exec:`, each word of the command may be one.
 fn files_of(spec: &str) -> Vec<&Path> {
     if let Some(command) = spec.strip_prefix("exec:") {
         return command.split_whitespace().map(Path::new).collect();
@@ -61,7 +61,7 @@ fn files_of(spec: &str) -> Vec<&Path> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OutputFile<'a> {
     pub(crate) path: &'a Path,
-    /// The option that names it.
+    /// The option that named it.
     pub(crate) option: Option<&'static str>,
 }
 
@@ -82,7 +82,7 @@ impl OutputFile<'_> {
     }
 }
 
-/// Refuses outputs of which one is an input, or two are one file. Outputs that are not there yet are not looked at.
+/// Refuses an output that is an input or another output. Outputs that do not exist yet are not compared.
 pub(crate) fn check(inputs: &Inputs, outputs: &[OutputFile<'_>]) -> Result<(), Failure> {
     let on_stdout: Vec<_> = outputs.iter().filter(|output| output.is_stdout()).filter_map(|it| it.option).collect();
     if let [one, other, ..] = on_stdout[..] {
@@ -101,7 +101,7 @@ pub(crate) fn check(inputs: &Inputs, outputs: &[OutputFile<'_>]) -> Result<(), F
     Ok(())
 }
 
-/// The same, with outputs that are not there yet: they are made, and removed if one is refused.
+/// Compares outputs that do not exist yet too: creates them first, and removes them again if one is refused.
 pub(crate) fn make(inputs: &Inputs, outputs: &[OutputFile<'_>]) -> Result<(), Failure> {
     let files = outputs.iter().filter(|output| !output.is_stdout());
     let made: Vec<_> = files.filter_map(|output| made(output.path)).collect();
@@ -115,7 +115,8 @@ pub(crate) fn make(inputs: &Inputs, outputs: &[OutputFile<'_>]) -> Result<(), Fa
     })
 }
 
-/// Makes a file unless it is there; where it is then, behind all links. Its sink says why it cannot be made.
+/// Creates a file unless it exists, and returns where it is, behind all links. Errors are left to the sink, which meets
+/// them again.
 fn made(path: &Path) -> Option<PathBuf> {
     if path.exists() {
         return None;

@@ -1,10 +1,10 @@
-//! Which file it is, whatever path leads to it: its device and inode, or on Windows its volume and file index.
+//! The identity of a file, whatever path leads to it: device and inode on Unix, volume and file index on Windows.
 
 use std::fs::File;
 use std::io;
 use std::path::Path;
 
-/// What two paths have in common if they lead to one file.
+/// The identity of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FileId {
     volume: u64,
@@ -33,7 +33,7 @@ mod system {
         }
     }
 
-    /// How many names a file has: 0 if it was removed.
+    /// The number of names that a file has; 0 if it was removed.
     pub(crate) fn names(file: &File) -> io::Result<u64> {
         Ok(file.metadata()?.nlink())
     }
@@ -69,17 +69,17 @@ mod system {
 
 pub(crate) use self::system::names;
 
-/// The file on a disk that a path leads to. Devices, pipes and terminals are none: they may be shared.
+/// The regular file that a path leads to. Devices, pipes and terminals have none, because they may be shared.
 pub(crate) fn on_disk(path: &Path) -> Option<FileId> {
     if path.metadata().ok()?.is_file() { FileId::at(path).ok() } else { None }
 }
 
-/// The file on a disk that standard input is read from.
+/// The regular file that standard input is read from.
 pub(crate) fn standard_input() -> Option<FileId> {
     stream(io::stdin())
 }
 
-/// The file on a disk that standard output is written to.
+/// The regular file that standard output is written to.
 pub(crate) fn standard_output() -> Option<FileId> {
     stream(io::stdout())
 }

@@ -19,14 +19,14 @@ use crate::readers;
 /// See [`linewake::record`].
 pub(crate) struct Json {
     out: Out,
-    /// What the records of a line's edges begin with, by the kind of edge: all up to their time.
+    /// The beginning of the records of each line, up to the time, for each direction.
     heads: LineTexts,
     segment: Segment,
-    /// Whether integers of 64 bits are strings.
+    /// Whether 64-bit integers are strings.
     has_strings: bool,
 }
 
-/// Writes integers of 64 bits as strings, and all else as is usual.
+/// Writes 64-bit integers as strings, and everything else as usual.
 struct StringNumbers;
 
 impl Formatter for StringNumbers {
@@ -39,13 +39,14 @@ impl Formatter for StringNumbers {
     }
 }
 
-/// Where what all edges of a line and kind have in common ends. Within a name its quotes would have backslashes.
+/// The end of what all records of a line and direction have in common. A name cannot contain this text, because its
+/// quotes are escaped.
 const FIRST_NUMBER: &str = ",\"timestamp_ns\":";
 
-/// The record of such an edge, as serde has it, up to its time.
+/// The record of an edge up to its time, as serde writes it.
 fn head(edge: &EdgeEvent, kind: EdgeKind) -> Vec<u8> {
     let record = serde_json::to_string(&Record::Edge(Edge::from(&EdgeEvent { kind, ..edge.clone() })));
-    // Plain data can be written.
+    // Serialising plain data cannot fail.
     let mut record = record.unwrap_or_default();
     record.truncate(record.find(FIRST_NUMBER).map_or(0, |at| at + FIRST_NUMBER.len()));
     record.into_bytes()
@@ -60,7 +61,7 @@ impl Json {
         Self { out, heads: LineTexts::new(), segment: Segment::default(), has_strings }
     }
 
-    /// Writes what serde would write of its record.
+    /// Writes the record of an edge, byte for byte as serde does.
     fn edge(&mut self, line: usize, edge: &EdgeEvent) -> io::Result<()> {
         self.segment.note(line, edge);
         let out = &mut self.out;
@@ -186,7 +187,7 @@ mod tests {
         let mut json = Json::new(Out::new(Box::new(shared.clone())), has_strings);
         let mut expected = String::new();
         let names = [None, Some("door"), Some(",\"timestamp_ns\":"), Some("\\\"t\u{fc}r\n\u{1b}\u{1f6aa}")];
-        // The name of a line may be another one when its chip is back: the place of the line stays.
+        // The line may have another name when its chip is back; its place stays.
         for (number, name) in (0..).zip(names.iter().chain(&names)) {
             for kind in [EdgeKind::Rising, EdgeKind::Falling, EdgeKind::Rising] {
                 let edge = EdgeEvent {

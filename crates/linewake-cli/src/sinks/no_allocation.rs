@@ -1,4 +1,4 @@
-//! In steady state an edge that is written costs no allocation.
+//! In steady state, writing an edge allocates nothing.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -13,7 +13,7 @@ use super::sink::{Item, Sink, Sinks};
 use super::text::{Look, Text};
 use crate::stamp::Stamp;
 
-/// Counts the allocations of each thread, since other tests run beside.
+/// Counts allocations per thread, because other tests run at the same time.
 struct CountingAllocator;
 
 thread_local! {
@@ -47,7 +47,7 @@ unsafe impl GlobalAlloc for CountingAllocator {
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
 
-/// Four lines, one without a name and one with a name that has to be escaped everywhere; both kinds, some with losses before.
+/// Four lines, one without a name and one with a name that must be escaped everywhere. Some edges follow losses.
 fn edges() -> Vec<(usize, EdgeEvent)> {
     let names = [Some("door"), None, Some("a,\"b\"\n"), Some("flow")].map(|name| name.map(std::sync::Arc::from));
     let edge = |number: u32| EdgeEvent {
@@ -65,7 +65,7 @@ fn edges() -> Vec<(usize, EdgeEvent)> {
     (0..2000).map(|number| (number as usize % 4, EdgeEvent { chip: chip.clone(), ..edge(number) })).collect()
 }
 
-/// Has the edges written again and again.
+/// Writes the edges again and again.
 fn costs_nothing(what: &str, sink: impl Sink + 'static) {
     let mut sinks = Sinks::new();
     sinks.add(what, Box::new(sink));

@@ -1,4 +1,4 @@
-//! What is said on standard error of what happens and is no edge.
+//! Notices on standard error about what is no edge.
 
 use linewake::ClockStep;
 use linewake::filter::{ChatterEvent, FilterTally};
@@ -8,14 +8,14 @@ use crate::exit;
 use crate::shown::{LineId, Printable};
 use crate::stamp::Stamp;
 
-/// A clock stepped.
+/// Reports that a clock stepped.
 pub(crate) fn step(step: &ClockStep) {
     let [before, after] = [step.before_ns, step.after_ns].map(|ns| Stamp::Seconds.of(ns));
     let chip = Printable(&step.chip);
     exit::say(&format!("the clock of the chip \"{chip}\" stepped: {before} before, {after} after\n"));
 }
 
-/// A line is blocked for chatter, or is no more. Another one that is watched may have its name.
+/// Reports that a line is blocked for chatter, or no longer is.
 pub(crate) fn chatter(chatter: &ChatterEvent, shares_name: bool) {
     let line = LineId {
         chip: &chatter.chip,
@@ -28,7 +28,7 @@ pub(crate) fn chatter(chatter: &ChatterEvent, shares_name: bool) {
     exit::say(&format!("{line} is {kind}: {}\n", plural(changes.into(), "change")));
 }
 
-/// What filters made of the edges.
+/// Reports the figures of the filters.
 pub(crate) fn filter(tally: FilterTally) {
     let FilterTally { delivered, passed, filtered, held, blocks, .. } = tally;
     let mut text = format!("--filter: {} delivered, {passed} passed, {filtered} filtered", plural(delivered, "edge"));

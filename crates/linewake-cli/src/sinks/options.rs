@@ -1,4 +1,4 @@
-//! The options that say where a watch, or a capture that is played, is written to.
+//! The options of `mon` and `replay` that choose the outputs and their looks.
 
 use std::ffi::OsString;
 use std::io;
@@ -20,11 +20,11 @@ use crate::stamp::Stamp;
 // No documentation comment: clap would take it for that of the command.
 #[derive(Debug, clap::Args)]
 pub(crate) struct OutputOptions {
-    /// Say which lines are watched, once they are
+    /// Print which lines are watched, as soon as they are
     #[arg(long)]
     banner: bool,
 
-    /// What is written of an edge; see "Format specifiers"
+    /// Format of an edge; see "Format specifiers"
     #[arg(short = 'F', long, value_name = "FORMAT", allow_hyphen_values = true)]
     format: Option<String>,
 
@@ -52,12 +52,12 @@ pub(crate) struct OutputOptions {
     #[arg(long, overrides_with = "localtime")]
     utc: bool,
 
-    /// Write the record stream: one JSON object a line, by docs/record.schema.json; the summary is its last record
+    /// Write the record stream: one JSON object per line, by docs/record.schema.json; the last record is the summary
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "-",
         help_heading = BEYOND)]
     json: Option<PathBuf>,
 
-    /// Write integers of 64 bits as strings in the record stream: jq 1.6 and JavaScript round numbers above 2^53
+    /// Write 64-bit integers of the record stream as strings, because jq 1.6 and JavaScript round numbers above 2^53
     #[arg(long, requires = "json", help_heading = BEYOND)]
     json_strings: bool,
 
@@ -66,13 +66,13 @@ pub(crate) struct OutputOptions {
         help_heading = BEYOND)]
     csv: Option<PathBuf>,
 
-    /// Write a waveform, for GTKWave, Surfer and PulseView. Where edges are known lost the line is x, and a wire beside it,
-    /// LINE_lost, is 1. Its time begins with the first edge and goes on where a clock steps: a comment at the end says so
+    /// Write a waveform for GTKWave, Surfer and PulseView. Where edges are known lost, the line is x and a second wire,
+    /// LINE_lost, is 1. Its time begins with the first edge, and goes on where a clock steps: a comment tells
     #[arg(long, value_name = "FILE", help_heading = BEYOND)]
     vcd: Option<PathBuf>,
 
-    /// How fine its time is: 1, 10 or 100 with ns, us or ms. PulseView needs memory for every tick. An edge within a tick of
-    /// the one before is hidden by it, and counted; with 1ns it is shown one tick later
+    /// Tick of the waveform: 1, 10 or 100 with ns, us or ms. PulseView needs memory for every tick. A second edge
+    /// within a tick is hidden and counted; with 1ns it is shown one tick later
     #[arg(long, value_name = "TIME", default_value = "1us", value_parser = Timescale::parse,
         allow_hyphen_values = true, help_heading = BEYOND)]
     vcd_timescale: Timescale,
@@ -80,23 +80,23 @@ pub(crate) struct OutputOptions {
     #[command(flatten)]
     keeping: FileOptions,
 
-    /// Run this by the shell for every edge, one at a time; see below
+    /// Run this shell command for every edge, one at a time; see below
     #[arg(long, value_name = "COMMAND", help_heading = BEYOND)]
     exec: Option<OsString>,
 
-    /// Ignore edges of a line for so long after one that ran the command
+    /// Ignore further edges of a line for this period after one that ran the command
     #[arg(long, value_name = "PERIOD", default_value = "0", value_parser = period::parse,
         allow_hyphen_values = true, help_heading = BEYOND)]
     exec_cooldown: Duration,
 
-    /// How many edges may wait for the command; others are counted, and do not run it
+    /// Number of edges that may wait for the command; further ones are counted and do not run it
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..),
         allow_hyphen_values = true, help_heading = BEYOND)]
     exec_queue: u16,
 }
 
 impl OutputOptions {
-    /// How times are written. `said` is the clock that the user chose.
+    /// How to write times. `said` is the clock that the user chose.
     pub(crate) fn stamp(&self, said: Option<EventClock>) -> Stamp {
         match (self.utc, self.localtime) {
             (true, _) => Stamp::Utc,
@@ -122,7 +122,7 @@ impl OutputOptions {
         self.json.as_deref().is_some_and(is_stdout)
     }
 
-    /// Standard output, if anything that happens is printed there.
+    /// Standard output, if edges are written there.
     pub(crate) fn prints(&self) -> Option<Place<'static>> {
         (self.has_file_on_stdout() || !self.quiet).then_some(Place::Stdout)
     }
@@ -131,7 +131,7 @@ impl OutputOptions {
         self.files().iter().any(Destination::is_on_stdout)
     }
 
-    /// All places that are asked for. `with_chip` is whether lines of text say the chip.
+    /// All sinks that the user asked for. `with_chip` is whether lines of text name the chip.
     pub(crate) fn destinations(&self, time: Stamp, with_chip: bool) -> Vec<Destination> {
         let text = (!self.has_file_on_stdout()).then(|| Destination::Text(self.look(time, with_chip)));
         let exec = self.exec.clone().map(|command| Destination::Exec {
@@ -142,7 +142,7 @@ impl OutputOptions {
         text.into_iter().chain(self.files()).chain(exec).collect()
     }
 
-    /// The places that have an option with a file.
+    /// The sinks whose option names a file.
     fn files(&self) -> Vec<Destination> {
         let (option, has_strings, timescale) = (Some("--json"), self.json_strings, self.vcd_timescale);
         let json = self.json.clone().map(|path| Destination::Json { path, option, has_strings });

@@ -7,7 +7,7 @@ use super::files::{ExistingFile, Format, Log, quoted};
 use crate::exit::{self, Failure};
 use crate::readers;
 
-/// A buffered output. What is left in it when it is dropped is not written: it could not be.
+/// A buffered output. Dropping it discards what is still buffered, because that could not be written.
 pub(crate) struct Out {
     buffer: Vec<u8>,
     into: Target,
@@ -19,7 +19,7 @@ enum Target {
     Log(Log),
 }
 
-/// When the buffer is written out without being asked to.
+/// The buffer is written out when it is this long.
 const FULL: usize = 1 << 16;
 
 impl Out {
@@ -36,7 +36,7 @@ impl Out {
         Ok(Self { buffer: Vec::with_capacity(FULL + 1024), into: Target::Log(log) })
     }
 
-    /// Whether it is at its beginning: always so for what is no file.
+    /// Whether nothing is in the file yet. Always true for what is no file.
     pub(crate) fn is_empty(&self) -> bool {
         match &self.into {
             Target::Stream(_) => true,
@@ -44,7 +44,7 @@ impl Out {
         }
     }
 
-    /// Whether somebody has emptied the file since something was written last.
+    /// Whether somebody has emptied the file since the last write.
     pub(crate) fn was_emptied(&mut self) -> bool {
         match &mut self.into {
             Target::Stream(_) => false,
@@ -52,7 +52,7 @@ impl Out {
         }
     }
 
-    /// The file that has the name now, if it is to go on there. Where it cannot be opened that is said.
+    /// The file to go on in, if another one has the name now. Reports when it cannot be opened.
     pub(crate) fn successor(&self) -> Option<Log> {
         let Target::Log(log) = &self.into else { return None };
         log.successor().unwrap_or_else(|error| {
@@ -62,14 +62,14 @@ impl Out {
         })
     }
 
-    /// Goes on in another file; all that was for the one before is written.
+    /// Writes out everything, and goes on in another file.
     pub(crate) fn go_on_in(&mut self, log: Log) -> io::Result<()> {
         self.flush()?;
         self.into = Target::Log(log);
         Ok(())
     }
 
-    /// All is written.
+    /// Writes out everything, and fails if the file was removed.
     pub(crate) fn end(&mut self) -> io::Result<()> {
         self.flush()?;
         match &self.into {
@@ -78,7 +78,7 @@ impl Out {
         }
     }
 
-    /// Where it is written.
+    /// The output, for those who look whether its reader has left.
     pub(crate) fn place(&self) -> readers::Place<'_> {
         match &self.into {
             Target::Stream(_) => readers::Place::Stdout,

@@ -1,4 +1,4 @@
-//! The account of a part of a watch: a file that takes the place of another one begins its own.
+//! The account of a segment: the part of a watch that is in one file.
 
 use std::collections::HashMap;
 
@@ -8,27 +8,27 @@ use linewake::{EdgeEvent, Figures};
 use super::select::OutputLine;
 use super::sink::Closing;
 
-/// What was written in this file, and in those before it.
+/// The figures of this file, and of the files before it.
 #[derive(Default)]
 pub(super) struct Segment {
     lines: Vec<LineFigures>,
-    /// Of each line by its request and offset.
+    /// The place of each line, by its request and offset.
     places: HashMap<(usize, u32), usize>,
-    /// Unattributed edges, in the summaries of the files before.
+    /// Unattributed edges in the summaries of the files before.
     unattributed: u64,
 }
 
 #[derive(Default)]
 struct LineFigures {
-    /// In this file.
+    /// The figures of this file.
     here: Figures,
-    /// In the summaries of the files before.
+    /// The sum of the summaries of the files before.
     before: Figures,
     filtered_before: FilterSummary,
 }
 
 impl Segment {
-    /// Another file begins.
+    /// Begins another file.
     pub(super) fn begin(&mut self, lines: &[OutputLine]) {
         if self.lines.is_empty() {
             let places = lines.iter().enumerate().map(|(at, line)| ((line.request, line.offset), at));
@@ -44,7 +44,7 @@ impl Segment {
         }
     }
 
-    /// Of what is in the file now. What a monitor or a filter still holds is for the next one.
+    /// The summary of the file so far. Edges that a monitor or a filter still holds belong to the next file.
     pub(super) fn so_far<'a>(&mut self, closing: Closing<'a>) -> Summary<'a> {
         let mut summary = summary(closing);
         for ((request, account), of_line) in closing.lines().zip(&mut summary.lines) {
@@ -71,7 +71,7 @@ impl Segment {
         summary
     }
 
-    /// Of what the files before do not have.
+    /// The summary of the last file: the whole account without the files before.
     pub(super) fn last<'a>(&mut self, closing: Closing<'a>) -> Summary<'a> {
         let mut summary = summary(closing);
         for ((request, account), of_line) in closing.lines().zip(&mut summary.lines) {

@@ -1,4 +1,4 @@
-//! Where a watch is written to: several places at once, each told everything in the same order.
+//! The sinks of a watch: each is told everything, in the same order.
 
 use std::borrow::Cow;
 use std::io;
@@ -11,22 +11,22 @@ use linewake::{Account, Clock, ClockStep, EdgeEvent, EdgeKind, Gap, LineAccount,
 use super::select::OutputLine;
 use crate::readers::{self, Readers};
 
-/// What a watch begins with.
+/// What is known when a watch begins.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct View<'a> {
-    /// Of all time stamps.
+    /// The clock of all time stamps.
     pub(crate) clock: &'a Clock,
-    /// The chips, by what events call them.
+    /// The chips, with their names in events.
     pub(crate) chips: &'a [NamedChip<'a>],
-    /// What it showed when the watch began, where it can be read.
+    /// The time of the clock when the watch began, if it can be read.
     pub(crate) began_ns: Option<u64>,
-    /// What is watched, in the order the user said.
+    /// The watched lines, in the order of the command line.
     pub(crate) lines: &'a [OutputLine],
-    /// Where it was recorded, if this is no watch but what is left of one.
+    /// The computer that recorded it, if this is the replay of a capture.
     pub(crate) origin: Option<Origin<'a>>,
 }
 
-/// What a recording says of the computer on which it was made.
+/// What a recording tells about the computer that made it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Origin<'a> {
     pub(crate) host: Option<&'a str>,
@@ -35,7 +35,7 @@ pub(crate) struct Origin<'a> {
 }
 
 impl<'a> View<'a> {
-    /// What a record stream begins with.
+    /// The first record of a record stream.
     pub(crate) fn start(&self) -> Start<'a> {
         let start = match self.origin {
             Some(Origin { host, boot_id, utc_synchronised }) => Start {
@@ -54,7 +54,7 @@ impl<'a> View<'a> {
     }
 }
 
-/// Something that happened. `line` is a place in [`View::lines`].
+/// An event. `line` is a place in [`View::lines`], and `request` that of a chip.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Item<'a> {
     State { line: usize, state: &'a LineState },
@@ -65,18 +65,18 @@ pub(crate) enum Item<'a> {
     Heartbeat(Heartbeat),
 }
 
-/// How a watch ended.
+/// What is known when a watch ends.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Closing<'a> {
-    /// Of each request: the name of its chip, and what became of its edges.
+    /// The chip's name and the account of each request.
     pub(crate) accounts: &'a [(String, Account)],
-    /// What filters made of the edges of each line, one request after the other, if there are any.
+    /// The figures of the filter of each line, one request after the other, if there are filters.
     pub(crate) tallies: Option<&'a [FilterTally]>,
-    /// Threads of the process.
+    /// Number of threads of the process.
     pub(crate) threads: Option<u32>,
-    /// What the clock shows, where it can be read.
+    /// The time of the clock now, if it can be read.
     pub(crate) now_ns: Option<u64>,
-    /// Where several watches were played one after the other: the same of the last of them alone.
+    /// If several watches were played one after the other: the accounts of the last one.
     pub(crate) of_last: Option<OfLast<'a>>,
 }
 
@@ -88,65 +88,66 @@ impl<'a> Closing<'a> {
     }
 }
 
-/// Accounts, and what filters made of the edges of each line.
+/// Accounts, and the figures of the filter of each line.
 pub(crate) type OfLast<'a> = (&'a [(String, Account)], Option<&'a [FilterTally]>);
 
-/// A place to write a watch to.
+/// Writes a watch in one form to one place.
 pub(crate) trait Sink {
-    /// What comes before anything else.
+    /// The watch begins. Called before all other methods, and again after `reopen` or `was_emptied` returned true.
     fn begin(&mut self, view: View<'_>) -> io::Result<()>;
-    /// Something happened.
+    /// An event happened.
     fn item(&mut self, item: Item<'_>) -> io::Result<()>;
-    /// All that one wake-up brought was told.
+    /// All events of one wake-up were passed on: writes out what is buffered.
     fn flush(&mut self) -> io::Result<()>;
-    /// It is over. Flushes too.
+    /// The watch is over: writes the end, and flushes.
     fn end(&mut self, closing: Closing<'_>) -> io::Result<()>;
-    /// Another watch begins behind the one that is played, whose own account is here.
+    /// In a replay, another watch begins behind the one that ended with these accounts.
     fn next_watch(&mut self, _ended: Closing<'_>, _view: View<'_>) -> io::Result<()> {
         Ok(())
     }
-    /// A line comes that was not known when it began: the last of all.
+    /// In a replay, a line appears that was not known at the beginning. It is the last of all lines.
     fn add_line(&mut self, _line: &OutputLine) -> io::Result<()> {
         Ok(())
     }
-    /// Whether it begins anew, in the file that has its name now. The old one is closed by what is known so far.
+    /// SIGHUP came. If another file has the name now, closes the old one with the account so far, and returns true: the
+    /// sink begins anew.
     fn reopen(&mut self, _: Closing<'_>) -> io::Result<bool> {
         Ok(false)
     }
-    /// Whether somebody has emptied its file, so that it begins anew.
+    /// Whether somebody has emptied the file. If so the sink begins anew.
     fn was_emptied(&mut self) -> bool {
         false
     }
-    /// When it is to be flushed though nothing happens.
+    /// When to call `flush` even if nothing happens.
     fn due(&self) -> Option<Instant> {
         None
     }
-    /// Where it is written, if that is somewhere that a reader can leave.
+    /// The output, if it has a reader that can leave.
     fn place(&self) -> Option<readers::Place<'_>> {
         None
     }
 }
 
-/// All places a watch is written to.
+/// All sinks of a watch.
 pub(crate) struct Sinks {
     all: Vec<NamedSink>,
-    /// Edges since the last flush.
+    /// Number of edges since the last flush.
     unwritten: u64,
-    /// Whether nothing is told since the last flush.
+    /// Whether nothing was passed on since the last flush.
     is_flushed: bool,
     now: Beginning,
 }
 
-/// What a file that begins in the middle is told.
+/// What a file needs to know that begins in the middle of a watch.
 #[derive(Default)]
 struct Beginning {
     clock: Option<Clock>,
     chips: Vec<NamedChip<'static>>,
     began_ns: Option<u64>,
     lines: Vec<OutputLine>,
-    /// The levels, of lines that had one.
+    /// The present levels of lines that had one.
     states: Vec<Option<LineState>>,
-    /// The last step of each clock that made one.
+    /// The last step of each clock.
     steps: Vec<ClockStep>,
 }
 
@@ -194,14 +195,14 @@ struct NamedSink {
     has_failed: bool,
 }
 
-/// A place could not be written to.
+/// A sink could not be written to.
 #[derive(Debug)]
 pub(crate) struct WriteError {
-    /// "standard output", or the file's name in quotes.
+    /// The name of the output: "standard output", or a file in quotes.
     pub(crate) place: String,
-    /// Why.
+    /// The cause.
     pub(crate) error: io::Error,
-    /// Edges that were taken and may not have got there.
+    /// Number of delivered edges that may not have been written.
     pub(crate) unwritten: u64,
 }
 
@@ -214,18 +215,18 @@ impl Sinks {
         self.all.push(NamedSink { name: name.into(), sink, has_failed: false });
     }
 
-    /// Those who read it.
+    /// The readers of all outputs.
     pub(crate) fn readers(&self) -> Readers {
         self.all.iter().filter_map(|place| place.sink.place()).collect()
     }
 
-    /// The same without standard output.
+    /// The readers of all outputs but standard output.
     pub(crate) fn readers_of_files(&self) -> Readers {
         let files = self.all.iter().filter_map(|place| place.sink.place());
         files.filter(|place| matches!(place, readers::Place::File(_))).collect()
     }
 
-    /// Tells every place that has not failed; the first new failure, if there is one.
+    /// Calls every sink that has not failed, and returns the first new failure.
     fn each(&mut self, mut tell: impl FnMut(&mut dyn Sink, &Beginning) -> io::Result<()>) -> Result<(), WriteError> {
         let mut lost = Ok(());
         for place in self.all.iter_mut().filter(|place| !place.has_failed) {
@@ -252,7 +253,7 @@ impl Sinks {
 
     pub(crate) fn item(&mut self, item: Item<'_>) -> Result<(), WriteError> {
         if std::mem::take(&mut self.is_flushed) {
-            // A rotation that copies and empties what it copied.
+            // A log rotation may have copied and emptied a file.
             self.each(|sink, known| if sink.was_emptied() { known.tell(sink) } else { Ok(()) })?;
         }
         self.unwritten += u64::from(matches!(item, Item::Edge { .. }));
@@ -271,13 +272,13 @@ impl Sinks {
         self.each(|sink, _| sink.add_line(line))
     }
 
-    /// A sink that begins anew is told what a file begins with, and the levels as they are known now.
+    /// Tells all sinks to look for other files. Those that begin anew get the levels as they are now.
     pub(crate) fn reopen(&mut self, closing: Closing<'_>) -> Result<(), WriteError> {
         self.each(|sink, known| if sink.reopen(closing)? { known.tell(sink) } else { Ok(()) })?;
         self.flush()
     }
 
-    /// When something is to be flushed though nothing happens.
+    /// When the next flush is due even if nothing happens.
     pub(crate) fn due(&self) -> Option<Instant> {
         self.all.iter().filter(|place| !place.has_failed).filter_map(|place| place.sink.due()).min()
     }
@@ -294,7 +295,7 @@ impl Sinks {
     }
 }
 
-/// A chip's names, for as long as they are wanted.
+/// A copy of a chip's names.
 fn kept(chip: &NamedChip<'_>) -> NamedChip<'static> {
     let own = |text: &str| text.to_owned().into();
     NamedChip { chip: own(&chip.chip), id: own(&chip.id), name: own(&chip.name), label: own(&chip.label) }

@@ -1,4 +1,4 @@
-//! Lines for people, as libgpiod's gpiomon writes them.
+//! Lines of text for people, as libgpiod's gpiomon writes them.
 
 use std::io::{self, Write};
 
@@ -14,26 +14,26 @@ use crate::shown::{LineId, Printable};
 use crate::specifiers;
 use crate::stamp::Stamp;
 
-/// What the lines look like.
+/// How the lines look.
 #[derive(Clone, Debug)]
 pub(crate) struct Look {
-    /// What is written of an edge, if not the default.
+    /// The format of an edge, if it is not the default.
     pub(crate) format: Option<String>,
-    /// How its time is written.
+    /// How times are written.
     pub(crate) time: Stamp,
-    /// Names without quotes.
+    /// Whether names have no quotes.
     pub(crate) unquoted: bool,
-    /// Chip and offset also of lines with a name.
+    /// Whether lines with a name are shown with chip and offset too.
     pub(crate) with_chip: bool,
-    /// Levels at the start are written.
+    /// Whether the levels at the start are written.
     pub(crate) initial: bool,
-    /// They are 0 and 1.
+    /// Whether these levels are written as 0 and 1.
     pub(crate) numeric: bool,
-    /// Edges are not written.
+    /// Whether edges are left out.
     pub(crate) quiet: bool,
-    /// "Monitoring line …" is written first.
+    /// Whether "Monitoring line …" is written first.
     pub(crate) banner: bool,
-    /// In colour.
+    /// Whether edges are coloured.
     pub(crate) colour: bool,
 }
 
@@ -46,14 +46,14 @@ const PLAIN: &str = "\x1b[0m";
 pub(crate) struct Text {
     out: Out,
     look: Look,
-    /// What makes UTC of a time stamp.
+    /// What to add to a time stamp to get UTC.
     to_utc_ns: i64,
     lines: Vec<OutputLine>,
-    /// What is between the time of an edge and the end of its line, by the kind of edge.
+    /// The text between the time of an edge and the end of its line, for each direction.
     texts: LineTexts,
-    /// The levels of the lines, while some are not known.
+    /// The levels at the start, as far as they have come.
     states: Vec<Option<Option<bool>>>,
-    /// How many of them are to come before they are written.
+    /// Number of levels that must come before all are written.
     states_to_come: usize,
 }
 
@@ -79,13 +79,13 @@ impl Text {
         }
     }
 
-    /// The levels of all lines that are known, once they all are.
+    /// Notes a level, and writes all of them when the last one has come.
     fn state(&mut self, line: usize, active: Option<bool>) -> io::Result<()> {
         if !self.look.initial {
             return Ok(());
         }
         if self.states_to_come == 0 {
-            // A chip is back: those of its lines.
+            // A chip is back: only the levels of its lines come.
             let request = self.lines[line].request;
             self.states.iter_mut().for_each(|state| *state = None);
             self.states_to_come = self.lines.iter().filter(|line| line.request == request).count();
@@ -163,7 +163,7 @@ impl Look {
         self.quiet && !self.banner && !self.initial
     }
 
-    /// What follows the time of an edge, if nothing is missing before it.
+    /// The text after the time of an edge, if nothing is missing before it.
     fn text(&self, edge: &EdgeEvent, kind: EdgeKind, line: Option<&OutputLine>) -> Vec<u8> {
         let tint = match kind {
             EdgeKind::Rising => GREEN,
@@ -198,7 +198,7 @@ impl Sink for Text {
             Item::State { line, state } => {
                 let was_to_come = self.states_to_come;
                 self.state(line, state.active)?;
-                // As gpiomon: the levels first.
+                // gpiomon prints the levels first.
                 let banner = self.look.banner && self.look.initial && was_to_come > 0 && self.states_to_come == 0;
                 if banner {
                     self.look.banner = false;
@@ -216,7 +216,7 @@ impl Sink for Text {
     }
 
     fn place(&self) -> Option<readers::Place<'_>> {
-        // Who prints nothing has no use for a reader.
+        // A reader may leave if nothing is printed.
         (!self.look.quiet).then(|| self.out.place())
     }
 
@@ -227,7 +227,7 @@ impl Sink for Text {
     fn next_watch(&mut self, _: Closing<'_>, view: View<'_>) -> io::Result<()> {
         match to_utc_ns(view.clock) {
             Some(to_utc_ns) => self.to_utc_ns = to_utc_ns,
-            // It cannot be told in another way.
+            // The clock of this watch has no UTC.
             None => (self.look.time, self.to_utc_ns) = (Stamp::Seconds, 0),
         }
         Ok(())
@@ -240,7 +240,7 @@ impl Sink for Text {
     }
 }
 
-/// Refuses a way to write times that takes UTC, where it is not known how the clock goes with UTC.
+/// Fails if times are to be written as UTC, and the clock has no UTC.
 pub(crate) fn check_clock(time: Stamp, clock: &Clock) -> Result<(), Failure> {
     if time == Stamp::Seconds || clock.utc.is_some() {
         return Ok(());
@@ -249,7 +249,7 @@ pub(crate) fn check_clock(time: Stamp, clock: &Clock) -> Result<(), Failure> {
     Err(Failure::new(message.replace("{}", clock.name)))
 }
 
-/// What makes UTC of a clock's stamps, if that is known.
+/// What to add to a clock's stamps to get UTC, if it is known.
 fn to_utc_ns(clock: &Clock) -> Option<i64> {
     clock.utc.map(|utc| utc.offset_ns)
 }

@@ -1,4 +1,4 @@
-//! What the program is in the middle of, for a second signal, which ends it at once.
+//! What to report when a second signal ends the program while a waveform is being completed.
 
 use std::path::PathBuf;
 use std::process;
@@ -10,13 +10,13 @@ static STEP: Mutex<Option<Step>> = Mutex::new(None);
 
 #[derive(Debug)]
 struct Step {
-    /// What to know when it is interrupted.
+    /// The message if the step is interrupted.
     says: String,
-    /// A file that is of no use then.
+    /// A file to remove if the step is interrupted.
     part: Option<PathBuf>,
 }
 
-/// A waveform that is being completed, as long as this lives.
+/// A step of completing a waveform. It is over when this is dropped.
 #[derive(Debug)]
 pub(super) struct CompletionStep(());
 
@@ -26,7 +26,7 @@ impl CompletionStep {
         Self(())
     }
 
-    /// From here on this is to be said, and no file is removed.
+    /// Goes on to a step with this message, which leaves no file to remove.
     pub(super) fn goes_on(&self, says: String) {
         *step() = Some(Step { says, part: None });
     }
@@ -38,9 +38,9 @@ impl Drop for CompletionStep {
     }
 }
 
-/// Ends the program at once, and says what is not finished.
+/// Ends the program at once, and prints what is unfinished.
 pub(crate) fn end_process() -> ! {
-    // Meanwhile nothing goes on to another step.
+    // The lock keeps the step from changing meanwhile.
     let step = step();
     if let Some(Step { says, part }) = &*step {
         exit::say(&format!("linewake: {says}\n"));

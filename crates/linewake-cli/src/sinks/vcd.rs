@@ -54,24 +54,24 @@ pub(crate) struct Vcd {
     began_ns: Option<u64>,
     wires: Vec<Wire>,
     requests: Vec<RequestWires>,
-    /// The time stamp that is 0 in the file, once an edge has one.
+    /// The time stamp of tick 0, once an edge has told one.
     base_ns: Option<u64>,
     has_dumped: bool,
-    /// Lines of which no level at the beginning was told yet.
+    /// Number of lines whose first level has not come.
     untold: usize,
-    /// Where the file is.
+    /// The last tick in the file.
     tick: u64,
     latest_ns: u64,
-    /// When what is latest was taken, unless that is not looked at yet.
+    /// When the latest time was taken; noted at the next flush.
     latest_at: Option<Instant>,
     marks: Marks,
-    /// Changes of lines so far.
+    /// Number of changes so far.
     changes: u64,
-    /// Wires that are 1 for the tick.
+    /// The second wires that are 1 for this tick only.
     pulses: Vec<IdCode>,
-    /// Lines that return to their other level with the next tick.
+    /// Lines that return to their other level at the next tick.
     returns: Vec<usize>,
-    /// Edges that follow another of their line within a tick.
+    /// Number of edges that are hidden by another one in the same tick.
     hidden: u64,
     steps: Steps,
 }
@@ -79,23 +79,23 @@ pub(crate) struct Vcd {
 struct Wire {
     line: OutputLine,
     pair: WirePair,
-    /// The level at the beginning.
+    /// The first level; outer `None` until it has come.
     first: Option<Option<bool>>,
-    /// The level since its chip is back.
+    /// The level that came after its chip was back; outer `None` until it has come.
     state: Option<Option<bool>>,
-    /// Whether its next change is the first since its chip is back.
+    /// Whether its next change is the first one after its chip was back.
     is_back: bool,
-    /// The level that was written last.
+    /// The last level in the file.
     level: Value,
-    /// Its last change: which of all, and at which tick.
+    /// Its last change: the number among all changes, and the tick.
     last: Option<(u64, u64)>,
-    /// Edges of this direction alone come.
+    /// The direction of its edges, if only one direction is watched.
     one_way: Option<EdgeKind>,
     /// The tick of its last edge.
     edge: Option<u64>,
-    /// In this file.
+    /// The figures of this file.
     here: Figures,
-    /// Edges that are said to be missing in this file and those before.
+    /// Number of missing edges that were told by edges in this file and those before.
     told: u64,
 }
 
@@ -105,23 +105,23 @@ impl Wire {
     }
 }
 
-/// Of a chip's lines together.
+/// The wires of a chip.
 #[derive(Default)]
 struct RequestWires {
-    /// Their places.
+    /// The places of its lines.
     lines: Vec<usize>,
-    /// The last change of them.
+    /// The last change of any of them.
     last: Option<u64>,
-    /// Whether its chip is gone, or back at a time that nobody knows.
+    /// Whether the chip is gone, or back since an unknown time.
     is_gone: bool,
-    /// In files before this one.
+    /// The figures of the files before this one.
     before: Figures,
-    /// What makes the time of the axis of a stamp.
+    /// What to add to a time stamp to get the time on the axis.
     shift_ns: i64,
 }
 
 impl Vcd {
-    /// The file is to be one that can be read again.
+    /// Opens the file, which must be readable and seekable.
     pub(crate) fn open(path: &Path, timescale: Timescale, existing: ExistingFile) -> Result<Self, Failure> {
         if path.as_os_str() == "-" {
             let message = "a waveform cannot go to standard output, since it is gone over again when it is complete; \
@@ -153,7 +153,7 @@ impl Vcd {
         })
     }
 
-    /// All before the first change.
+    /// Writes everything before the first change.
     fn head(&mut self) -> io::Result<()> {
         let (Timescale { number, unit, .. }, writer) = (self.timescale, &mut self.writer);
         writer.version(concat!("linewake ", env!("CARGO_PKG_VERSION")))?;
@@ -179,7 +179,7 @@ impl Vcd {
         writer.enddefinitions()
     }
 
-    /// The levels at the beginning.
+    /// Writes the first levels.
     fn dump(&mut self) -> io::Result<()> {
         self.has_dumped = true;
         self.writer.timestamp(0)?;
@@ -192,7 +192,7 @@ impl Vcd {
         self.writer.end()
     }
 
-    /// There is a time: what is in the file begins anew with it.
+    /// The first time is known: writes the file anew, from its beginning.
     fn begin_at(&mut self, ns: u64) -> io::Result<()> {
         self.base_ns = Some(ns);
         self.writer.flush()?;
@@ -202,12 +202,12 @@ impl Vcd {
         self.dump()
     }
 
-    /// The same a tick before the first time.
+    /// Begins one tick before the first time, unless the file has begun.
     fn begin_before(&mut self, ns: u64) -> io::Result<()> {
         if self.base_ns.is_some() { Ok(()) } else { self.begin_at(ns.saturating_sub(self.timescale.ns)) }
     }
 
-    /// Another file begins, which is empty.
+    /// Begins another file, which is empty.
     fn begin_anew(&mut self, began_ns: Option<u64>) -> io::Result<()> {
         for request in 0..self.requests.len() {
             let here = self.here(request);
@@ -233,7 +233,7 @@ impl Sink for Vcd {
         self.requests.resize_with(of_requests.len(), RequestWires::default);
         self.requests.iter_mut().zip(of_requests).for_each(|(request, lines)| request.lines = lines);
         let told: Vec<_> = self.wires.iter().map(|wire| wire.told).collect();
-        // Until the head has named it.
+        // The header sets it.
         let none = IdCode::FIRST;
         let wire = |(at, line): (usize, &OutputLine)| Wire {
             line: line.clone(),
@@ -261,7 +261,7 @@ impl Sink for Vcd {
 
     fn item(&mut self, item: Item<'_>) -> io::Result<()> {
         match item {
-            // One that was not known when the waveform began.
+            // The waveform does not have lines that appear later.
             Item::State { line, .. } | Item::Edge { line, .. } if line >= self.wires.len() => Ok(()),
             Item::Gap { request, .. } if request >= self.requests.len() => Ok(()),
             Item::State { line, state } => self.state(line, state.active),
@@ -289,7 +289,7 @@ impl Sink for Vcd {
         self.finish(closing, true)
     }
 
-    /// Nobody watched in between: nothing is known of the lines until their next edges.
+    /// Nobody watched in between: all levels are unknown until the next edges.
     fn next_watch(&mut self, _: Closing<'_>, _: View<'_>) -> io::Result<()> {
         if self.base_ns.is_none() {
             return Ok(());
@@ -325,7 +325,7 @@ impl Sink for Vcd {
         Ok(true)
     }
 
-    /// A rotation that copies a waveform and empties it has a copy that was not completed.
+    /// A log rotation may copy the waveform and empty it. The copy is not completed.
     fn was_emptied(&mut self) -> bool {
         if !self.dump.was_emptied() {
             return false;

@@ -1,4 +1,4 @@
-//! A directory in which a waveform is written, and what its tests do to it.
+//! A directory for a waveform, and the programs that write it.
 
 #![allow(dead_code, reason = "each test file takes what it needs")]
 
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::support::{linewake, until};
 
-/// An edge; and two more, of which the first is behind 14 that are lost, when there is a file.
+/// Makes one edge; and two more when a file appears. Before the first of these, 14 are lost.
 pub(crate) const LOSSY: &str = "echo lines door=0; echo 1000 door 1 1\n\
     until [ -e \"$0.go\" ]; do sleep 0.05; done\n\
     echo 9000 door 0 16; echo 9500 door 1 17\nexec sleep 60\n";
@@ -34,7 +34,7 @@ impl Place {
         fs::read_to_string(self.path(name)).unwrap_or_default()
     }
 
-    /// What is in the directory "there", or in another one.
+    /// The names in a directory.
     pub(crate) fn names(&self, of: &str) -> Vec<String> {
         let entries = fs::read_dir(self.path(of)).unwrap();
         let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
@@ -54,11 +54,11 @@ impl Place {
         command
     }
 
-    /// The same by a user who is not root.
+    /// Watches as a user who is not root.
     #[cfg(unix)]
     pub(crate) fn watch_as_nobody(&self, more: &[&str]) -> Command {
         use std::os::unix::process::CommandExt as _;
-        // Whoever runs the test may have the program where nobody else comes.
+        // The other user may not reach the program where it is.
         fs::copy(env!("CARGO_BIN_EXE_linewake"), self.path("linewake")).unwrap();
         let mut command = Command::new(self.path("linewake"));
         command.args(self.watch(more).get_args()).current_dir(self.0.path());
@@ -68,20 +68,20 @@ impl Place {
         command
     }
 
-    /// Begins a watch for three edges: the first is there.
+    /// Begins a watch for three edges, and waits for the first.
     pub(crate) fn begin(&self) -> Watch {
         self.begin_by(&mut self.watch(&["-n", "3"]))
     }
 
     pub(crate) fn begin_by(&self, command: &mut Command) -> Watch {
         let watch = Watch(command.stderr(fs::File::create(self.path("said")).unwrap()).spawn().unwrap());
-        // One that was there before has its account.
+        // A waveform of an earlier watch contains an account.
         let is_begun = |text: String| text.contains("\n#1\n") && !text.contains("delivered");
         until("there is an edge", || is_begun(self.text("there/a.vcd")));
         watch
     }
 
-    /// Has the other two edges come.
+    /// Lets the other two edges come, and waits for the end.
     pub(crate) fn end(&self, watch: Watch) -> (Option<i32>, String) {
         fs::write(self.path("lossy.sh.go"), "").unwrap();
         self.ended(watch)
@@ -91,13 +91,13 @@ impl Place {
         (watch.0.wait().unwrap().code(), self.text("said"))
     }
 
-    /// Spans in which the line is unknown.
+    /// Number of spans in which the line is unknown.
     pub(crate) fn spans(&self, name: &str) -> usize {
         self.text(name).lines().filter(|line| line.starts_with('x')).count()
     }
 }
 
-/// A watch, which ends with its test.
+/// A watch that is killed at the end of its test.
 pub(crate) struct Watch(pub(crate) Child);
 
 impl Drop for Watch {
@@ -106,7 +106,7 @@ impl Drop for Watch {
     }
 }
 
-/// A small file system, or a file that is mounted by itself, until it is dropped.
+/// A mounted file system or file, which is unmounted when this is dropped.
 pub(crate) struct Disk(PathBuf);
 
 impl Disk {

@@ -1,4 +1,4 @@
-//! Which lines are watched and how, when that ends, and what is said meanwhile: options of `mon` and `record`.
+//! Options of `mon` and `record`: which lines are watched and how, when the watch ends, and what it reports.
 
 use std::time::Duration;
 
@@ -14,56 +14,56 @@ use crate::sinks::distinct::Inputs;
 use crate::sinks::select::Selection;
 use crate::{period, settings};
 
-// Which lines, and how they are held.
+// Which lines, and how they are requested.
 #[derive(Debug, clap::Args)]
 pub(crate) struct LineOptions {
     #[command(flatten)]
     scope: Scope,
 
-    /// Lines: by name; by offset too, with --chip; or as CHIP:LINE. @SET is a set of lines of the
-    /// configuration. With --chip all of its inputs if none is given
+    /// Lines, each as a name, as CHIP:LINE, or with --chip as an offset; @SET is a set of the configuration. With
+    /// --chip and no line: all of its inputs
     #[arg(value_name = "LINE")]
     lines: Vec<String>,
 
-    /// Treat the low level as the active one: rising is to low
+    /// Treat the low level as active; a rising edge is then a change to low
     #[arg(short = 'l', long)]
     active_low: bool,
 
-    /// What pulls the lines when nothing drives them; left as it is unless given
+    /// Bias of the lines: what pulls them when nothing drives them; unchanged unless given
     #[arg(short, long, value_name = "BIAS", value_parser = settings::bias())]
     bias: Option<Bias>,
 
-    /// Who holds the lines, for others to see [default: gpiomon]
+    /// Name of the holder of the lines, which other programs see [default: gpiomon]
     #[arg(short = 'C', long, value_name = "NAME", default_value = "gpiomon", hide_default_value = true)]
     consumer: String,
 
-    /// Which edges
+    /// Edges to watch
     #[arg(short, long, value_name = "EDGES", value_parser = settings::edges(), default_value = "both")]
     pub(crate) edges: Edges,
 
-    /// Which clock stamps them; monotonic unless given
+    /// Clock that stamps the edges; monotonic unless given
     #[arg(short = 'E', long, value_name = "CLOCK", value_parser = settings::event_clock())]
     pub(crate) event_clock: Option<EventClock>,
 
-    /// Have the chip ignore changes shorter than this. Linux stamps the edge at the end of the quiet period
+    /// Make the chip ignore changes shorter than this. Linux stamps the edge at the end of the quiet period
     #[arg(short = 'p', long, visible_alias = "debounce", value_name = "PERIOD", value_parser = period::parse,
         allow_hyphen_values = true)]
     debounce_period: Option<Duration>,
 
-    /// How many events the driver queues before it drops the oldest; 0 is its default [default: 1024 on a gpiochip, else 16
-    /// for each line]
+    /// Number of events that the driver queues before it drops the oldest; 0 is the driver's default [default: 1024 on
+    /// a gpiochip, else 16 for each line]
     #[arg(long, value_name = "N", allow_hyphen_values = true, help_heading = BEYOND)]
     queue_size: Option<u32>,
 
-    /// Make the life of a simulated chip from this number; the same number gives the same edges [default: 1]
+    /// Seed of the signals of a simulated chip; the same seed gives the same edges [default: 1]
     #[arg(long, value_name = "N", allow_hyphen_values = true, help_heading = BEYOND)]
     seed: Option<u64>,
 }
 
-// When it ends, and what it says meanwhile.
+// When the watch ends, and what it reports meanwhile.
 #[derive(Debug, clap::Args)]
 pub(crate) struct EndOptions {
-    /// End after N edges; 0 is no limit
+    /// End after N edges; 0 means no limit
     #[arg(short, long, value_name = "N", default_value_t = 0, allow_hyphen_values = true,
         value_parser = clap::value_parser!(u32).range(..=i64::from(i32::MAX)))]
     num_events: u32,
@@ -77,42 +77,42 @@ pub(crate) struct EndOptions {
         help_heading = BEYOND)]
     period: Option<Duration>,
 
-    /// Wait for a chip that is unplugged, and go on when it is back
+    /// When a chip is unplugged, wait until it is back and go on
     #[arg(long, help_heading = BEYOND)]
     pub(crate) reattach: bool,
 
-    /// Say this often on standard error, line by line: edges, their rate by the stamps of the last ones, with a unit how
-    /// much they are and were in all, what is missing, the level, and how long after their time stamp they were written
+    /// Print statistics on standard error this often, for each line: edges, their rate, the amount in its unit, missing
+    /// edges, the level, and the delay from time stamp to output
     #[arg(long, value_name = "PERIOD", value_parser = some_period, allow_hyphen_values = true, help_heading = BEYOND)]
     stats: Option<Duration>,
 
-    /// Show this often that it is alive: a record in a record stream, or else a line on standard error
+    /// Show a sign of life this often: a record in a record stream, else a line on standard error
     #[arg(long, value_name = "PERIOD", value_parser = some_period, allow_hyphen_values = true, help_heading = BEYOND)]
     heartbeat: Option<Duration>,
 
-    /// Write what passes a filter: a preset (button, reed, relay, encoder), settings (debounce=5ms, press=5ms, release=20ms,
-    /// stamp=first, glitch=50us, chatter=100/s, resume=50), or both with commas between them; none is no filter
+    /// Filter the edges: a preset (button, reed, relay, encoder), settings (debounce=5ms, press=5ms, release=20ms,
+    /// stamp=first, glitch=50us, chatter=100/s, resume=50), or both, separated by commas; none means no filter
     #[arg(long, value_name = "FILTER", value_parser = filter, help_heading = BEYOND)]
     filter: Option<Filter>,
 
-    /// Exit with 2 if an edge was lost: overflowed or merged, or a chip was gone
+    /// Exit with 2 if an edge was lost (overflowed or merged), or if a chip was gone
     #[arg(long, help_heading = BEYOND)]
     pub(crate) fail_on_loss: bool,
 }
 
-/// Of a watch that ends after a period: how soon and how late a program that has not said its lines is given up.
+/// Bounds of the time that an `exec:` program has to name its lines, in a watch with a limited period.
 const SOON: Duration = Duration::from_secs(1);
 const SILENT: Duration = Duration::from_secs(10);
 
-/// How long edges of one chip may gather. Those of several have to be put in order, and gather for no longer than is waited for
-/// late ones.
+/// How long the edges of one chip may gather before the watch wakes. With several chips, edges are put in order anyway,
+/// and wait no longer than for late ones.
 const GATHER: Duration = Duration::from_millis(4);
 
 pub(crate) fn filter(text: &str) -> Result<Filter, String> {
     text.parse().map_err(|error: linewake::Error| error.to_string())
 }
 
-/// One that is not nothing.
+/// Reads a period that is not zero.
 pub(crate) fn some_period(text: &str) -> Result<Duration, String> {
     match period::parse(text)? {
         Duration::ZERO => Err("it is a period above zero".to_owned()),
@@ -121,12 +121,12 @@ pub(crate) fn some_period(text: &str) -> Result<Duration, String> {
 }
 
 impl LineOptions {
-    /// Whether the user names the chip.
+    /// Whether the user named the chip.
     pub(crate) fn has_chip(&self) -> bool {
         self.scope.has_chip()
     }
 
-    /// The files that are read: those that chips are made of, and the configuration.
+    /// The files that are read: scripts, waveforms and profiles of chips, and the configuration.
     pub(crate) fn inputs(&self) -> Result<Inputs, Failure> {
         let members = config::expand(&self.lines)?;
         let of_lines = members.iter().filter_map(|(_, member)| Some(member.id.rsplit_once(':')?.0));
@@ -145,7 +145,7 @@ impl LineOptions {
         Ok(Selection::new(&self.scope.resolve_or_all(&self.lines, All::Inputs, &options)?))
     }
 
-    /// How they are held.
+    /// The configuration with which the lines are requested.
     fn config(&self, clock: EventClock) -> Result<LineConfig, Failure> {
         let mut config = LineConfig::watch(self.edges).active_low(self.active_low).clock(clock);
         config.bias = self.bias;
@@ -178,7 +178,7 @@ impl LineOptions {
 }
 
 impl EndOptions {
-    /// Whether it makes sense is told before anything is watched.
+    /// Checks the filter before anything is watched.
     pub(crate) fn filter(&self, edges: Edges) -> Result<Option<Filter>, Failure> {
         if let Some(filter) = &self.filter {
             LineFilter::new(filter, edges, None)?;
@@ -190,7 +190,7 @@ impl EndOptions {
         Pace {
             edges: Some(u64::from(self.num_events)).filter(|&edges| edges > 0),
             period: self.period,
-            // Nothing is no timeout, as in gpiomon.
+            // Zero means no timeout, as in gpiomon.
             idle: self.idle_timeout.filter(|idle| !idle.is_zero()),
             stats: self.stats,
             heartbeat: self.heartbeat,

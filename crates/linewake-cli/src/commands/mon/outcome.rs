@@ -1,4 +1,4 @@
-//! What a watch ends with: an error, edges that were lost, or fewer than were awaited.
+//! The verdict on a watch: an output failed, edges were lost, or fewer edges came than were awaited.
 
 use std::io;
 
@@ -8,7 +8,7 @@ use crate::exit::Failure;
 use crate::sinks::sink::WriteError;
 use crate::sinks::summary::plural;
 
-/// That edges were lost is said last: those that did not come may be among them.
+/// Reports a loss last, because edges that did not come may be among the lost ones.
 pub(crate) fn verdict(lost: Result<(), Failure>, early: Option<String>) -> Result<(), Failure> {
     let early = early.map_or(Ok(()), |early| Err(Failure::early(early)));
     if let (Err(_), Err(early)) = (&lost, &early) {
@@ -17,7 +17,7 @@ pub(crate) fn verdict(lost: Result<(), Failure>, early: Option<String>) -> Resul
     lost.and(early)
 }
 
-/// Whether edges are known lost, but for those on their way when the watch ended.
+/// Fails if edges are known to be lost. Edges that were on their way when the watch ended do not count.
 pub(crate) fn loss(accounts: &[(String, Account)], gaps: u64) -> Result<(), Failure> {
     let totals = accounts.iter().map(|(_, account)| account.total());
     let lost: u64 = totals.map(|total| total.overflowed.saturating_add(total.merged)).sum();
@@ -30,7 +30,8 @@ pub(crate) fn loss(accounts: &[(String, Account)], gaps: u64) -> Result<(), Fail
     Err(Failure::loss(format!("--fail-on-loss: {}; the summary says on which line", reasons.join(", "))))
 }
 
-/// A reader that has left wanted no more: a pipe says so, and a terminal has an input/output error. A full disk is an error.
+/// A reader that has left needs nothing more: then a pipe is broken, and a terminal has an input/output error. A full
+/// disk is an error.
 pub(crate) fn output_failed(lost: &WriteError, has_left: bool) -> Result<(), Failure> {
     const EIO: i32 = 5;
     let WriteError { place, error, unwritten } = lost;

@@ -1,4 +1,4 @@
-//! What is watched: a monitor, and the filters of its lines if there are any.
+//! The stream of events: a monitor, with filters or without.
 
 use std::future::{Future as _, poll_fn};
 use std::pin::pin;
@@ -31,7 +31,7 @@ impl EdgeStream {
         }
     }
 
-    /// The next event, for so long if there is no other end to waiting, and not beyond a nudge.
+    /// Waits for the next event, at most for `timeout`, and no longer when there is a nudge.
     pub(crate) fn wait(&mut self, timeout: Option<Duration>, nudge: &Nudge) -> Next {
         let next = poll_fn(|cx| {
             let polled = match self {
@@ -60,7 +60,7 @@ impl EdgeStream {
         }
     }
 
-    /// What the filters made of the edges.
+    /// The figures of all filters together, if there are any.
     pub(crate) fn filtered(&self) -> Option<FilterTally> {
         match self {
             Self::Plain(_) => None,
@@ -68,7 +68,7 @@ impl EdgeStream {
         }
     }
 
-    /// So far: the account of each request, and what filters made of the edges of each of its lines.
+    /// The account of each request so far, and the figures of the filter of each line.
     pub(crate) fn so_far(&self) -> (Vec<Account>, Option<Vec<FilterTally>>) {
         let tallies = match self {
             Self::Plain(_) => None,
@@ -77,7 +77,7 @@ impl EdgeStream {
         (self.monitor().accounts(), tallies)
     }
 
-    /// The account of each request, and what filters made of the edges of each of its lines.
+    /// The account of each request, and the figures of the filter of each line.
     pub(crate) fn finish(self) -> (Vec<Account>, Option<Vec<FilterTally>>) {
         match self {
             Self::Plain(monitor) => (monitor.finish(), None),
@@ -89,14 +89,14 @@ impl EdgeStream {
     }
 }
 
-/// What waiting brought.
+/// The result of a wait.
 #[derive(Debug)]
 pub(crate) enum Next {
     Event(Event),
-    /// The stream ended early.
+    /// The stream ended with an error.
     Failed(Error),
-    /// The stream ended as it was asked to.
+    /// The stream ended as requested.
     Over,
-    /// The time is over, or somebody nudges.
+    /// The timeout is over, or there is a nudge.
     Nothing,
 }

@@ -1,4 +1,4 @@
-//! The watch itself: takes what a monitor has, tells every place it is written to, and keeps the time.
+//! The loop of a watch: it takes events from the stream, gives them to the sinks, and keeps the deadlines.
 
 use std::time::{Duration, Instant};
 
@@ -15,33 +15,33 @@ use crate::sinks::stats::Stats;
 use crate::sinks::summary::plural;
 use crate::{exit, threads};
 
-/// When it ends, and what it says meanwhile.
+/// When a watch ends, and what it reports meanwhile.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Pace {
-    /// After so many edges.
+    /// Ends after this number of edges.
     pub(crate) edges: Option<u64>,
-    /// After this.
+    /// Ends after this period.
     pub(crate) period: Option<Duration>,
-    /// When nothing came for this.
+    /// Ends when no edge came for this period.
     pub(crate) idle: Option<Duration>,
-    /// How often figures are said.
+    /// Prints statistics this often.
     pub(crate) stats: Option<Duration>,
-    /// How often it shows that it is alive.
+    /// Shows a sign of life this often.
     pub(crate) heartbeat: Option<Duration>,
-    /// Whether that is said on standard error too.
+    /// Whether the sign of life goes to standard error too.
     pub(crate) says_heartbeat: bool,
-    /// Whether a chip that goes away is waited for.
+    /// Whether to wait for a chip that is gone.
     pub(crate) reattach: bool,
 }
 
-/// What ended the watch early.
+/// The failure that ended a watch early.
 #[derive(Debug)]
 pub(crate) enum EarlyEnd {
     Output(WriteError),
     Device(linewake::Error),
 }
 
-/// What the watch itself ended for, if it was not for what was awaited.
+/// The time limit that ended the watch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum TimeLimit {
     Period,
@@ -54,7 +54,7 @@ impl From<WriteError> for EarlyEnd {
     }
 }
 
-/// The time of the clock that stamps edges, from now on.
+/// The present time of the clock that stamps edges.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Now {
     at: Instant,
@@ -62,7 +62,7 @@ pub(crate) struct Now {
 }
 
 impl Now {
-    /// The clock is read once: it goes on as the computer's monotonic clock does.
+    /// Reads the clock once. From then on it runs with the computer's monotonic clock.
     pub(crate) fn read(clock: &linewake::Clock) -> Self {
         let utc = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         let offset_ns = clock.utc.map(|utc| utc.offset_ns);
@@ -73,7 +73,7 @@ impl Now {
         Self { at: Instant::now(), ns }
     }
 
-    /// What it showed at a moment.
+    /// The time of the clock at a moment.
     pub(crate) fn at(&self, at: Instant) -> Option<u64> {
         let ns = self.ns?;
         let since = |duration: Duration| u64::try_from(duration.as_nanos()).ok();
@@ -84,21 +84,21 @@ impl Now {
     }
 }
 
-/// A watch at work.
+/// A watch that runs.
 pub(crate) struct WatchLoop<'a> {
     pace: Pace,
     sinks: &'a mut Sinks,
     index: Index,
-    /// Of each line, whether another one is called the same.
+    /// For each line, whether another watched line has the same name.
     shares_name: Vec<bool>,
     stats: Option<Stats>,
     now: Now,
     left: u64,
-    /// Edges given to the sinks: those that pass the filters.
+    /// Number of edges given to the sinks, which are those that passed the filters.
     told: u64,
-    /// Chips that were gone.
+    /// Number of times that a chip was gone.
     pub(crate) gaps: u64,
-    /// What time it was for the watch to end.
+    /// The limit that was reached, if one was.
     over: Option<TimeLimit>,
 }
 
@@ -130,14 +130,14 @@ impl<'a> WatchLoop<'a> {
             let now = Instant::now();
             let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
             if is_due(idle) {
-                // It is looked when the quiet would be over, and not before: since then edges may have come, and be kept back
-                // by a filter. While edges were written nobody looked for more.
+                // The last edge is looked up only when the quiet period seems over: a filter may hold edges back, and
+                // while edges were written no other edge was taken.
                 let last = stream.monitor().last_edge_at().unwrap_or(began);
                 idle = after(self.pace.idle, last.max(written));
             }
             if is_due(end) || is_due(idle) {
                 self.over = Some(if is_due(end) { TimeLimit::Period } else { TimeLimit::Idle });
-                // What has happened by now is still told.
+                // Edges that have happened by now are still delivered.
                 stream.monitor().stopper().stop();
                 (end, idle) = (None, None);
             }
@@ -177,7 +177,7 @@ impl<'a> WatchLoop<'a> {
         Ok(())
     }
 
-    /// Flushes what waited long enough, and says when more has to be flushed.
+    /// Flushes sinks whose rows waited long enough, and returns when the next flush is due.
     fn flush_held(&mut self, now: Instant) -> Result<Option<Instant>, WriteError> {
         if self.sinks.due().is_some_and(|due| due <= now) {
             self.sinks.flush()?;
@@ -185,13 +185,13 @@ impl<'a> WatchLoop<'a> {
         Ok(self.sinks.due())
     }
 
-    /// Whether as many edges came as were awaited.
+    /// Whether all awaited edges came.
     pub(crate) fn has_all(&self) -> bool {
         self.left == 0
     }
 
-    /// What to say if it ended before what was awaited. `is_asked` is whether a signal has asked for the end, `has_left`
-    /// whether a reader has left. libgpiod's tool says nothing.
+    /// The message if the watch ended before all awaited edges came. `is_asked` is whether a signal asked for the end,
+    /// `has_left` whether a reader left.
     pub(crate) fn early(&self, outcome: &Result<(), EarlyEnd>, is_asked: bool, has_left: bool) -> Option<String> {
         let why = match (outcome, self.over) {
             (Err(EarlyEnd::Device(_)), _) => "the chip was gone",
@@ -208,7 +208,7 @@ impl<'a> WatchLoop<'a> {
         }
     }
 
-    /// Files that were moved away are left, with the account so far, for those that have their names now.
+    /// Closes files that were moved away, with the account so far, and goes on in files of the same names.
     fn reopen(&mut self, stream: &EdgeStream, view: View<'_>) -> Result<(), WriteError> {
         let (accounts, tallies) = stream.so_far();
         let accounts: Vec<_> = view.chips.iter().map(|chip| chip.chip.to_string()).zip(accounts).collect();
@@ -216,7 +216,7 @@ impl<'a> WatchLoop<'a> {
         self.sinks.reopen(Closing { accounts: &accounts, tallies, threads: threads::count(), now_ns, of_last: None })
     }
 
-    /// Tells what one wake-up brought, and flushes once.
+    /// Passes on all events of one wake-up, and flushes once.
     fn events(&mut self, stream: &mut EdgeStream, first: &Event) -> Result<(), WriteError> {
         self.event(first)?;
         while self.left > 0
@@ -235,7 +235,7 @@ impl<'a> WatchLoop<'a> {
         Ok(())
     }
 
-    /// No more comes.
+    /// No more events come.
     fn finish(&mut self, stream: &EdgeStream) {
         self.say_stats(Instant::now());
         if let Some(tally) = stream.filtered() {
@@ -261,7 +261,7 @@ impl<'a> WatchLoop<'a> {
                 if let Some(stats) = &mut self.stats {
                     stats.gap(*request);
                 }
-                // Else it ends the watch, and the error says so.
+                // Without --reattach the chip's absence ends the watch, and the error reports it.
                 if self.pace.reattach {
                     let gone = || format!("is gone: {}; waiting for it", gap.reason);
                     let what = if gap.is_over { "is back".to_owned() } else { gone() };
@@ -308,7 +308,7 @@ impl<'a> WatchLoop<'a> {
     }
 }
 
-/// When a period is over; never if there is none.
+/// The end of a period; `None` if there is no period.
 fn after(period: Option<Duration>, from: Instant) -> Option<Instant> {
     period.and_then(|period| from.checked_add(period))
 }

@@ -1,4 +1,4 @@
-//! Which lines are played, and what the places call them that they are written to.
+//! The table of lines that are played.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,19 +11,19 @@ use crate::exit::Failure;
 use crate::shown::Printable;
 use crate::sinks::select::OutputLine;
 
-/// The lines so far.
+/// All lines that were found so far.
 #[derive(Debug)]
 pub(super) struct LineTable {
-    /// As the user said them; all lines if there are none.
+    /// What the user asked for; every line is played if this is empty.
     wanted: Vec<LineQuery>,
-    /// Of each line of the capture: its place here.
+    /// For each line of the capture: its place in `watched`, if it is played.
     places: Vec<Option<usize>>,
-    /// Of each chip of the capture: its place in the accounts.
+    /// For each chip of the capture: its place in the accounts, if a line of it is played.
     requests: Vec<Option<usize>>,
     pub(super) watched: Vec<OutputLine>,
-    /// The first line that has a name.
+    /// The place of the first line of each name.
     names: HashMap<Arc<str>, usize>,
-    /// The last edge of each line.
+    /// The last edge of each line that is played.
     pub(super) edges: Vec<EdgeEvent>,
     pub(super) chips: Vec<Chip>,
 }
@@ -34,7 +34,7 @@ struct LineQuery {
     is_found: bool,
 }
 
-/// What a line is to the places that it is written to.
+/// What changed in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LineChange {
     New,
@@ -42,7 +42,7 @@ pub(super) enum LineChange {
     Unwanted,
 }
 
-/// So many names are said where one is not found.
+/// A message lists at most this many names.
 const MOST_NAMED: usize = 12;
 
 impl LineTable {
@@ -69,7 +69,7 @@ impl LineTable {
         *self.requests.get(chip)?
     }
 
-    /// A line of the capture is there for the first time, or under another name.
+    /// Adds a line of the capture, or renames it.
     pub(super) fn call(&mut self, capture: &Capture, line: usize) -> LineChange {
         let known = &capture.lines()[line];
         let chip = &capture.chips()[known.chip];
@@ -117,7 +117,7 @@ impl LineTable {
         LineChange::New
     }
 
-    /// Whether another line has the name of the one at a place.
+    /// Marks lines that have the same name as the line at this place.
     fn find_shared_name(&mut self, place: usize) {
         let Some(name) = self.watched[place].name.clone() else { return };
         let first = *self.names.entry(name).or_insert(place);
@@ -149,12 +149,12 @@ impl LineTable {
         })
     }
 
-    /// Whether every line that was asked for is there.
+    /// Whether every requested line was found.
     pub(super) fn is_complete(&self) -> bool {
         self.wanted.iter().all(|wanted| wanted.is_found)
     }
 
-    /// That a line is not there which was asked for.
+    /// Fails if a requested line was not found.
     pub(super) fn missing(&self, name: &str, capture: &Capture) -> Result<(), Failure> {
         let Some(LineQuery { said, .. }) = self.wanted.iter().find(|wanted| !wanted.is_found) else { return Ok(()) };
         let lines = capture.lines();
@@ -171,7 +171,7 @@ impl LineTable {
         Err(Failure::new(format!("\"{name}\" has no line \"{said}\"; it has {}{more}", some.join(", "))))
     }
 
-    /// The chips of a capture, as a record stream names them: all of them, unless lines are chosen.
+    /// The chips for a record stream: those with a line that is played, or all chips if no lines were chosen.
     pub(super) fn named(&self, capture: &Capture) -> Vec<NamedChip<'static>> {
         let own = |text: &Arc<str>| text.to_string().into();
         let is_played = |place: &usize| self.wanted.is_empty() || self.request(*place).is_some();

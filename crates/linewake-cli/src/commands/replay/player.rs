@@ -1,4 +1,4 @@
-//! The player: what a capture has is told at its time to every place that it is written to.
+//! The player: it gives the items of a capture to the sinks, each at its time.
 
 mod segments;
 mod telling;
@@ -22,10 +22,10 @@ use crate::shown::Printable;
 use crate::sinks::sink::{Sinks, WriteError};
 use crate::sinks::stats::Stats;
 
-/// When it ends, and how fast it goes. All times are the capture's.
+/// When the player ends, and how fast it plays. All times are times of the capture.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Plan {
-    /// `None` does not wait.
+    /// `None` plays without waiting.
     pub(super) speed: Option<Speed>,
     pub(super) edges: Option<u64>,
     pub(super) period: Option<Duration>,
@@ -33,7 +33,7 @@ pub(super) struct Plan {
     pub(super) stats: Option<Duration>,
 }
 
-/// What ended it before the end of the capture.
+/// What ended the player before the end of the capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum EndCause {
     Enough,
@@ -42,7 +42,7 @@ pub(super) enum EndCause {
     Asked,
 }
 
-/// Why it cannot go on.
+/// Why the player cannot go on.
 #[derive(Debug)]
 pub(super) enum PlayError {
     Output(WriteError),
@@ -61,7 +61,7 @@ impl From<Error> for PlayError {
     }
 }
 
-/// What is no edge, on its way through the filters.
+/// An item that is no edge, on its way through the filters.
 #[derive(Debug)]
 enum Other {
     State { place: usize, state: LineState },
@@ -81,43 +81,43 @@ pub(super) struct Player<'a> {
     stats: Option<Stats>,
     is_asked: &'a AtomicBool,
     bell: &'a Bell,
-    /// What was read before anything was told.
+    /// Items that were read ahead.
     ahead: VecDeque<Recorded>,
     pub(super) segments: u64,
-    /// A segment is being played.
+    /// Whether a segment is being played.
     is_open: bool,
-    /// Lines whose level was told, and whether an edge came.
+    /// Which lines have had their first level.
     has_state: Vec<bool>,
     has_edges: bool,
-    /// Something was told since the last flush.
+    /// Whether something was written since the last flush.
     is_dirty: bool,
-    /// Nothing depends on time.
+    /// Whether nothing depends on time.
     is_timeless: bool,
-    /// A moment, and the time of the capture then.
+    /// A moment, and the time of the capture at that moment.
     anchor: Option<(Instant, u64)>,
-    /// The first time, that of the last edge, and when figures are due.
+    /// The times of the first item and of the last edge, and when statistics are due.
     first_ns: Option<u64>,
     edge_ns: u64,
     stats_ns: Option<u64>,
     stats_began: Instant,
     left: u64,
     pub(super) told: u64,
-    /// Chips that were gone.
+    /// Number of times that a chip was gone.
     pub(super) gaps: u64,
     pub(super) over: Option<EndCause>,
 }
 
-/// So much is read to know the lines before the first is told.
+/// At most this many items are read ahead.
 const AHEAD: usize = 1 << 16;
 
-/// What is read before anything is told: as far as the lines of the first segment are known.
+/// Reads ahead until the lines of the first segment are known.
 ///
 /// # Errors
-/// It cannot be read, or is no capture.
+/// When the file cannot be read, or is no capture.
 pub(super) fn look_ahead(capture: &mut Capture, table: &mut LineTable) -> Result<VecDeque<Recorded>, Error> {
     let mut ahead = VecDeque::new();
     while ahead.len() < AHEAD
-        // What a pipe has not brought yet may come much later.
+        // The next item of a pipe may come much later.
         && (capture.lines().is_empty() || capture.is_ready())
         && let Some(item) = capture.next()?
     {
@@ -183,7 +183,7 @@ impl<'a> Player<'a> {
         }
     }
 
-    /// Plays to the end, or until it is to end.
+    /// Plays until the capture ends or a limit is reached.
     pub(super) fn run(&mut self) -> Result<(), PlayError> {
         let played = self.play();
         if let Some(filter) = &mut self.filter {
@@ -195,7 +195,7 @@ impl<'a> Player<'a> {
         played.and(drained.map_err(PlayError::from))
     }
 
-    /// What the filters made of the edges, if there are any.
+    /// The figures of all filters together, if there are any.
     pub(super) fn tally(&self) -> Option<FilterTally> {
         self.filter.as_ref().map(FilteredRecording::total)
     }
@@ -210,7 +210,7 @@ impl<'a> Player<'a> {
                 Some(item) => item,
                 None => {
                     if self.is_dirty && !self.capture.is_ready() {
-                        // It may be long until there is more.
+                        // The next item may take long.
                         self.flush()?;
                     }
                     match self.capture.next()? {
@@ -222,7 +222,7 @@ impl<'a> Player<'a> {
             self.item(item)?;
         }
         if self.is_asked.load(Relaxed) && self.over.is_none() {
-            // What ended may be what was read from.
+            // The signal may have ended the pipe.
             self.over = Some(EndCause::Asked);
         }
         Ok(())
@@ -261,7 +261,7 @@ impl<'a> Player<'a> {
         Ok(())
     }
 
-    /// Of what is not known by the first edge nothing is known.
+    /// Lines that have had no level before the first edge have an unknown one.
     fn begin_edges(&mut self) -> Result<(), PlayError> {
         self.has_edges = true;
         for place in 0..self.table.watched.len() {
@@ -330,7 +330,7 @@ impl<'a> Player<'a> {
                 self.other(Some(chatter.axis_ns), Other::Chatter { place, chatter: event })?;
             }
             Recorded::Heartbeat(heartbeat) => self.other(None, Other::Heartbeat(heartbeat.utc_ns))?,
-            // What was cut off was not the capture.
+            // The signal cut the pipe, and not the capture.
             Recorded::Notice(_) if self.is_asked.load(Relaxed) => {}
             Recorded::Notice(notice) => exit::say(&format!("{}\n", Printable(&notice.to_string()))),
             _ => {}

@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use super::super::files::directory_of;
 use super::permissions;
 
-/// Where the waveform is now.
+/// The place of the waveform now.
 #[derive(Debug)]
 pub(super) enum Aside {
-    /// The file has this name, and its old name is free.
+    /// The file has this name now, and the old name is free.
     Renamed(PathBuf),
-    /// The file has its name still, since a file that is mounted by itself cannot be renamed. Its copy is here.
+    /// The file still has its name, because a file that is a mount point cannot be renamed. Its copy has this name.
     Copied(PathBuf),
 }
 
@@ -25,7 +25,7 @@ impl Aside {
     }
 }
 
-/// Moves the file that has this name, and replaces none.
+/// Moves the file that has this name. Replaces no other file.
 pub(super) fn move_aside(path: &Path, file: &File) -> io::Result<Aside> {
     let (stem, extension) = (path.file_stem().unwrap_or_default(), path.extension());
     for number in last_number(path)?..u64::MAX {
@@ -47,7 +47,7 @@ pub(super) fn move_aside(path: &Path, file: &File) -> io::Result<Aside> {
     Err(io::ErrorKind::AlreadyExists.into())
 }
 
-/// The highest number of the names that are there; 0 if there is none.
+/// The highest number among the names; 0 if there is none.
 fn last_number(path: &Path) -> io::Result<u64> {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let extension = path.extension().unwrap_or_default().to_string_lossy();
@@ -64,14 +64,14 @@ fn last_number(path: &Path) -> io::Result<u64> {
     Ok(last)
 }
 
-/// Renames a file, and replaces none.
+/// Renames a file. Replaces no other file.
 fn rename_to_new(path: &Path, new: &Path) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     {
         use rustix::fs::{CWD, RenameFlags, renameat_with};
         use rustix::io::Errno;
         match renameat_with(CWD, path, CWD, new, RenameFlags::NOREPLACE) {
-            // Some file systems cannot do that at once: it is looked up first.
+            // Some file systems cannot do both in one step.
             Err(Errno::INVAL | Errno::NOSYS) => {}
             done => return Ok(done?),
         }
@@ -79,7 +79,7 @@ fn rename_to_new(path: &Path, new: &Path) -> io::Result<()> {
     if new.symlink_metadata().is_ok() { Err(io::ErrorKind::AlreadyExists.into()) } else { fs::rename(path, new) }
 }
 
-/// Copies a file, and replaces none. A copy that is not whole is removed.
+/// Copies a file to a new name. Removes a copy that is not whole.
 fn copy_to_new(file: &File, new: &Path) -> io::Result<()> {
     let mut options = File::options();
     #[cfg(unix)]

@@ -12,7 +12,7 @@ impl Vcd {
         self.timescale.tick_of(self.base_ns.unwrap_or_default(), ns)
     }
 
-    /// Goes on to a time; the file's never goes back.
+    /// Goes on to a time. The time of the file never goes back.
     pub(super) fn go_to(&mut self, ns: u64) -> io::Result<()> {
         self.begin_before(ns)?;
         if ns >= self.latest_ns {
@@ -41,7 +41,7 @@ impl Vcd {
         Ok(())
     }
 
-    /// Goes on by a tick. At the end of time what comes is hidden by what is there.
+    /// Goes on by one tick. At the last possible tick the edge is hidden.
     fn next_tick(&mut self) -> io::Result<()> {
         match self.tick.checked_add(1) {
             Some(tick) => self.go_to_tick(tick),
@@ -62,10 +62,10 @@ impl Vcd {
         self.go_to(edge.axis_ns)?;
         let wire = &mut self.wires[at];
         wire.one_way = wire.one_way.filter(|kind| *kind == edge.kind);
-        // A return to the level before, or a span in which edges are missing, has a tick of its own.
+        // A return to the level before, and a span with missing edges, need a tick of their own.
         let needs_room = wire.one_way.is_some() || edge.missed.total() > 0;
         if wire.edge == Some(self.tick) || (needs_room && wire.last_tick().unwrap_or(0) == self.tick) {
-            // There is no finer scale: it is shown a tick later.
+            // No scale is finer, so the edge is shown one tick later.
             if self.timescale.ns == 1 {
                 self.next_tick()?;
             } else {
@@ -89,19 +89,19 @@ impl Vcd {
         self.change(at, value(Some(edge.kind == EdgeKind::Rising)))
     }
 
-    /// The level before an edge before which none is missing: the other one. Where the level was not known, or edges of one
-    /// direction alone are watched, the file does not have it yet: it is shown for the tick before. In the second case the
-    /// line returns to it by itself from then on, a tick after each edge.
+    /// Shows the level before an edge, if no edge is missing before it: it is the opposite level. The file does not
+    /// have it where the level was unknown, or where only one direction is watched. Then it is shown in the tick
+    /// before. With one direction, the line returns to it one tick after each edge from then on.
     fn level_before(&mut self, at: usize, edge: &EdgeEvent) -> io::Result<()> {
         let level = Some(edge.kind == EdgeKind::Falling);
         if self.base_ns.is_none() {
-            // It knows better than who read the level, when the edge may have been on its way.
+            // The edge is a better witness than the level that was read while the edge may have been on its way.
             self.wires[at].first = Some(level);
             self.begin_before(edge.axis_ns)?;
         }
         let tick = self.tick_of(edge.axis_ns);
         if tick > self.tick && !self.returns.is_empty() {
-            // Then it is there.
+            // The line has returned to its level by then.
             self.next_tick()?;
         }
         let wire = &mut self.wires[at];
@@ -129,11 +129,11 @@ impl Vcd {
         self.writer.change_scalar(wire.pair.level, value)
     }
 
-    /// Edges of a line are lost between its last change and a tick, or the end.
+    /// Marks that edges of a line are lost between its last change and a tick; `None` is the end.
     pub(super) fn lost(&mut self, at: usize, to: Option<u64>) -> io::Result<()> {
         let (change, from) = self.wires[at].last.unzip();
         let from = from.unwrap_or(0);
-        // The level that was known is seen, if there is time for it.
+        // The known level stays visible if there is a tick for it.
         let mark = match to {
             Some(to) if to <= from => return Ok(()),
             Some(to) if to == from + 1 => marks::HERE,
@@ -143,7 +143,7 @@ impl Vcd {
         self.mark(change, at, mark)
     }
 
-    /// Marks a change, or the beginning of a line.
+    /// Marks a change; `None` is the beginning of the line.
     pub(super) fn mark(&mut self, change: Option<u64>, at: usize, mark: u8) -> io::Result<()> {
         match change {
             Some(change) => self.marks.add(change, mark),

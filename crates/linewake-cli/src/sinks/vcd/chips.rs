@@ -1,4 +1,4 @@
-//! Levels that are read, and chips that go and come back.
+//! The levels that chips report, and chips that go and come back.
 
 use std::io;
 
@@ -19,7 +19,7 @@ impl Vcd {
         if !self.has_dumped && self.untold == 0 { self.dump() } else { Ok(()) }
     }
 
-    /// A chip is gone, or back.
+    /// A chip is gone, or is back.
     pub(super) fn gap(&mut self, request: usize, gap: &Gap) -> io::Result<()> {
         if !self.requests[request].is_gone {
             if let (None, Some(from_ns)) = (self.base_ns, gap.from_ns) {
@@ -43,12 +43,12 @@ impl Vcd {
                 self.go_to(to_ns.saturating_add_signed(self.requests[request].shift_ns))?;
                 self.back(request)
             }
-            // Its next edge tells.
+            // The time is not known; the chip's next edge tells.
             _ => Ok(()),
         }
     }
 
-    /// A chip is known to be back, if it was gone.
+    /// Notes that a chip is back, if it was gone.
     pub(super) fn back(&mut self, request: usize) -> io::Result<()> {
         if !std::mem::take(&mut self.requests[request].is_gone) {
             return Ok(());
@@ -57,7 +57,7 @@ impl Vcd {
             let at = self.requests[request].lines[place];
             let wire = &mut self.wires[at];
             wire.is_back = true;
-            // Else its level follows.
+            // A level that has not come yet follows.
             if let Some(level) = wire.state.take() {
                 self.change(at, value(level))?;
             }

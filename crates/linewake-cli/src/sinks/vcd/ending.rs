@@ -1,4 +1,4 @@
-//! How a waveform is completed: the time goes on to the end, comments follow, and spans in which edges are lost are put in.
+//! Completes a waveform: the time goes on to the end, comments follow, and the spans with lost edges are put in.
 
 use std::collections::HashMap;
 use std::io::{self, BufReader};
@@ -13,11 +13,11 @@ use super::names::sane;
 use super::{Vcd, Wire, spans};
 use crate::exit;
 
-/// How much later than the last edge the clock may be than the time that has passed since: what edges wait for.
+/// The clock may be this much ahead of the time since the last edge, because edges wait for others.
 const LATENESS: Duration = Duration::from_secs(10);
 
 impl Vcd {
-    /// What was lost behind the last edges.
+    /// Marks edges that were lost after the last edge of their line.
     fn last_spans(&mut self, closing: Closing<'_>) -> io::Result<()> {
         let lost: HashMap<_, _> =
             closing.lines().map(|(request, line)| ((request, line.offset.get()), line.figures.lost())).collect();
@@ -30,7 +30,7 @@ impl Vcd {
         Ok(())
     }
 
-    /// When it ends. The clock may be another one than that of the stamps, or have stepped.
+    /// The time of the end. The clock may have stepped, or be another one than that of the stamps.
     fn end_ns(&self, now_ns: Option<u64>) -> u64 {
         let (Some(now_ns), Some(latest_at)) = (now_ns, self.latest_at) else { return self.latest_ns };
         let elapsed = latest_at.elapsed();
@@ -92,7 +92,7 @@ impl Vcd {
         }
     }
 
-    /// What is in this file of a chip's lines.
+    /// The figures of a chip's lines in this file.
     pub(super) fn here(&self, request: usize) -> Figures {
         let mut sum = Figures::default();
         self.requests[request].lines.iter().for_each(|&at| sum.add(self.wires[at].here));

@@ -1,4 +1,4 @@
-//! The file of a waveform. It is made anew and never added to: what is there is renamed.
+//! The file of a waveform. A waveform is never appended to: an existing one is renamed.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
@@ -16,10 +16,10 @@ use super::aside::{Aside, move_aside};
 use super::{permissions, temporary};
 use crate::exit::{self, Failure};
 
-/// A file that is written, and gone over again when it is complete.
+/// A file that is written, and made anew when it is complete.
 #[derive(Debug)]
 pub(super) struct Dump {
-    /// Where a link leads, if it is called by one: the link stays.
+    /// Its path. If the user named a link, this is where the link leads, so that the link stays.
     pub(super) path: PathBuf,
     file: File,
 }
@@ -46,7 +46,7 @@ impl Dump {
         Ok(dump)
     }
 
-    /// Says at once if no file can be made that the waveform needs as soon as an edge is lost.
+    /// Reports at once if no temporary file can be made. The waveform needs one as soon as an edge is lost.
     fn check_room(&self) {
         if let Err(error) = temporary::make(directory_of(&self.path), |directory| tempfile::tempfile_in(directory)) {
             let waveform = quoted(&self.path);
@@ -56,12 +56,12 @@ impl Dump {
         }
     }
 
-    /// Writes behind what is there.
+    /// A writer at the present end.
     pub(super) fn writer(&self) -> io::Result<vcd::Writer<Out>> {
         Ok(vcd::Writer::new(Out::new(Box::new(self.file.try_clone()?))))
     }
 
-    /// Reads it from the beginning.
+    /// A reader from the beginning.
     pub(super) fn reader(&self) -> io::Result<File> {
         let mut file = self.file.try_clone()?;
         file.seek(SeekFrom::Start(0))?;
@@ -73,13 +73,12 @@ impl Dump {
         self.reader().map(drop)
     }
 
-    /// That somebody has removed it is an error.
+    /// Fails if somebody has removed the file.
     pub(super) fn is_there(&self) -> io::Result<()> {
         is_there(&self.file, &self.path)
     }
 
-    /// Makes the waveform anew by `fill`, in a file that is to take its place: beside it, or among temporary files if there
-    /// is no room.
+    /// Lets `fill` write the waveform anew, into a file beside it, or into a temporary file if there is no room.
     pub(super) fn remake(&self, fill: impl Fn(File) -> io::Result<()>) -> io::Result<Part> {
         temporary::make(directory_of(&self.path), |directory| {
             let file = temporary::named(directory, ".part", &options())?;
@@ -90,11 +89,12 @@ impl Dump {
         })
     }
 
-    /// Puts what was made of it in its place. Where it has another name, or nothing can take its place, it is written over.
+    /// Puts the new file in the place of the waveform. Overwrites the waveform instead if it has other names, or cannot
+    /// be replaced.
     pub(super) fn replace(&mut self, Part { file, step }: Part) -> io::Result<()> {
         let (made, mut path) = file.into_parts();
         lock(&made)?;
-        // Else the name may reach the disk before what is in the file does.
+        // Without this the name could reach the disk before the contents.
         made.sync_all()?;
         let is_alone = self.has_its_name() && file_id::names(&self.file).is_ok_and(|names| names == 1);
         if is_alone && permissions::copy(&self.file, &made).is_ok() && fs::rename(&path, &self.path).is_ok() {
@@ -115,18 +115,18 @@ impl Dump {
         })
     }
 
-    /// Whether its name is still that of this file, and not of a link to it.
+    /// Whether its path still leads to this file, and is no link.
     fn has_its_name(&self) -> bool {
         self.path.symlink_metadata().is_ok_and(|named| named.is_file()) && leads_to(&self.path, &self.file)
     }
 
-    /// A file that is to take its place; until it does, by another name.
+    /// A new file for what follows. It has a temporary name until it takes the place of this one.
     pub(super) fn next(&self) -> io::Result<NextFile> {
         if !self.has_its_name() && self.path.symlink_metadata().is_ok() {
             if leads_to(&self.path, &self.file) {
                 return Err(io::Error::other("it is a link to what is written; remove it, and send SIGHUP again"));
             }
-            // A log rotation may have made an empty one, with the rights that it is to have.
+            // A log rotation may have made an empty file, with the wanted permissions.
             let file = taken(&self.path)?;
             if file.metadata()?.len() == 0 {
                 return Ok(NextFile { file, path: None });
@@ -138,7 +138,7 @@ impl Dump {
         Ok(NextFile { file, path: Some(path) })
     }
 
-    /// Gives its name to the next one. Where that cannot be, the next one keeps the name it has, and it is said.
+    /// Gives the name to the next file. If that fails, the next file keeps its temporary name, and a message tells it.
     pub(super) fn go_on_in(&mut self, next: NextFile) -> io::Result<()> {
         let Some(mut path) = next.path else {
             self.file = next.file;
@@ -159,34 +159,35 @@ impl Dump {
         Ok(())
     }
 
-    /// That somebody has removed the file, where another one takes its place: nobody can read what was in it.
+    /// Reports that somebody has removed the file, if so.
     pub(super) fn say_if_removed(&self) {
         say_if_removed(&self.file, &self.path);
     }
 
-    /// Whether somebody has emptied it since something was written last.
+    /// Whether somebody has emptied the file since the last write.
     pub(super) fn was_emptied(&self) -> bool {
         let place = (&self.file).stream_position();
         matches!((place, self.file.metadata()), (Ok(place), Ok(metadata)) if metadata.len() < place)
     }
 }
 
-/// A waveform that was made anew. It is removed with this, unless it takes the place of the other one.
+/// A waveform that was made anew. It is removed when this is dropped, unless it has replaced the other one.
 #[derive(Debug)]
 pub(super) struct Part {
     file: NamedTempFile,
     step: CompletionStep,
 }
 
-/// What takes a waveform's place. It is gone with this, unless it has done so.
+/// The file for what follows. It is removed when this is dropped, unless it has its final name.
 #[derive(Debug)]
 pub(super) struct NextFile {
     file: File,
-    /// Unless it has its name.
+    /// The temporary name, unless it has its final name.
     path: Option<TempPath>,
 }
 
-/// Makes a file the same as another one. What needs room comes first: a full disk leaves it as it was.
+/// Makes a file a copy of another one. The part that needs room is written first: a full disk leaves the file as it
+/// was.
 fn write_over(file: &File, other: &File) -> io::Result<()> {
     let length = file.metadata()?.len();
     let copy = |from: u64, length: u64| {
@@ -204,8 +205,8 @@ fn write_over(file: &File, other: &File) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Opens one for its writer, unless it has one. Another command may end meanwhile, and put a new file there: then it looks
-/// again, but not for ever, since a file system may tell other numbers by the name.
+/// Opens a waveform, and locks it against other writers. If another command has put a new file there meanwhile, tries
+/// again, but not for ever, because some file systems report other numbers by name.
 fn taken(path: &Path) -> io::Result<File> {
     let mut tries = 0..16;
     loop {
@@ -217,7 +218,7 @@ fn taken(path: &Path) -> io::Result<File> {
     }
 }
 
-/// On Windows a lock would keep readers out too: sharing keeps out other writers alone.
+/// On Windows a lock would exclude readers too. The sharing mode excludes writers alone.
 fn options() -> OpenOptions {
     let mut options = File::options();
     #[cfg(windows)]
@@ -229,7 +230,7 @@ fn options() -> OpenOptions {
     options
 }
 
-/// Where a file system has no locks, nobody is kept out.
+/// On a file system without locks, nobody is excluded.
 fn lock(file: &File) -> io::Result<()> {
     match cfg!(unix).then(|| file.try_lock()) {
         Some(Err(TryLockError::WouldBlock)) => {
@@ -239,7 +240,7 @@ fn lock(file: &File) -> io::Result<()> {
     }
 }
 
-/// Where a link leads; any other path as it is.
+/// The target of a link; any other path unchanged.
 fn led_to(path: &Path) -> io::Result<PathBuf> {
     if path.is_symlink() { path.canonicalize() } else { Ok(path.to_owned()) }
 }
@@ -252,7 +253,7 @@ mod tests {
 
     use super::*;
 
-    /// One that cannot grow stands for a full disk.
+    /// A file that cannot grow stands for a full disk.
     #[test]
     fn what_has_no_room_to_be_written_over_is_left_as_it_was() {
         let full = memfd_create("full", MemfdFlags::ALLOW_SEALING).unwrap();

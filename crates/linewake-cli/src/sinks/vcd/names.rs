@@ -1,13 +1,13 @@
-//! Names as the readers of waveforms take them.
+//! Names that the readers of waveforms accept.
 
 use std::collections::HashSet;
 
-/// A name as the readers of these files take it.
+/// A name with only letters, digits, `_` and `-`.
 pub(super) fn sane(name: &str) -> String {
     name.chars().map(|c| if c.is_alphanumeric() || matches!(c, '_' | '-') { c } else { '_' }).collect()
 }
 
-/// `prefix` and `name`, with a number if there is such a name.
+/// `prefix` and `name`, followed by a number if that name is used already.
 pub(super) fn unique(names: &mut HashSet<String>, prefix: String, name: &str) -> String {
     let base = format!("{prefix}{name}");
     let mut unique = base.clone();

@@ -1,10 +1,9 @@
-//! The owner, the group and the permissions of a waveform, for the file that takes its place.
+//! The owner, group and permissions of a waveform, copied to the file that takes its place.
 
 use std::fs::File;
 use std::io;
 
-/// Gives a new file what another one has, as far as this user may. An error says that some of it is missing; nobody has
-/// more rights then.
+/// Copies them as far as this user may. An error means that something is missing; nobody gets more rights in that case.
 #[cfg(unix)]
 pub(super) fn copy(from: &File, to: &File) -> io::Result<()> {
     use std::fs::Permissions;
@@ -12,34 +11,34 @@ pub(super) fn copy(from: &File, to: &File) -> io::Result<()> {
     let from_is = from.metadata()?;
     let group = fchown(to, None, Some(from_is.gid()));
     let owner = fchown(to, Some(from_is.uid()), None);
-    // The rights of one group are not for another one.
+    // Another group must not get the rights of this one.
     let acl = if group.is_ok() { access_list(from) } else { Ok(None) };
     let is_group_known = group.is_ok() && matches!(acl, Ok(None));
     let of_group = if is_group_known { 0o070 } else { 0 };
     remove_access_list(to)?;
     to.set_permissions(Permissions::from_mode(from_is.mode() & (0o7707 | of_group)))?;
     if let Some(acl) = acl? {
-        // Where a file has a list, the group's bits of its mode are the list's mask. The list brings them.
+        // In a file with a list, the group bits of the mode are the mask of the list. The list itself brings them.
         set_access_list(to, &acl)?;
     }
     owner.and(group)
 }
 
-/// A new file has those of its directory.
+/// A new file takes its permissions from its directory.
 #[cfg(not(unix))]
 #[expect(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
 pub(super) fn copy(_: &File, _: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// The extended attribute with the access control list of a file (acl(5)).
+/// The extended attribute with the access control list (acl(5)).
 #[cfg(target_os = "linux")]
 const ACCESS_LIST: &str = "system.posix_acl_access";
 
 #[cfg(target_os = "linux")]
 fn access_list(file: &File) -> io::Result<Option<Vec<u8>>> {
     use rustix::io::Errno;
-    // The size of the largest attribute that there can be.
+    // The largest size of an attribute.
     let mut list = vec![0; 1 << 16];
     match rustix::fs::fgetxattr(file, ACCESS_LIST, &mut list) {
         Ok(length) => {
@@ -56,7 +55,7 @@ fn set_access_list(file: &File, list: &[u8]) -> io::Result<()> {
     Ok(rustix::fs::fsetxattr(file, ACCESS_LIST, list, rustix::fs::XattrFlags::empty())?)
 }
 
-/// A new file may have one from its directory, by which the bits of its mode would mean something else.
+/// A new file may have a list from its directory. It would change the meaning of the mode's bits.
 #[cfg(target_os = "linux")]
 fn remove_access_list(file: &File) -> io::Result<()> {
     use rustix::io::Errno;

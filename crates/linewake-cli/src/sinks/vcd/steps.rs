@@ -5,22 +5,22 @@ use linewake::ClockStep;
 use super::super::summary::plural;
 use super::names::sane;
 
-/// So many are told.
+/// At most this many are told.
 const MOST: usize = 1000;
 
 /// The steps in a file.
 #[derive(Default)]
 pub(super) struct Steps {
-    /// The first ones, in words.
+    /// The first steps, in words.
     told: Vec<String>,
-    /// How many more there were.
+    /// Number of further steps.
     more: u64,
     /// The last step of each clock.
     last: Vec<ClockStep>,
 }
 
 impl Steps {
-    /// A clock stepped; `tick_of` is where a time is in the file. A file that begins anew is told of the last step again.
+    /// Adds a step; `tick_of` gives the tick of a time. A step that an earlier file has told is not told again.
     pub(super) fn add(&mut self, step: &ClockStep, tick_of: impl Fn(u64) -> u64) {
         if self.last.contains(step) {
             return;
@@ -45,7 +45,7 @@ impl Steps {
         self.told.iter().cloned().chain(more)
     }
 
-    /// Another file begins.
+    /// Begins another file.
     pub(super) fn begin_anew(&mut self) {
         self.told.clear();
         self.more = 0;

@@ -1,4 +1,4 @@
-//! Files that a waveform needs for a while. Their names are new: what others have put there is not opened.
+//! Temporary files of a waveform. Their names are new, so that no file of somebody else is opened.
 
 use std::fs::{File, OpenOptions};
 use std::path::Path;
@@ -7,7 +7,8 @@ use std::{env, io};
 use super::super::files::quoted;
 use tempfile::{Builder, NamedTempFile};
 
-/// Makes one in a directory; or among temporary files where that has been moved away, may not be written to, or is full.
+/// Makes a file in a directory; or in that for temporary files if the directory has been moved away, is read-only or is
+/// full.
 pub(super) fn make<T>(directory: &Path, make: impl Fn(&Path) -> io::Result<T>) -> io::Result<T> {
     make(directory).or_else(|beside| {
         let others = env::temp_dir();
@@ -21,7 +22,7 @@ pub(super) fn make<T>(directory: &Path, make: impl Fn(&Path) -> io::Result<T>) -
     })
 }
 
-/// Makes one that may be given another name. Until it is given other rights, it is for its owner alone.
+/// Makes a file that may be renamed. Only its owner may use it until it gets other permissions.
 pub(super) fn named(directory: &Path, end: &str, options: &OpenOptions) -> io::Result<NamedTempFile<File>> {
     let open = |path: &Path| {
         let mut options = options.clone();

@@ -1,8 +1,8 @@
-//! How fine the time of a waveform is.
+//! The length of a tick in a waveform.
 
 use vcd::TimescaleUnit;
 
-/// What a tick of the file is.
+/// The length of a tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Timescale {
     pub(super) number: u32,
@@ -11,7 +11,7 @@ pub(crate) struct Timescale {
 }
 
 impl Timescale {
-    /// The tick of a time, where the file begins at another one.
+    /// The tick of a time in a file that begins at `base_ns`.
     pub(super) fn tick_of(self, base_ns: u64, ns: u64) -> u64 {
         ns.saturating_sub(base_ns) / self.ns
     }

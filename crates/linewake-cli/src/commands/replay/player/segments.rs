@@ -12,7 +12,7 @@ impl Player<'_> {
     pub(super) fn begin(&mut self, segment: &Segment) -> Result<(), PlayError> {
         self.segments += 1;
         self.is_open = true;
-        // What lies between two segments is not waited for: nobody watched then.
+        // The time between two segments is not waited for, because nobody watched then.
         self.anchor = None;
         let clock = Clock::recorded(&segment.clock, segment.utc);
         let named = self.table.named(self.capture);
@@ -37,7 +37,7 @@ impl Player<'_> {
         Ok(())
     }
 
-    /// A segment is over, or what is played of it.
+    /// Books the end of a segment, or of its played part.
     pub(super) fn close_segment(&mut self, account: Option<&Account>) {
         if std::mem::take(&mut self.is_open) {
             let filter = self.filter.as_ref();

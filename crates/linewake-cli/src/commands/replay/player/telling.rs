@@ -1,4 +1,4 @@
-//! What passes the filters is told to every place that it is written to.
+//! Gives what passes the filters to the sinks.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::sinks::notices;
 use crate::sinks::sink::{self, WriteError};
 
 impl Player<'_> {
-    /// Something that keeps its place between the edges.
+    /// Passes on an item that keeps its place between the edges.
     pub(super) fn other(&mut self, axis_ns: Option<u64>, other: Other) -> Result<(), PlayError> {
         match &mut self.filter {
             Some(filter) => {
@@ -22,7 +22,7 @@ impl Player<'_> {
         }
     }
 
-    /// Tells what passed the filters.
+    /// Writes what passed the filters.
     pub(super) fn drain(&mut self) -> Result<(), WriteError> {
         while self.left > 0
             && let Some(passed) = self.filter.as_mut().and_then(FilteredRecording::pop)
@@ -45,7 +45,7 @@ impl Player<'_> {
         if let Some(stats) = &mut self.stats {
             let passed = Duration::from_nanos(edge.axis_ns.saturating_sub(self.first_ns.unwrap_or(edge.axis_ns)));
             stats.edge(place, edge, self.stats_began.checked_add(passed).unwrap_or(self.stats_began));
-            // How late they are written says nothing.
+            // The delay of a recorded edge means nothing.
             stats.written(None);
         }
         self.is_dirty = true;

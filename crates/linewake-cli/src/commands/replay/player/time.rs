@@ -1,4 +1,4 @@
-//! The time of a capture: what is due in it happens, and it is waited for.
+//! The time of a capture: the player waits for it, and what is due meanwhile happens.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -9,11 +9,11 @@ use super::{EndCause, PlayError, Player};
 use crate::exit;
 use crate::sinks::summary::plural;
 
-/// A wait as long as this, or longer, is said.
+/// A wait of this length or longer is announced.
 const LONG: Duration = Duration::from_secs(600);
 
 impl Player<'_> {
-    /// Lets time pass, and what is due in it happen. `false` if it is over before then.
+    /// Lets time pass until `axis_ns`, with all that is due before. `false` if the player ends before then.
     pub(super) fn pass_until(&mut self, axis_ns: u64) -> Result<bool, PlayError> {
         if self.first_ns.is_none() {
             (self.first_ns, self.edge_ns) = (Some(axis_ns), axis_ns);
@@ -44,7 +44,7 @@ impl Player<'_> {
             if self.stats_ns == Some(next_ns) {
                 self.say_stats(next_ns);
                 let period = self.plan.stats.unwrap_or_default();
-                // A long silence is one.
+                // A long silence is reported once.
                 let is_long = later(next_ns, period.saturating_mul(1000)) < axis_ns;
                 self.stats_ns = Some(later(if is_long { axis_ns } else { next_ns }, period));
             }
@@ -57,13 +57,13 @@ impl Player<'_> {
         Ok(false)
     }
 
-    /// Waits until it is time, unless it does not wait at all.
+    /// Waits until this time of the capture, unless the player never waits.
     pub(super) fn wait_until(&mut self, axis_ns: u64) -> Result<(), PlayError> {
         let Some(speed) = self.plan.speed else { return Ok(()) };
         let now = Instant::now();
         let (began, began_ns) = *self.anchor.get_or_insert((now, axis_ns));
         let wait = speed.wait(axis_ns.saturating_sub(began_ns));
-        // What is centuries away does not come.
+        // A time that is centuries away never comes.
         let until = began.checked_add(wait).unwrap_or(now + Duration::from_secs(1 << 32));
         let left = until.saturating_duration_since(now);
         if left.is_zero() {
