@@ -152,7 +152,7 @@ fn a_file_of_another_kind_is_not_added_to() {
     place.write("a.csv", "time,level\n1,2\n");
     let output = place.watch(&["--append"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(err(&output).contains("a.csv\": it is not of these columns; "), "{output:?}");
+    assert!(err(&output).contains("a.csv\": it is not CSV with these columns; "), "{output:?}");
     assert_eq!(place.text("a.csv"), "time,level\n1,2\n");
     assert!(place.watch(&["--overwrite"]).status.success());
 }
@@ -303,7 +303,7 @@ fn what_cannot_be_opened_again_is_said_and_the_old_file_is_still_written() {
     signal(&child, "-TERM");
     let (code, said) = ends(child);
     assert_eq!(code, Some(0), "{said}");
-    for name in ["a.jsonl\" again: ", "a.vcd\" anew: "] {
+    for name in ["a.jsonl\" again: ", "a.vcd\": "] {
         assert!(said.contains(name), "{name}: {said}");
     }
     assert_eq!(place.records("aside/a.jsonl").last().unwrap()["record"], "summary");

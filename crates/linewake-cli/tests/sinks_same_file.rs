@@ -72,8 +72,10 @@ fn a_capture_is_not_written_to_while_it_is_played() {
                 let to = format!("{option}{name}");
                 let arguments = [&["replay", "a.csv", "--fast", &to], more].concat();
                 let option = option.trim_end_matches('=');
-                let words =
-                    [&*format!("cannot write to \"{name}\" for {option}: "), "the same file is the capture \"a.csv\""];
+                let words = [
+                    &*format!("cannot write to \"{name}\" for {option}: "),
+                    "it is the same file as the capture \"a.csv\"",
+                ];
                 place.refuses(&arguments, None, &words);
                 let arguments = [&["replay", "-", "--fast", &to], more].concat();
                 place.refuses(&arguments, Some("a.csv"), &["the capture on standard input"]);
@@ -94,7 +96,7 @@ fn standard_output_that_is_the_capture_is_refused() {
         let output = child.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(1), "{output:?}");
         assert!(err(&output).contains("cannot write to standard output"), "{output:?}");
-        assert!(err(&output).contains("the same file is the capture \"a.csv\""), "{output:?}");
+        assert!(err(&output).contains("it is the same file as the capture \"a.csv\""), "{output:?}");
         assert_eq!(place.text("a.csv"), CAPTURE);
     }
 }
@@ -108,7 +110,7 @@ fn a_file_that_a_chip_is_made_of_is_not_written_to() {
             place.refuses(
                 &["mon", "-c", "sim:a.toml", "-n1", &to],
                 None,
-                &["the same file is what the chip \"sim:a.toml\" is made of"],
+                &["it is the same file as the file of the chip \"sim:a.toml\""],
             );
         }
         place.refuses(&["record", "a.toml", "-c", &by_link, "-n1"], None, &["cannot write to \"a.toml\": ", &by_link]);
@@ -127,7 +129,7 @@ fn a_profile_is_not_written_to() {
     for spec in ["profile:a.toml", "a.toml"] {
         // The device does not exist, but the file is checked before the device is opened.
         let words =
-            ["cannot write to \"hard\" for --csv: ", "the same file is what the chip \"", "a.toml\" is made of"];
+            ["cannot write to \"hard\" for --csv: ", "it is the same file as the file of the chip \"", "a.toml\""];
         place.refuses(&["mon", "-c", spec, "--allow-writes", "--csv=hard"], None, &words);
         assert_eq!(place.text("a.toml"), text);
     }
@@ -144,7 +146,7 @@ fn a_configuration_is_not_written_to() {
         place.refuses(
             &arguments,
             None,
-            &["cannot write to \"hard\" for --csv: ", "the same file is the configuration \""],
+            &["cannot write to \"hard\" for --csv: ", "it is the same file as the configuration \""],
         );
         assert_eq!(place.text("a.toml"), SETS);
     }
@@ -171,7 +173,7 @@ fn two_outputs_are_two_files() {
                 let arguments = [&["mon", "-c", "sim", "-n1", "-q", &one_is, &other_is], more].concat();
                 let words = [
                     &*format!("cannot write to \"{other}\" for {}: ", second.trim_end_matches('=')),
-                    &*format!("the same file is \"{one}\" for {}", first.trim_end_matches('=')),
+                    &*format!("it is the same file as \"{one}\" for {}", first.trim_end_matches('=')),
                 ];
                 place.refuses(&arguments, None, &words);
                 assert_eq!(place.text("there"), "{\"record\":\"precious\"}\n");

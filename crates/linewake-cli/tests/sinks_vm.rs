@@ -1,5 +1,6 @@
-//! On the kernel's gpio-sim in the virtual machine: what the command writes of a watch in which the time of day is set, of
-//! one of 200 lines, and of one whose chip is unplugged. Every edge is in every place it is written to, and is replayed.
+//! On the kernel's gpio-sim in the virtual machine: what the command writes of a watch in which the time of day is set,
+//! of one of 200 lines, and of one whose chip is unplugged. Every edge is in every place it is written to, and is
+//! replayed.
 #![cfg(all(target_os = "linux", not(miri)))]
 
 #[path = "../../linewake/tests/support/time_of_day.rs"]

@@ -49,7 +49,7 @@ fn what_is_put_in_the_place_of_a_waveform_is_neither_opened_nor_replaced() {
             _ => drop(UnixListener::bind(&file).unwrap()),
         }
         signal(&watch.0, "-HUP");
-        until("it is said", || place.text("said").contains("linewake: cannot begin \"there/a.vcd\" anew: "));
+        until("it is said", || place.text("said").contains("linewake: cannot begin a new \"there/a.vcd\": "));
         let (code, said) = place.end(watch);
         assert_eq!(code, Some(0), "{kind}: {said}");
         assert_eq!(place.spans("there/old.vcd"), 1, "{kind}");
@@ -272,9 +272,11 @@ fn where_no_temporary_file_can_be_made_the_directory_is_named() {
     place.rename("there", "aside");
     let (code, said) = place.end(watch);
     assert_eq!(code, Some(1), "{said}");
-    for part in
-        ["no file can be made in \"there\": ", "nor in \"/no/such\": ", "; set TMPDIR to a directory with room that "]
-    {
+    for part in [
+        "cannot make a temporary file in \"there\": ",
+        "nor in \"/no/such\": ",
+        "; set TMPDIR to a directory with room that ",
+    ] {
         assert!(said.contains(part), "{part}: {said}");
     }
 }

@@ -151,9 +151,9 @@ fn a_files_name_cannot_command_the_terminal() {
     };
     let replay = &["replay", "--fast", "a\x1b.csv"][..];
     let with = |more: &[&'static str]| [replay, more].concat();
-    said(&with(&["--vcd", name]), &format!("{quoted}: 1 edge within a tick"));
-    said(&with(&["--vcd", name, "--append"]), &format!("{quoted}: what was there is now "));
-    said(&with(&["--csv=a\x1b.csv"]), r#""a\u{1b}.csv" for --csv: the same file is the capture "a\u{1b}.csv""#);
+    said(&with(&["--vcd", name]), &format!("{quoted} hides 1 edge within a tick"));
+    said(&with(&["--vcd", name, "--append"]), &format!("{quoted} was renamed to "));
+    said(&with(&["--csv=a\x1b.csv"]), r#""a\u{1b}.csv" for --csv: it is the same file as the capture "a\u{1b}.csv""#);
     said(&with(&["--csv=no\x1b/such"]), r#"cannot write "no\u{1b}/such": "#);
     said(&with(&["no\x1bsuch"]), r#""a\u{1b}.csv" has no line "no\u{1b}such"; it has "d\u{1b}[2Joor""#);
     said(&["replay", "no\x1bsuch"], r"no\u{1b}such");

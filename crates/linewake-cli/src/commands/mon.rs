@@ -31,17 +31,16 @@ use crate::threads;
 
 /// Print the edges of lines as they happen, and account for every one
 ///
-/// Each edge is a line on standard output: time, direction, line. An edge that others were lost before says how many. At
-/// the end a summary on standard error says how many edges were delivered and how many lost, and where:
+/// Each edge is a line on standard output: time, direction, line. If edges were lost before it, the line says how many.
+/// At the end, a summary on standard error says how many edges were delivered, how many were lost, and where:
 ///
 ///   overflowed  dropped from the driver's full queue, because this program did not take them in time
-///   merged      followed each other too fast, and were one to the driver
-///   discarded   were on their way when the program ended
+///   merged      too close to the next edge for the driver to tell them apart
+///   discarded   on their way when the program ended
 ///
-/// Where nothing else is said the figures are exact: delivered and lost together are all edges that happened. "at least"
-/// stands before figures that may be too low: the device is gone, could not be asked, or does not count. "about" stands
-/// before some that may be wrong either way: a gpiochip's, where edges came faster than a machine of several processors
-/// handles them.
+/// The figures are exact unless a word stands before them: delivered and lost edges together are all that happened. "at
+/// least" marks figures that may be too low: the device is gone, could not be asked, or does not count. "about" marks
+/// figures that may be wrong either way: on a gpiochip, when edges come faster than several processors handle them.
 #[derive(Debug, clap::Args)]
 #[command(
     verbatim_doc_comment,
@@ -56,32 +55,35 @@ Format specifiers:
   %%  a percent sign                %m  how many edges are missing before it
 
 Columns of --csv:COLUMNS
-  The events are state (the level at the start), rising, falling, gone and back (the chip), blocked and unblocked (the
+  Events are state (the level at the start), rising, falling, gone and back (the chip), blocked and unblocked (the
   line, by a chatter filter) and clock (it stepped). No cell of a number is empty. docs/csv.md has all rules. In pandas:
   d = pandas.read_csv(FILE, keep_default_na=False); d[d.event.isin([\"rising\", \"falling\"])].timestamp_ns.diff()
   A spreadsheet has 15 digits in a number: import the first column as text.
 
 Files:
-  A file that is there is emptied, unless --append is given, or systemd, OpenRC or supervisord started this without a
-  terminal: a service that starts again keeps what it wrote. Other managers, and those of Windows, need --append. A record
-  stream goes on with a further start record, CSV below the header it has, both on a new line; a waveform cannot go on:
-  door.vcd is renamed to door.1.vcd, then door.2.vcd, and a new one begins.
-  SIGHUP, which ends nothing, has all files opened again, as logrotate wants it: each begins whole, with the levels as they
-  are then, and the old one is closed whole, with its account. A waveform is renamed as with --append. If a file cannot be
-  opened, that is said and the old one goes on. Windows has no SIGHUP. Where the terminal is gone from which this was
-  started, SIGHUP ends the watch, unless nohup started it. JSON and CSV may also be copied and emptied (copytruncate).
+  An existing file is emptied, unless --append is given, or systemd, OpenRC or supervisord started the program without a
+  terminal: then a service that starts again keeps what it wrote. Under other managers, and on Windows, give --append.
+  With --append, a record stream goes on with another start record, and CSV goes on below its header. A waveform cannot
+  go on: door.vcd is renamed to door.1.vcd, then door.2.vcd, and a new one begins. A file that cannot be renamed,
+  because it is mounted by itself, is copied and emptied.
+  SIGHUP opens all files again, as logrotate wants it. Each old file ends with its account, and each new one begins with
+  the present levels. A waveform is renamed as with --append. If a file cannot be opened, a message says so, and the old
+  one goes on. SIGHUP ends the watch only if its terminal is gone, and not if nohup started it. Windows has no SIGHUP.
+  A record stream and CSV may also be copied and emptied (logrotate's copytruncate). A waveform should not be: the copy
+  does not show where edges are lost.
   A file that was removed while it was written is an error at the end.
-  A file that is read (a capture, what a chip is made of, the configuration), or that another option writes, is refused
-  with 1 before anything is lost, by whatever path or link it is named. Devices, pipes and terminals may be shared.
-  A waveform has one writer: a second command on its file is refused. Where edges were lost it is made anew at the end,
-  beside the file as linewake-*.part or among temporary files (TMPDIR), and takes the file's place, with its owner and
-  its rights. A file that was renamed, or has a second name or another owner, is written over. Where FILE is a link,
-  that stays, and what it leads to is the waveform.
+  An output must not be a file that is read (a capture, the file of a chip, the configuration), nor that of another
+  output, by whatever path or link. It is refused with exit code 1, and nothing is lost. Devices, pipes and terminals
+  may be shared.
+  A waveform has one writer: a second command on its file is refused. If edges were lost, the waveform is written anew
+  at the end, as linewake-*.part beside it or as a temporary file (TMPDIR). That file takes its place, with its owner
+  and permissions. A waveform that was renamed, or has a second name or another owner, is overwritten instead. If FILE is a
+  link, the link stays, and its target is the waveform.
 
-The command of --exec has the edge in its environment: LINEWAKE_CHIP, LINEWAKE_OFFSET, LINEWAKE_NAME, LINEWAKE_EVENT
+The command of --exec finds the edge in its environment: LINEWAKE_CHIP, LINEWAKE_OFFSET, LINEWAKE_NAME, LINEWAKE_EVENT
 (rising or falling), LINEWAKE_TIMESTAMP_NS, LINEWAKE_AXIS_NS (the same, but it goes on where the clock steps),
-LINEWAKE_SEQNO, LINEWAKE_LINE_SEQNO, LINEWAKE_MISSING. At the end it is still run for the edges that wait, but not after
-Ctrl-C or a signal: then the one that runs is waited for.
+LINEWAKE_SEQNO, LINEWAKE_LINE_SEQNO, LINEWAKE_MISSING. When the watch ends, the command still runs for the edges that
+wait. After Ctrl-C or a signal it does not: the watch only waits for the command that runs.
 
 Examples:
   linewake mon door bell                   two lines, wherever they are
@@ -92,11 +94,13 @@ Examples:
   linewake mon -c '\\\\.\\LineWake0' 0 1 2    three lines of a Windows driver's device
 
 PERIOD is a whole number of milliseconds, or has a unit: 500, 500ms, 250us, 5s, 1m, 2h, 1d.
-FILE \"-\" is standard output; what else would be there is left out. A waveform needs a file.
 
-The first Ctrl-C ends the watch with its summary; a second one ends the program at once, with 1.";
-        "2" "edges were lost, and --fail-on-loss said so; also where 3 would be right too",
-        "3" "it ended before what was awaited: fewer than -n edges came, whatever ended it"
+FILE \"-\" is standard output, in place of the lines of text. A waveform needs a file.
+
+The first Ctrl-C ends the watch with its summary. A second one ends the program at once, with exit code 1, and says what
+is not complete.";
+        "2" "edges were lost, and --fail-on-loss was given; also if 3 would apply too",
+        "3" "fewer than -n edges came, whatever ended the watch"
     )
     .replace("COLUMNS", &csv_columns::help())
 )]

@@ -13,8 +13,8 @@ use crate::sinks::files::{FileOptions, place, quoted};
 
 /// Capture the edges of lines, with the account, in a file
 ///
-/// The file is the record stream of docs/record.schema.json, as "linewake mon --json" writes it. "linewake replay" plays it
-/// on a simulated chip. It ends as mon does: by Ctrl-C, --for, -n or --idle-timeout. Under "Files" the help of mon says what
+/// The file is a record stream (docs/record.schema.json), as "linewake mon --json" writes it. "linewake replay" plays
+/// it. The capture ends as mon does: by Ctrl-C, --for, -n or --idle-timeout. The help of mon says under "Files" what
 /// --append, a service manager and SIGHUP do to the file.
 #[derive(Debug, clap::Args)]
 #[command(
@@ -27,8 +27,8 @@ Examples:
   linewake replay door.jsonl --speed 10        the ten minutes in one
 
 PERIOD is a whole number of milliseconds, or has a unit: 500, 500ms, 250us, 5s, 1m, 2h, 1d.";
-        "2" "edges were lost, and --fail-on-loss said so; also where 3 would be right too",
-        "3" "it ended before what was awaited: fewer than -n edges came, whatever ended it"
+        "2" "edges were lost, and --fail-on-loss was given; also if 3 would apply too",
+        "3" "fewer than -n edges came, whatever ended the capture"
     )
 )]
 pub(crate) struct Arguments {

@@ -35,17 +35,17 @@ use crate::{period, signals, threads};
 
 /// Play a capture, and print its edges
 ///
-/// A capture is a record stream, from "linewake record" or "linewake mon --json"; what "linewake mon --csv" writes; or
-/// a waveform, whose bits are the lines. It may be compressed (gzip, zstd), and "-" is standard input; what it is says
-/// its content. It is played as it was timed, faster or slower, or as fast as it can be read; and it is watched as mon
-/// watches, with the same options for what is written.
+/// A capture is a record stream from "linewake record" or "linewake mon --json", a table from "linewake mon --csv", or
+/// a waveform, whose bits are lines. It may be compressed (gzip, zstd), and "-" is standard input. The contents decide
+/// the format, not the name. The capture is played with its timing, faster, slower, or as fast as it can be read, and
+/// written with the same options as those of mon.
 ///
-/// The lines are those that were captured, with the names, chips, numbers and time stamps that they have there,
-/// whatever the speed; what was lost then is told as it was told then. Periods of options are by the capture's time.
-/// Where a clock was set, the stamps are as captured, and the time that is waited goes on.
+/// Lines have the names, chips, numbers and time stamps of the capture, whatever the speed. Losses are shown as they
+/// were shown then. Periods of options are in the time of the capture. Where a clock was set, the stamps show it, and
+/// the timing does not jump.
 ///
-/// Several captures one behind the other in a file, as ">>" and a service that starts again leave them, are played one
-/// after the other, with an account of each in --json. What lies between them is not waited for.
+/// A file may hold several captures, one behind the other, as ">>" and a service that starts again leave them. They are
+/// played one after the other, without waiting in between; --json has an account of each.
 #[derive(Debug, clap::Args)]
 #[command(
     verbatim_doc_comment,
@@ -57,8 +57,8 @@ Examples:
   linewake replay bench.vcd --speed 0.1 clk data    two lines of a waveform, ten times slower
   linewake replay cpu.vcd.zst --fast 'PORTB[0]'     a bit of a vector
   ssh pi cat door.jsonl.gz | linewake replay -      from elsewhere";
-        "2" "edges were lost, and --fail-on-loss said so; also where 3 would be right too",
-        "3" "it ended before what was awaited: fewer than -n edges came, or a signal ended it before the capture"
+        "2" "edges were lost, and --fail-on-loss was given; also if 3 would apply too",
+        "3" "fewer than -n edges came, or a signal ended the replay before its end"
     )
 )]
 pub(crate) struct Arguments {
@@ -116,7 +116,7 @@ fn bias(text: &str) -> Result<Bias, String> {
     match text {
         "pull-up" => Ok(Bias::PullUp),
         "pull-down" => Ok(Bias::PullDown),
-        _ => Err("it is pull-up or pull-down".to_owned()),
+        _ => Err("expected pull-up or pull-down".to_owned()),
     }
 }
 

@@ -49,7 +49,8 @@ fn as_tools(argument: Arg) -> Arg {
 /// What stands below the options, without what is the subcommand's own.
 fn after_help(subcommand: &Command) -> String {
     let text = subcommand.get_after_help().map(ToString::to_string).unwrap_or_default();
-    let own = ["Example", "Exit codes:", "Columns of --csv", "The command of --exec", "FILE ", "The first Ctrl-C"];
+    let own =
+        ["Example", "Exit codes:", "Columns of --csv", "Files:", "The command of --exec", "FILE ", "The first Ctrl-C"];
     let is_own = |paragraph: &&str| own.iter().any(|begin| paragraph.starts_with(begin));
     let mut paragraphs: Vec<_> = text.split("\n\n").filter(|paragraph| !is_own(paragraph)).map(without_ours).collect();
     let codes = "Exit codes:\n  0  all went well\n  1  anything else: standard error says what";

@@ -29,7 +29,7 @@ impl Inputs {
     pub(crate) fn chips<'a>(specs: impl Iterator<Item = &'a str>) -> Self {
         let mut inputs = Self::default();
         for spec in specs {
-            let is_made = || format!("what the chip {} is made of", place(spec.as_ref()));
+            let is_made = || format!("the file of the chip {}", place(spec.as_ref()));
             files_of(spec).into_iter().for_each(|path| inputs.add(is_made(), file_id::on_disk(path)));
         }
         for path in config::paths() {
@@ -86,7 +86,7 @@ impl OutputFile<'_> {
 pub(crate) fn check(inputs: &Inputs, outputs: &[OutputFile<'_>]) -> Result<(), Failure> {
     let on_stdout: Vec<_> = outputs.iter().filter(|output| output.is_stdout()).filter_map(|it| it.option).collect();
     if let [one, other, ..] = on_stdout[..] {
-        let message = format!("{one} and {other} both write to standard output; say with {other}=FILE where to");
+        let message = format!("{one} and {other} both write to standard output; name a file with {other}=FILE");
         return Err(Failure::new(message));
     }
     let mut seen: Vec<_> = inputs.0.iter().map(|(what, file)| (what.clone(), *file)).collect();
@@ -94,7 +94,7 @@ pub(crate) fn check(inputs: &Inputs, outputs: &[OutputFile<'_>]) -> Result<(), F
         let Some(file) = output.id() else { continue };
         let (shown, remedy) = (output.shown(), "name another file");
         if let Some((what, _)) = seen.iter().find(|(_, other)| *other == file) {
-            return Err(Failure::new(format!("cannot write to {shown}: the same file is {what}; {remedy}")));
+            return Err(Failure::new(format!("cannot write to {shown}: it is the same file as {what}; {remedy}")));
         }
         seen.push((shown, file));
     }

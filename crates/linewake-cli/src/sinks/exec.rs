@@ -147,9 +147,9 @@ impl Sink for Exec {
         let mut text = format!("--exec: ran {}", plural(of(&self.counts.ran), "time"));
         for (count, what) in [
             (&self.counts.failed, "failed"),
-            (&self.counts.dropped, "not run since the queue was full"),
+            (&self.counts.dropped, "not run because the queue was full"),
             (&self.counts.cooled, "not run in the cooldown"),
-            (&self.counts.left, "not run since it was ended"),
+            (&self.counts.left, "not run because the watch was ended"),
         ] {
             if of(count) > 0 {
                 text.push_str(&format!(", {} {what}", of(count)));

@@ -110,11 +110,11 @@ impl Log {
         let what = match self.format {
             Format::Records => {
                 self.file.write_all(b"\n")?;
-                "its last record was cut off, and what follows begins on a new line"
+                "its last record was cut off; the next one begins on a new line"
             }
             Format::Rows(_) => {
                 open_regular(File::options().write(true), &self.path)?.set_len(from)?;
-                "its last row was cut off, and is taken away"
+                "its last row was cut off, and was removed"
             }
         };
         let shown = String::from_utf8_lossy(&last[..last.len().min(120)]).into_owned();
@@ -145,7 +145,7 @@ impl Log {
             return Ok(None);
         }
         if self.path.exists() && !is_regular(&self.path) {
-            return Err(io::Error::other("it is no file any more"));
+            return Err(io::Error::other("it is no longer a file"));
         }
         if self.path.exists() {
             self.format.check(&self.path).map_err(|failure| io::Error::other(failure.to_string()))?;
@@ -193,7 +193,7 @@ impl Format {
         let first = head.split(|&byte| byte == b'\n').next().unwrap_or_default().trim_ascii_end();
         let (is, what) = match self {
             Self::Records => (head.trim_ascii_start().starts_with(b"{"), "a record stream"),
-            Self::Rows(header) => (header.as_bytes().starts_with(first), "of these columns"),
+            Self::Rows(header) => (header.as_bytes().starts_with(first), "CSV with these columns"),
         };
         if is {
             return Ok(());
@@ -250,10 +250,10 @@ pub(super) fn is_there(file: &File, path: &Path) -> io::Result<()> {
     if file_id::names(file)? > 0 || leads_to(path, file) {
         return Ok(());
     }
-    let remedy = "to begin another one, rename it and send SIGHUP";
+    let remedy = "to begin another file, rename it and send SIGHUP";
     Err(io::Error::new(
         io::ErrorKind::NotFound,
-        format!("it was removed while it was written, and what was in it is lost; {remedy}"),
+        format!("it was removed while it was written, and its contents are lost; {remedy}"),
     ))
 }
 
@@ -274,7 +274,7 @@ pub(super) fn cannot_write(path: &Path, error: &io::Error) -> Failure {
     let remedy = match error.kind() {
         io::ErrorKind::NotFound => "make its directory first",
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            "name one in a directory that you may write to"
+            "name a file in a directory that you may write to"
         }
         io::ErrorKind::IsADirectory => "name a file in it",
         _ => "name another file",

@@ -57,7 +57,7 @@ impl Out {
         let Target::Log(log) = &self.into else { return None };
         log.successor().unwrap_or_else(|error| {
             let path = quoted(log.path());
-            exit::say(&format!("linewake: cannot open {path} again: {error}; what was open is still written\n"));
+            exit::say(&format!("linewake: cannot open {path} again: {error}; the old file is still written\n"));
             None
         })
     }

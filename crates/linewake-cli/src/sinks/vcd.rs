@@ -1,13 +1,13 @@
 //! A waveform: a value change dump (IEEE 1364-2005, 18.2), for GTKWave, Surfer and PulseView.
 //!
-//! Its time begins one tick before the first edge. Where a clock steps, the time goes on and a comment says so. Each line
-//! has a second wire, `<line>_lost`. Where edges of the line are known lost, the line is `x` and that wire is 1, because
-//! PulseView reads `x` as 0.
+//! Its time begins one tick before the first edge. Where a clock steps, the time goes on and a comment says so. Each
+//! line has a second wire, `<line>_lost`. Where edges of the line are known lost, the line is `x` and that wire is 1,
+//! because PulseView reads `x` as 0.
 //!
-//! Such a span is known when it is over: the edge behind it says what is missing. So edges are written as they come, with
-//! a pulse on the second wire where something is missing; the spans are put in at the end, in one pass over the file.
-//! Until then marks on the disk say where they begin: memory is the same after a year as after a day. Comments come last,
-//! because libsigrok reads no further than the first one behind a change.
+//! Such a span is known when it is over: the edge behind it says what is missing. So edges are written as they come,
+//! with a pulse on the second wire where something is missing; the spans are put in at the end, in one pass over the
+//! file. Until then marks on the disk say where they begin: memory is the same after a year as after a day. Comments
+//! come last, because libsigrok reads no further than the first one behind a change.
 
 mod aside;
 mod changes;
@@ -124,7 +124,7 @@ impl Vcd {
     /// Opens the file, which must be readable and seekable.
     pub(crate) fn open(path: &Path, timescale: Timescale, existing: ExistingFile) -> Result<Self, Failure> {
         if path.as_os_str() == "-" {
-            let message = "a waveform cannot go to standard output, since it is gone over again when it is complete; \
+            let message = "a waveform cannot go to standard output, because it is read again at the end; \
                 name a file with --vcd FILE";
             return Err(Failure::new(message));
         }
@@ -300,8 +300,8 @@ impl Sink for Vcd {
 
     fn add_line(&mut self, line: &OutputLine) -> io::Result<()> {
         let (path, line) = (quoted(&self.dump.path), Printable(&line.said));
-        let remedy = "play a file, and not a pipe, for all of them";
-        exit::say(&format!("{path}: the line \"{line}\" comes too late for the waveform, and is left out; {remedy}\n"));
+        let remedy = "play a file instead of a pipe";
+        exit::say(&format!("{path} has no line \"{line}\": it appeared after the waveform had begun; {remedy}\n"));
         Ok(())
     }
 
@@ -313,8 +313,8 @@ impl Sink for Vcd {
             Ok(next) => next,
             Err(error) => {
                 let path = quoted(&self.dump.path);
-                let but = "what was open is still written";
-                exit::say(&format!("linewake: cannot begin {path} anew: {error}; {but}\n"));
+                let but = "the old file is still written";
+                exit::say(&format!("linewake: cannot begin a new {path}: {error}; {but}\n"));
                 return Ok(false);
             }
         };
@@ -335,8 +335,8 @@ impl Sink for Vcd {
     }
 }
 
-const EMPTIED: &str = "it was emptied while it was written, and a copy of it does not show where edges are lost; to begin \
-    another one, send SIGHUP (logrotate: no copytruncate)";
+const EMPTIED: &str = "it was emptied while it was written, and a copy of it does not show where edges are lost; to \
+    begin another one, send SIGHUP (logrotate: no copytruncate)";
 
 fn value(level: Option<bool>) -> Value {
     level.map_or(Value::X, Value::from)

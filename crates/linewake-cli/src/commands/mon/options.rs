@@ -20,8 +20,8 @@ pub(crate) struct LineOptions {
     #[command(flatten)]
     scope: Scope,
 
-    /// Lines, each as a name, as CHIP:LINE, or with --chip as an offset; @SET is a set of the configuration. With
-    /// --chip and no line: all of its inputs
+    /// Lines, each by its name, or with --chip by its offset; or as CHIP:LINE, or as @SET, which is a set of the
+    /// configuration. With --chip and no line: all of its inputs
     #[arg(value_name = "LINE")]
     lines: Vec<String>,
 
@@ -115,7 +115,7 @@ pub(crate) fn filter(text: &str) -> Result<Filter, String> {
 /// Reads a period that is not zero.
 pub(crate) fn some_period(text: &str) -> Result<Duration, String> {
     match period::parse(text)? {
-        Duration::ZERO => Err("it is a period above zero".to_owned()),
+        Duration::ZERO => Err("expected a period above zero".to_owned()),
         period => Ok(period),
     }
 }
@@ -152,7 +152,7 @@ impl LineOptions {
         if let Some(debounce) = self.debounce_period {
             let us = debounce.as_micros();
             if us > u32::MAX.into() {
-                let message = format!("maximum debounce period is {}us, got {us}us", u32::MAX);
+                let message = format!("debounce period {us}us is out of range; expected at most {}us", u32::MAX);
                 return Err(Failure::new(message));
             }
             config.debounce = debounce;

@@ -43,8 +43,8 @@ pub(crate) fn output_failed(lost: &WriteError, has_left: bool) -> Result<(), Fai
     }
     let missing = match unwritten {
         0 => String::new(),
-        1 => "; the last edge that was delivered is missing there".to_owned(),
-        edges => format!("; the last {edges} edges that were delivered are missing there, or some of them"),
+        1 => "; the last delivered edge is missing there".to_owned(),
+        edges => format!("; some or all of the last {edges} delivered edges are missing there"),
     };
     Err(Failure::new(format!("cannot write to {place}: {error}{missing}")))
 }

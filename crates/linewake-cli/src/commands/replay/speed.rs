@@ -30,7 +30,7 @@ impl Speed {
             let numerator = whole * denominator + fraction;
             ((1..=MOST * denominator).contains(&numerator)).then_some(Self { numerator, denominator })
         };
-        speed().ok_or_else(|| "a factor is a number from 0.000001 to 1000000, as in 10 or 0.5".to_owned())
+        speed().ok_or_else(|| "expected a number from 0.000001 to 1000000, as in 10 or 0.5".to_owned())
     }
 
     /// How long it takes to play this many nanoseconds of the capture.

@@ -1,4 +1,5 @@
-//! Moves a waveform out of the way: `door.vcd` becomes `door.1.vcd`, or takes the number after the highest that is there.
+//! Moves a waveform out of the way: `door.vcd` becomes `door.1.vcd`, or takes the number after the highest that is
+//! there.
 
 use std::ffi::OsString;
 use std::fs::{self, File};

@@ -69,7 +69,7 @@ impl Vcd {
                 _ => "a smaller --vcd-timescale shows them",
             };
             let edges = plural(self.hidden, "edge");
-            exit::say(&format!("{shown}: {edges} within a tick of the one before; {remedy}\n"));
+            exit::say(&format!("{shown} hides {edges} within a tick of another; {remedy}\n"));
         }
         let pairs: Vec<_> = self.wires.iter().map(|wire| wire.pair).collect();
         if self.marks.is_empty() && pairs.iter().all(|pair| pair.at_first == 0) {
@@ -81,7 +81,7 @@ impl Vcd {
                 spans::put_in(from, &self.marks, &pairs, part)
             })
         };
-        let but = "the edges are there, and the spans in which some are lost are in its comments only";
+        let but = "the file has all edges, but only its comments tell where some are lost";
         let part = put_in().map_err(|error: io::Error| io::Error::new(error.kind(), format!("{error}; {but}")));
         match part.and_then(|part| self.dump.replace(part)) {
             Err(error) if !is_last => {

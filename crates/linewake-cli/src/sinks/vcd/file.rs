@@ -34,7 +34,8 @@ impl Dump {
         let path = led_to(path)?;
         if existing == ExistingFile::Keep && file.metadata()?.len() > 0 {
             let aside = move_aside(&path, &file)?;
-            exit::say(&format!("{}: what was there is now {}\n", quoted(&path), quoted(aside.path())));
+            let how = if let Aside::Renamed(_) = aside { "renamed" } else { "copied" };
+            exit::say(&format!("{} was {how} to {}\n", quoted(&path), quoted(aside.path())));
             if let Aside::Renamed(_) = aside {
                 let before = std::mem::replace(&mut file, taken(&path)?);
                 let _ = permissions::copy(&before, &file);
@@ -51,7 +52,7 @@ impl Dump {
         if let Err(error) = temporary::make(directory_of(&self.path), |directory| tempfile::tempfile_in(directory)) {
             let waveform = quoted(&self.path);
             exit::say(&format!(
-                "linewake: {waveform} cannot show where edges are lost, and ends with the first: {error}\n"
+                "linewake: {waveform} cannot show where edges are lost, and the first loss ends the watch: {error}\n"
             ));
         }
     }
@@ -153,7 +154,7 @@ impl Dump {
         path.disable_cleanup(true);
         if let Err(error) = aside.and_then(|_| fs::rename(&path, &self.path)) {
             let (shown, is) = (quoted(&self.path), quoted(&path));
-            exit::say(&format!("linewake: cannot rename {shown}: {error}; what follows is in {is}\n"));
+            exit::say(&format!("linewake: cannot rename {shown}: {error}; further edges go to {is}\n"));
             self.path = path.to_path_buf();
         }
         Ok(())

@@ -16,7 +16,8 @@ pub(super) fn make<T>(directory: &Path, make: impl Fn(&Path) -> io::Result<T>) -
             let (directory, others) = (quoted(directory), quoted(&others));
             let variable = if cfg!(windows) { "TMP" } else { "TMPDIR" };
             let remedy = format!("set {variable} to a directory with room that you may write to");
-            let message = format!("no file can be made in {directory}: {beside}; nor in {others}: {error}; {remedy}");
+            let message =
+                format!("cannot make a temporary file in {directory}: {beside}; nor in {others}: {error}; {remedy}");
             io::Error::new(error.kind(), message)
         })
     })

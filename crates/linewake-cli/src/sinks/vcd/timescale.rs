@@ -32,7 +32,7 @@ impl Timescale {
         };
         match (number, unit) {
             (Some(number), Some((unit, ns))) => Ok(Self { number, unit, ns: u64::from(number) * ns }),
-            _ => Err("a timescale is 1, 10 or 100 with a unit: ns, us or ms, as in 1us".to_owned()),
+            _ => Err("expected 1, 10 or 100 with the unit ns, us or ms, as in 1us".to_owned()),
         }
     }
 }
