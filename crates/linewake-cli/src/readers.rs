@@ -11,13 +11,13 @@ pub(crate) use self::system::Wake;
 
 /// A place that is written to, and that may have a reader.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Destination<'a> {
+pub(crate) enum WatchedOutput<'a> {
     Stdout,
     File(#[cfg_attr(not(unix), expect(dead_code, reason = "departures are not seen"))] &'a File),
 }
 
-impl<'a> FromIterator<Destination<'a>> for Readers {
-    fn from_iter<I: IntoIterator<Item = Destination<'a>>>(places: I) -> Self {
+impl<'a> FromIterator<WatchedOutput<'a>> for Readers {
+    fn from_iter<I: IntoIterator<Item = WatchedOutput<'a>>>(places: I) -> Self {
         let mut readers = Self::default();
         places.into_iter().for_each(|place| readers.add(place));
         readers
@@ -33,7 +33,7 @@ mod system {
     use rustix::fs::{FileType, fstat};
     use rustix::io::Errno;
 
-    use super::Destination;
+    use super::WatchedOutput;
     use crate::exit::Failure;
 
     /// The files whose readers are watched.
@@ -50,11 +50,11 @@ mod system {
 
     impl Readers {
         /// Adds a place, if its reader can be seen leaving.
-        pub(super) fn add(&mut self, place: Destination<'_>) {
+        pub(super) fn add(&mut self, place: WatchedOutput<'_>) {
             let stdout = io::stdout();
             let place = match place {
-                Destination::Stdout => stdout.as_fd(),
-                Destination::File(file) => file.as_fd(),
+                WatchedOutput::Stdout => stdout.as_fd(),
+                WatchedOutput::File(file) => file.as_fd(),
             };
             if is_watchable(place)
                 && let Ok(place) = place.try_clone_to_owned()
@@ -122,7 +122,7 @@ mod system {
         use super::*;
 
         fn readers(of: impl Into<OwnedFd>) -> Readers {
-            Readers::from_iter([Destination::File(&File::from(of.into()))])
+            Readers::from_iter([WatchedOutput::File(&File::from(of.into()))])
         }
 
         /// A stream that can be read at once.
@@ -158,7 +158,7 @@ mod system {
         fn a_plain_file_and_the_null_device_have_no_reader() {
             let null = File::options().write(true).open("/dev/null").unwrap();
             let plain = File::open(std::env::current_exe().unwrap()).unwrap();
-            assert!(Readers::from_iter([Destination::File(&null), Destination::File(&plain)]).0.is_empty());
+            assert!(Readers::from_iter([WatchedOutput::File(&null), WatchedOutput::File(&plain)]).0.is_empty());
         }
     }
 }
@@ -170,7 +170,7 @@ mod system {
     pub(crate) struct Readers(());
 
     impl Readers {
-        pub(super) fn add(&mut self, _: super::Destination<'_>) {}
+        pub(super) fn add(&mut self, _: super::WatchedOutput<'_>) {}
 
         #[expect(clippy::unnecessary_wraps, reason = "it can fail on Unix")]
         pub(crate) fn watch(self, _: impl FnOnce() + Send + 'static) -> Result<(), crate::exit::Failure> {

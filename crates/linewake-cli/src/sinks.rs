@@ -1,17 +1,24 @@
-//! Where a watch is written to, and what is said of it.
+//! The places that a watch is written to, and what is printed about it.
 
-pub(crate) mod csv;
-pub(crate) mod exec;
+mod csv;
+pub(crate) mod csv_columns;
+pub(crate) mod destination;
+pub(crate) mod distinct;
+mod exec;
+mod file_id;
 pub(crate) mod files;
-pub(crate) mod json;
+mod json;
 mod line_text;
 #[cfg(test)]
 mod no_allocation;
-pub(crate) mod said;
+pub(crate) mod notices;
+pub(crate) mod options;
+mod out;
 mod segment;
 pub(crate) mod select;
 pub(crate) mod sink;
 pub(crate) mod stats;
 pub(crate) mod summary;
 pub(crate) mod text;
-pub(crate) mod vcd;
+pub(crate) mod unfinished;
+mod vcd;

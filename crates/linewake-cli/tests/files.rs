@@ -1,4 +1,4 @@
-//! Long-lived files: appended to, moved away while they are written, and opened again.
+//! Files that live long: appended to, moved away while they are written, and opened again.
 #![cfg_attr(not(unix), allow(unused_imports, dead_code, reason = "half of it is about signals"))]
 
 #[path = "../../linewake/tests/support/schema.rs"]
@@ -58,7 +58,7 @@ impl Place {
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    /// Edges of the door in a waveform: ticks and levels, from the level at the beginning on.
+    /// The edges of the door in a waveform: ticks and levels, after the first level.
     fn wave(&self, name: &str) -> Vec<(u64, String)> {
         let mut waveform = wellen::simple::read(self.0.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
         let first = waveform.hierarchy().scopes().next().unwrap();
@@ -70,7 +70,7 @@ impl Place {
         let changes = waveform.get_signal(door).unwrap().iter_changes();
         let mut changes: Vec<_> =
             changes.map(|(at, value)| (times[at as usize], value.to_bit_string().unwrap())).collect();
-        // An edge that was on its way at the end is discarded: from there on the level is unknown.
+        // An edge that was on its way at the end is discarded, so the level is unknown from there on.
         changes.pop_if(|(_, level)| level == "x");
         assert!(changes.iter().all(|(_, level)| level != "x"), "{name}: {changes:?}");
         changes
@@ -88,7 +88,7 @@ fn of_kind<'a>(records: &'a [Value], kind: &str) -> Vec<&'a Value> {
 }
 
 #[test]
-fn files_are_emptied_unless_append_is_given() {
+fn files_are_emptied_unless_they_are_to_be_added_to() {
     let place = Place::new("append");
     for more in [&[][..], &["--overwrite"], &[]] {
         let output = place.watch(more);
@@ -117,14 +117,15 @@ fn files_are_emptied_unless_append_is_given() {
         of_kind(&place.records("r.jsonl"), "start").len()
     };
     assert_eq!([record(&[]), record(&["--append"]), record(&["--append"]), record(&[])], [1, 2, 3, 1]);
+    assert_eq!(place.watch(&["--append", "--overwrite"]).status.code(), Some(1));
 }
 
 #[test]
-fn a_record_that_was_cut_off_is_not_continued() {
+fn a_line_that_was_cut_off_is_not_gone_on_with() {
     let place = Place::new("cut");
     assert!(place.watch(&[]).status.success());
     let (json, csv) = (place.text("a.jsonl"), place.text("a.csv"));
-    // As if the power failed while the last record was written.
+    // As if the power had failed within the last record.
     place.write("a.jsonl", &json[..json.len() - 20]);
     place.write("a.csv", &csv[..csv.len() - 12]);
     let output = place.watch(&["--append"]);
@@ -141,14 +142,22 @@ fn a_record_that_was_cut_off_is_not_continued() {
 }
 
 #[test]
-fn a_file_of_another_kind_is_written_over_if_that_is_asked_for() {
+fn a_file_of_another_kind_is_not_added_to() {
     let place = Place::new("other");
+    place.write("a.jsonl", "dear diary\n");
+    let output = place.watch(&["--append"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(err(&output).contains("a.jsonl\": it is not a record stream; "), "{output:?}");
+    place.write("a.jsonl", "");
     place.write("a.csv", "time,level\n1,2\n");
+    let output = place.watch(&["--append"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(err(&output).contains("a.csv\": it is not CSV with these columns; "), "{output:?}");
+    assert_eq!(place.text("a.csv"), "time,level\n1,2\n");
     assert!(place.watch(&["--overwrite"]).status.success());
-    assert!(place.text("a.csv").starts_with("timestamp_ns,"));
 }
 
-/// A reader of the waveform is not locked out.
+/// Readers are not excluded.
 #[test]
 fn two_commands_do_not_write_one_waveform() {
     let place = Place::new("two");
@@ -178,10 +187,10 @@ fn two_commands_do_not_write_one_waveform() {
     assert!(place.watch(&[]).status.success());
 }
 
-/// In a session of its own, so that it has no terminal.
+/// In its own session, so that it has no terminal.
 #[test]
 #[cfg(target_os = "linux")]
-fn a_restarted_service_keeps_what_it_wrote() {
+fn a_service_that_starts_again_keeps_what_it_wrote() {
     let place = Place::new("service");
     let (chip, file) = (place.chip(), place.path("s.jsonl"));
     let start = |more: &[&str]| {
@@ -194,14 +203,14 @@ fn a_restarted_service_keeps_what_it_wrote() {
     assert_eq!([start(&[]), start(&[]), start(&["--overwrite"]), start(&[])], [1, 2, 1, 2]);
 }
 
-/// An edge that was on its way when the signal came is discarded, and counted; no other may be lost.
+/// An edge that was on its way when the signal came is reported as discarded. No other may be lost.
 fn none_lost_before_the_end(said: &str) {
     assert!(!said.contains("overflowed") && !said.contains("merged"), "{said}");
 }
 
 #[test]
 #[cfg(unix)]
-fn a_hang_up_signal_reopens_files() {
+fn a_hang_up_has_files_opened_again() {
     let place = Place::new("rotate");
     let chip = place.chip();
     let (json, csv, vcd) = (place.path("a.jsonl"), place.path("a.csv"), place.path("a.vcd"));
@@ -213,13 +222,13 @@ fn a_hang_up_signal_reopens_files() {
         .unwrap();
     let edges = |name: &str| place.has(name) && place.text(name).matches("\"edge\"").count() > 10;
     until("there are edges", || edges("a.jsonl"));
-    // The command renames the waveform itself.
+    // The command itself renames a waveform.
     for name in ["a.jsonl", "a.csv"] {
         std::fs::rename(place.path(name), place.path(&format!("{name}.1"))).unwrap();
     }
     signal(&child, "-HUP");
     until("there are edges in the next file", || edges("a.jsonl") && place.has("a.1.vcd"));
-    // Nothing was moved away: the others go on where they are.
+    // The other files were not moved away, so they go on.
     signal(&child, "-HUP");
     until("there is another waveform", || place.has("a.2.vcd"));
     std::thread::sleep(Duration::from_millis(100));
@@ -233,7 +242,7 @@ fn a_hang_up_signal_reopens_files() {
         assert_eq!((of_kind(stream, "start").len(), kinds.last()), (1, Some(&"summary")));
         let door = &stream.last().unwrap()["lines"][0];
         assert_eq!(door["delivered"], of_kind(stream, "edge").len(), "each has its own account");
-        // The state record has the level before the first edge.
+        // The first level is the one before the first edge.
         assert_eq!(stream[1]["level"] == 0, stream[3]["kind"] == "rising", "{stream:?}");
     }
     let numbers: Vec<_> = streams
@@ -244,35 +253,29 @@ fn a_hang_up_signal_reopens_files() {
     assert_eq!(numbers, (1..=numbers.len() as u64).collect::<Vec<_>>(), "no edge is lost or doubled");
     assert!(said.contains(&format!(": {} edges delivered, ", numbers.len())), "{said}");
     none_lost_before_the_end(&said);
-    assert_rows_are_whole(&[place.text("a.csv.1"), place.text("a.csv")], numbers.len());
-    assert_waves_are_whole(&place, ["a.1.vcd", "a.2.vcd", "a.vcd"], numbers.len());
-}
-
-/// Each file has the header, the levels at its beginning, and its edges.
-#[cfg(unix)]
-fn assert_rows_are_whole(files: &[String], edges: usize) {
+    let rows = [place.text("a.csv.1"), place.text("a.csv")];
     let header = "timestamp_ns,chip,offset,name,event,level,seqno,line_seqno,overflowed,merged";
-    for rows in files {
+    for rows in &rows {
         let lines: Vec<_> = rows.lines().collect();
         assert_eq!((lines[0], rows.matches("timestamp_ns").count()), (header, 1));
         assert!(lines[1].contains(",door,state,") && lines[2].contains(",bell,state,"), "{rows}");
     }
     let of_door =
         |rows: &String| rows.lines().filter(|row| row.contains(",rising,") || row.contains(",falling,")).count();
-    assert_eq!(files.iter().map(of_door).sum::<usize>(), edges);
+    assert_eq!(rows.iter().map(of_door).sum::<usize>(), numbers.len());
+    waveforms_of_a_rotation_have_all_edges(&place, numbers.len());
 }
 
-/// Each waveform has the level at its beginning, its edges, and their account.
 #[cfg(unix)]
-fn assert_waves_are_whole(place: &Place, names: [&str; 3], edges: usize) {
-    let waves = names.map(|name| place.wave(name));
+fn waveforms_of_a_rotation_have_all_edges(place: &Place, edges: usize) {
+    let waves = ["a.1.vcd", "a.2.vcd", "a.vcd"].map(|name| place.wave(name));
     assert_eq!(waves.iter().map(|wave| wave.len() - 1).sum::<usize>(), edges, "{waves:?}");
     for wave in &waves {
         assert_eq!(wave[0].0, 0);
         assert!(wave.len() < 2 || wave[1].0 == 1, "its time begins with its first edge: {wave:?}");
         assert!(wave.windows(2).all(|two| two[0].1 != two[1].1), "the level at its beginning is right: {wave:?}");
     }
-    let told: usize = names
+    let told: usize = ["a.1.vcd", "a.2.vcd", "a.vcd"]
         .iter()
         .map(|name| {
             let text = place.text(name);
@@ -285,7 +288,7 @@ fn assert_waves_are_whole(place: &Place, names: [&str; 3], edges: usize) {
 
 #[test]
 #[cfg(unix)]
-fn a_file_that_cannot_be_reopened_is_named_and_the_old_one_is_still_written() {
+fn what_cannot_be_opened_again_is_said_and_the_old_file_is_still_written() {
     let place = Place::new("nowhere");
     let [there, aside] = ["there", "aside"].map(|name| place.path(name));
     std::fs::create_dir(&there).unwrap();
@@ -300,17 +303,17 @@ fn a_file_that_cannot_be_reopened_is_named_and_the_old_one_is_still_written() {
     signal(&child, "-TERM");
     let (code, said) = ends(child);
     assert_eq!(code, Some(0), "{said}");
-    for name in ["a.jsonl\" again: ", "a.vcd\" anew: "] {
+    for name in ["a.jsonl\" again: ", "a.vcd\": "] {
         assert!(said.contains(name), "{name}: {said}");
     }
     assert_eq!(place.records("aside/a.jsonl").last().unwrap()["record"], "summary");
     assert!(place.wave("aside/a.vcd").len() > 10);
 }
 
-/// Spans of lost edges are written into the waveform at the end, when its directory may have another name.
+/// The spans are put in when the waveform is complete, and its directory may have another name by then.
 #[test]
 #[cfg(unix)]
-fn spans_reach_a_waveform_whose_directory_was_moved() {
+fn a_waveform_whose_directory_is_moved_away_has_its_spans_all_the_same() {
     for (name, before, edges) in [("moved", "", 1), ("marked", "echo 2000 door 0 4;", 2)] {
         let place = Place::new(name);
         let [there, aside] = ["there", "aside"].map(|name| place.path(name));
@@ -366,10 +369,10 @@ fn a_file_that_is_copied_and_emptied_begins_anew() {
     assert!(place.text("a.csv").starts_with("timestamp_ns,"), "{}", place.text("a.csv"));
 }
 
-/// The clock is set back before the file is moved away, and once more after that.
+/// A clock is set back before the file is moved away, and again after that.
 #[test]
 #[cfg(unix)]
-fn clock_steps_are_in_the_next_file_too() {
+fn the_steps_of_a_clock_are_in_the_next_file_too() {
     let place = Place::new("steps");
     place.write(
         "steps.sh",
@@ -400,7 +403,7 @@ fn clock_steps_are_in_the_next_file_too() {
     assert_eq!(events, ["state", "clock", "clock", "rising"]);
 }
 
-/// A watch ends when its terminal does.
+/// A watch ends with its terminal, unless it was started to outlive it.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_terminal_that_hangs_up_ends_its_watch() {

@@ -359,7 +359,7 @@ fn a_command_is_run_for_edges_one_at_a_time() {
     assert!(err(&output).contains("the command \"exit 3\" failed: exit status: 3"), "{output:?}");
     let slow = ["mon", "-c", "sim", "--for", "1s", "-q", "--exec", "sleep 0.4", "--exec-queue", "1", "button"];
     let output = run(&slow);
-    assert!(err(&output).contains("not run since the queue was full\n"), "{output:?}");
+    assert!(err(&output).contains("not run because the queue was full\n"), "{output:?}");
 }
 
 #[test]
@@ -380,7 +380,8 @@ fn a_signal_does_not_wait_for_the_commands_that_have_not_begun() {
     assert_eq!(wait(&mut child).code(), Some(0));
     let mut said = String::new();
     child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-    let left = said.split("--exec: ran 1 time, ").nth(1).and_then(|rest| rest.split(" not run since it was").next());
+    let left =
+        said.split("--exec: ran 1 time, ").nth(1).and_then(|rest| rest.split(" not run because the watch was").next());
     assert!(left.is_some_and(|left| left.parse::<u32>().unwrap() >= 4), "{said}");
     assert!(said.contains("1 line: "), "{said}");
 }

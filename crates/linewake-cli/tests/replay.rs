@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 
 use support::{Scratch, err, linewake, out, run};
 
-/// The edge records of a stream, each checked by the schema.
+/// The edge records of a stream. Asserts that every record keeps to the schema.
 fn edge_records(stream: &str) -> Vec<String> {
     stream.lines().for_each(|line| assert_eq!(schema::faults_of_line(line), [""; 0], "{line}"));
     stream.lines().filter(|line| line.starts_with(r#"{"record":"edge""#)).map(str::to_owned).collect()
 }
 
-/// The records of one kind.
+/// The records of a kind.
 fn records(stream: &str, kind: &str) -> Vec<serde_json::Value> {
     let records = stream.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
     records.filter(|record| record["record"] == kind).collect()
@@ -34,7 +34,7 @@ fn printed(output: &Output) -> Vec<&str> {
     out(output).lines().collect()
 }
 
-/// Runs it until it takes less than the limit: on a busy machine it may take longer, but not ten times in a row.
+/// Runs a command until it takes less than `limit`. A busy machine may be too slow now and then, but not each time.
 fn within(limit: Duration, arguments: &[&str]) -> Output {
     for _ in 0..10 {
         let began = Instant::now();
@@ -47,7 +47,7 @@ fn within(limit: Duration, arguments: &[&str]) -> Output {
     panic!("it never takes less than {limit:?}")
 }
 
-/// A capture in the making.
+/// Builds a capture.
 struct Stream(String);
 
 impl Stream {
@@ -100,7 +100,7 @@ impl Stream {
         ))
     }
 
-    /// Without its last bytes, as a power loss leaves it.
+    /// Cuts off the last bytes, as a power failure does.
     fn cut(mut self, bytes: usize) -> Self {
         self.0.truncate(self.0.len() - bytes);
         self
@@ -155,6 +155,9 @@ fn lines_are_those_that_were_captured() {
     for line in ["17", "door", "gpiochip0:17", "gpiochip0:door"] {
         assert_eq!(printed(&fast(&capture.save("one.jsonl"), &[line])).len(), 1, "{line}");
     }
+    let output = fast(&capture.save("one.jsonl"), &["gate"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(err(&output).ends_with("one.jsonl\" has no line \"gate\"; it has \"door\"\n"), "{output:?}");
 }
 
 #[test]
@@ -205,7 +208,7 @@ fn no_edge_and_no_level_is_made_up() {
 }
 
 #[test]
-fn a_capture_that_was_cut_off_is_played_up_to_there() {
+fn a_capture_that_was_cut_off_is_played_as_far_as_it_goes() {
     let capture = Stream::new(2, "monotonic", "b").state(17, "door", 0).door(SECOND, "rising", 1);
     let capture = capture.door(3 * SECOND, "falling", 2).cut(40).save("cut.jsonl");
     let output = fast(&capture, &[]);
@@ -218,7 +221,7 @@ fn a_capture_that_was_cut_off_is_played_up_to_there() {
 fn captures_that_were_appended_are_played_one_after_the_other() {
     let first =
         Stream::new(4, "monotonic", "b").state(17, "door", 0).door(5 * SECOND, "rising", 1).summary(1, 2, "exact");
-    // A capture begins on the line of a record that was cut off; and there are zeros, and a blank line.
+    // A record is cut off, and another one begins on the same line; then blocks of zeros, and a blank line.
     let second = first.start(4, "monotonic", "c").state(17, "door", 1).door(SECOND, "falling", 1);
     let second = second.door(2 * SECOND, "rising", 2).cut(50).start(4, "realtime", "c").state(17, "door", 1);
     let third = second.state(4, "bell", 0).door(9 * SECOND, "falling", 1).line("\0\0\0\0\0").line("");
@@ -250,7 +253,7 @@ fn captures_that_were_appended_are_played_one_after_the_other() {
         [(Some(1), Some(2), Some("exact")), (Some(1), Some(0), Some("at least")), (Some(1), Some(0), Some("at least"))];
     assert_eq!([account(0), account(1), account(2)], each, "each has an account of its own");
 
-    // A waveform has one time axis for all segments, and the line that came later.
+    // All edges are on one axis, with the line that came later.
     let wave = Scratch::new("appended.vcd");
     assert!(fast(&capture, &["-q", "--vcd", wave.path(), "--vcd-timescale", "1ms"]).status.success());
     let text = wave.text();
@@ -260,7 +263,7 @@ fn captures_that_were_appended_are_played_one_after_the_other() {
     assert_eq!(printed(&fast(&capture, &["bell"])).len(), 1, "a line of a later segment");
 }
 
-/// `--json-strings` writes numbers as strings.
+/// As `--json-strings` writes them.
 #[test]
 fn whole_numbers_may_be_strings() {
     let stamp = u64::MAX - 1;
@@ -275,7 +278,7 @@ fn whole_numbers_may_be_strings() {
 }
 
 #[test]
-fn levels_are_unknown_between_two_watches() {
+fn between_two_watches_nothing_is_known() {
     let first =
         Stream::new(4, "monotonic", "b").state(17, "door", 0).door(5 * SECOND, "rising", 1).summary(1, 0, "exact");
     let second =
@@ -316,9 +319,9 @@ fn two_chips_of_one_name_are_two() {
     assert_eq!((summary[0]["chip"].as_str(), summary[1]["chip"].as_str()), (Some("exec:sh a"), Some("exec:sh b")));
 }
 
-/// Every output has the step, and each edge has a time of its own.
+/// Every output marks the step, and each edge has its own time.
 #[test]
-fn a_clock_step_without_a_record_is_reported() {
+fn a_step_that_no_record_tells_of_is_told() {
     let half = SECOND / 2;
     let capture = Stream::new(3, "realtime", "b").state(17, "door", 0).door(6 * half, "rising", 1);
     let capture = capture.door(8 * half, "falling", 2).door(5 * half, "rising", 3).door(7 * half, "falling", 4);
@@ -330,7 +333,7 @@ fn a_clock_step_without_a_record_is_reported() {
     assert_eq!(steps.len(), 1, "{output:?}");
     let expected = [8 * half, 5 * half, 8 * half + 1000].map(Some);
     assert_eq!(["before_ns", "after_ns", "arrival_ns"].map(step), expected);
-    assert!(err(&output).contains("is unknown, and taken as 1 us"), "{output:?}");
+    assert!(err(&output).contains("is not known, and taken for 1 us"), "{output:?}");
     let output = fast(&capture, &["--vcd", wave.path()]);
     assert!(output.status.success(), "{output:?}");
     let text = wave.text();
@@ -339,14 +342,14 @@ fn a_clock_step_without_a_record_is_reported() {
     assert!(changes >= 5, "a level and four edges: {text}");
     let output = fast(&capture, &["--csv"]);
     assert_eq!(out(&output).lines().filter(|row| row.contains(",clock,")).count(), 2, "{output:?}");
-    // Its output is read back with the same step, on the same axis.
+    // The output can be read back, with the same step and on the same axis.
     let again = Scratch::with("untold_again.jsonl", out(&fast(&capture, &["--json"])));
     assert_eq!(records(out(&fast(&again, &["--json"])), "clock"), steps);
 }
 
-/// Two services whose standard output is one file.
+/// The standard output of two services is one file.
 #[test]
-fn two_watches_into_one_file_account_for_every_edge() {
+fn of_two_watches_at_the_same_time_every_edge_is_in_the_account() {
     let summary = r#"{"record":"summary","lines":[{"chip":"gpiochip0","offset":17,"name":"door","delivered":2,"overflowed":0,"merged":0,"discarded":0,"account":"exact"}],"unattributed":0}"#;
     let start = |stream: Stream| stream.start(4, "monotonic", "b").state(17, "door", 0);
     let capture = start(Stream(String::new())).door(SECOND, "rising", 1);
@@ -355,10 +358,10 @@ fn two_watches_into_one_file_account_for_every_edge() {
     let output = fast(&capture, &[]);
     assert_eq!(printed(&output).len(), 4, "{output:?}");
     assert!(err(&output).contains("1 line: 4 edges delivered"), "{output:?}");
-    assert!(err(&output).contains("was written by several watches at the same time"), "{output:?}");
+    assert!(err(&output).contains("was written to by several watches at the same time"), "{output:?}");
 }
 
-/// The numbers of the line's edges reveal the step if no record does.
+/// No record tells of the step, but the numbers of the line do.
 #[test]
 fn a_clock_that_was_set_back_loses_no_edge() {
     let day = 1_700_000_000 * SECOND;
@@ -382,7 +385,7 @@ fn a_clock_that_was_set_back_loses_no_edge() {
 }
 
 #[test]
-fn a_recorded_clock_step_of_fifty_years_is_not_waited_for() {
+fn a_step_of_fifty_years_that_is_told_is_not_waited_for() {
     let years = 50 * 31_536_000 * SECOND;
     let step = format!(
         r#"{{"record":"clock","chip":"gpiochip0","before_ns":{SECOND},"after_ns":{years},"arrival_ns":{}}}"#,
@@ -429,7 +432,7 @@ fn a_signal_ends_a_long_silence_at_once() {
         let mut child = replay.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
         if file == "-" {
-            // It waits for the pipe, and not for the time of the next edge.
+            // It waits for the pipe, and not for the time.
             let some = capture.text().lines().take(3).collect::<Vec<_>>().join("\n");
             stdin.write_all(format!("{some}\n").as_bytes()).unwrap();
         }
@@ -450,7 +453,7 @@ fn a_signal_ends_a_long_silence_at_once() {
 }
 
 #[test]
-fn it_says_why_it_ends() {
+fn how_it_ends_is_said() {
     let mut capture = Stream::new(3, "monotonic", "b").state(17, "door", 0);
     for (number, at_s) in [(1, 10), (2, 11), (3, 12), (4, 20), (5, 21)] {
         capture = capture.door(at_s * SECOND, if number % 2 == 1 { "rising" } else { "falling" }, number);
@@ -475,8 +478,8 @@ fn it_says_why_it_ends() {
 }
 
 #[test]
-fn a_replay_filters_as_the_watch_would_have() {
-    // It bounces: 3 edges within 2 ms, and again when it is released; then a glitch.
+fn what_passes_a_filter_is_what_would_have_passed_it_then() {
+    // The line bounces: 3 edges within 2 ms, and again at the release; then a glitch.
     let mut capture = Stream::new(3, "monotonic", "b").state(17, "door", 0);
     let times_us = [0, 500, 900, 90_000, 90_400, 90_800, 200_000, 200_300];
     for (number, at_us) in (1..).zip(times_us) {
@@ -518,7 +521,7 @@ fn csv_is_played_as_the_records_are() {
     let output = fast(&rows, &["--json"]);
     assert_eq!(edge_records(out(&output)), edge_records(&capture.text()));
     assert_eq!(records(out(&output), "state"), records(&capture.text(), "state"));
-    // The same rows twice in one file, the second time cut off.
+    // The capture is twice in one file, and cut off.
     let text = rows.text();
     let twice = Scratch::with("twice.csv", &format!("{text}{}", &text[..text.len() - 9]));
     let output = fast(&twice, &[]);
@@ -543,7 +546,7 @@ b10 \"
 ";
 
 #[test]
-fn a_waveform_is_recognised_by_its_content() {
+fn a_waveform_is_one_by_its_content() {
     for name in ["bits.vcd", "BITS.VCD", "bits.txt"] {
         let wave = Scratch::with(name, DUMP);
         let output = fast(&wave, &[]);
@@ -566,7 +569,7 @@ fn a_waveform_is_recognised_by_its_content() {
 }
 
 #[test]
-fn lines_of_a_large_waveform_must_be_chosen() {
+fn of_a_large_waveform_lines_are_chosen() {
     let mut text = String::from("$scope module top $end\n");
     (0..1500).for_each(|wire| text += &format!("$var wire 1 n{wire} net{wire} $end\n"));
     text += "$upscope $end $enddefinitions $end\n#0\n";
@@ -586,7 +589,7 @@ fn lines_of_a_large_waveform_must_be_chosen() {
 }
 
 #[test]
-fn an_undriven_wire_has_the_level_of_its_pull() {
+fn what_nobody_drives_is_what_pulls_it() {
     let text = "$var wire 1 ! sda $end $enddefinitions $end\n#0\nz!\n#10\n0!\n#20\nz!\n";
     let wave = Scratch::with("drain.vcd", text);
     let output = fast(&wave, &[]);
@@ -596,13 +599,13 @@ fn an_undriven_wire_has_the_level_of_its_pull() {
 }
 
 #[test]
-fn a_capture_may_begin_with_a_byte_order_mark() {
+fn a_capture_may_begin_with_the_mark_of_utf_8() {
     let capture = Stream::new(2, "monotonic", "b").state(17, "door", 0).door(SECOND, "rising", 1);
     let capture = Scratch::with("mark.jsonl", &format!("\u{feff}{}", capture.0));
     assert_eq!(printed(&fast(&capture, &[])), ["1.000000000\trising\t\"door\""]);
 }
 
-/// Prints the edge of "door" at one second while the pipe is still open.
+/// Edges from a pipe are printed while it is open: the edge of "door" after a second.
 fn tells_before_the_end(arguments: &[&str], text: &str) {
     let mut replay = linewake(arguments);
     let mut child = replay.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -615,15 +618,16 @@ fn tells_before_the_end(arguments: &[&str], text: &str) {
     assert!(child.wait_with_output().unwrap().status.success());
 }
 
+/// A pipe stays open, and its edges are printed as they come.
 #[test]
-fn edges_from_a_pipe_are_printed_at_once() {
+fn what_comes_through_a_pipe_is_told_at_once() {
     let capture = Stream::new(4, "monotonic", "b").state(17, "door", 0).door(SECOND, "rising", 1);
     tells_before_the_end(&["replay", "-", "--fast"], &capture.0);
 }
 
-/// Edges are printed before a read that may block, also if the last thing read prints nothing.
+/// The next item may take long, so edges are printed before it, even if the last item prints nothing.
 #[test]
-fn each_burst_from_a_pipe_is_printed_before_the_next() {
+fn each_burst_of_a_pipe_is_told_before_the_next() {
     let records = Stream::new(4, "monotonic", "b")
         .state(17, "door", 0)
         .door(SECOND, "rising", 1)
@@ -637,9 +641,9 @@ fn each_burst_from_a_pipe_is_printed_before_the_next() {
     }
 }
 
-/// It is recognised by its first bytes, and the error has its name in one pair of quotes.
+/// The first bytes tell the format. The message has the name in one pair of quotes.
 #[test]
-fn a_truncated_fst_is_named_in_the_error() {
+fn an_fst_that_is_cut_is_said_to_be_cut() {
     let packed = [&[254, 0, 0, 0, 0, 0, 0, 0, 99, 0, 0, 0, 0, 0, 0, 1, 0][..], &[0x1f, 0x8b, 8, 0, 9, 9, 9]].concat();
     let plain = [&[0, 0, 0, 0, 0, 0, 0, 1, 0x49][..], &[7; 40]].concat();
     for bytes in [&packed[..5], &packed, &plain] {
@@ -670,7 +674,7 @@ fn memory_is_the_same_after_ten_times_as_many_edges() {
             stdin.write_all(edge.0.as_bytes()).unwrap();
         }
         stdin.flush().unwrap();
-        // It has read everything but the contents of the pipe.
+        // It has read everything but what the pipe holds.
         let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
         drop(stdin);
         assert!(child.wait().unwrap().success());
@@ -681,9 +685,9 @@ fn memory_is_the_same_after_ten_times_as_many_edges() {
     assert!(many < few + 4096, "{few} KiB, and {many} KiB");
 }
 
-/// It plays the edges before the mistake, then names its place.
+/// Edges before the fault are printed, and then the place of the fault.
 #[test]
-fn a_capture_with_a_late_mistake_is_played_up_to_it() {
+fn a_capture_that_is_wrong_further_on_is_played_as_far_as_that() {
     let capture = Stream::new(3, "monotonic", "b").state(17, "door", 0).door(SECOND, "rising", 1).line("{\"record\":");
     let capture = capture.door(2 * SECOND, "falling", 2).save("wrong.jsonl");
     let output = fast(&capture, &[]);
@@ -692,14 +696,14 @@ fn a_capture_with_a_late_mistake_is_played_up_to_it() {
     assert!(err(&output).contains("wrong.jsonl\":4:"), "{output:?}");
 }
 
-/// It does not read for ever.
+/// A line without an end is not read to its end.
 #[cfg(unix)]
 #[test]
 fn replay_fails_at_a_line_without_an_end() {
     let zeros = fs::File::open("/dev/zero").unwrap();
-    let output = linewake(&["replay", "/dev/stdin", "--fast"]).stdin(zeros).output().unwrap();
+    let output = support::linewake(&["replay", "/dev/stdin", "--fast"]).stdin(zeros).output().unwrap();
     assert_eq!((output.status.code(), out(&output)), (Some(1), ""), "{output:?}");
-    let remedy = "this line has no end; a capture is what \"linewake record\" writes";
+    let remedy = "this line does not end; a capture is what \"linewake record\" writes";
     assert_eq!(err(&output), format!("linewake: \"/dev/stdin\":1: {remedy}\n"));
 }
 
@@ -711,7 +715,7 @@ fn a_capture_is_not_overwritten_by_one_that_cannot_begin() {
 }
 
 #[test]
-fn record_names_the_file_that_it_wrote() {
+fn where_it_was_written_to_is_said() {
     let scratch = Scratch::new("where.jsonl");
     let output = run(&["record", scratch.path(), "-c", "sim", "-n", "1"]);
     assert!(output.status.success(), "{output:?}");
@@ -719,7 +723,7 @@ fn record_names_the_file_that_it_wrote() {
 }
 
 #[test]
-fn the_level_of_a_chip_that_returned_is_no_edge() {
+fn a_level_that_a_chip_has_when_it_is_back_is_no_edge() {
     let gap = |to_ns: &str, over: bool| {
         format!(
             r#"{{"record":"gap","chip":"gpiochip0","reason":"unplugged","from_ns":{SECOND},"to_ns":{to_ns},"over":{over},"delivered":1,"overflowed":0,"merged":0,"discarded":0}}"#

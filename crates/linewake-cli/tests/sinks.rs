@@ -1,4 +1,4 @@
-//! One watch in every output: odd time stamps, and equal names.
+//! One watch in every output: what is stamped oddly, and what has the same name.
 #![cfg(unix)]
 
 #[path = "../../linewake/tests/support/schema.rs"]
@@ -9,9 +9,9 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use serde_json::Value;
-use support::{Scratch, err, linewake, out, output};
+use support::{Scratch, err, linewake, out, output, run};
 
-/// A directory of programs, each of which is a chip.
+/// A directory with programs that are chips.
 struct Programs(PathBuf);
 
 impl Programs {
@@ -67,7 +67,7 @@ fn wave(changes: &[(u64, &str)]) -> Vec<(u64, String)> {
 const DOOR_AND_GATE: &str = "echo clock realtime; echo lines door=0 gate=1";
 
 #[test]
-fn cells_of_numbers_are_whole_numbers() {
+fn rows_have_whole_numbers_in_each_cell_of_a_number() {
     let stamp = 1_577_134_800_018_226_901_u64;
     let edges: String = (0..4).map(|at| format!("\necho {} door {}", stamp + at * 101, (at + 1) % 2)).collect();
     let programs = Programs::new("rows", &[("cards.sh", &format!("{DOOR_AND_GATE}{edges}"))]);
@@ -87,9 +87,9 @@ fn cells_of_numbers_are_whole_numbers() {
     assert_eq!(rows.iter().map(|row| row[5]).collect::<Vec<_>>(), ["0", "1", "1", "0", "1", "0"]);
 }
 
-/// With pandas, if it is installed.
+/// With the library that people use, if it is installed.
 #[test]
-fn pandas_reads_each_column_as_its_type() {
+fn pandas_reads_the_rows_as_what_they_are() {
     let script = "import pandas as p, sys\n\
         d = p.read_csv(sys.argv[1], keep_default_na=False)\n\
         print(list(d[d.event.isin(['rising', 'falling'])].timestamp_ns.diff())[1:])\n\
@@ -125,13 +125,13 @@ fn the_levels_of_a_quiet_chip_are_written_after_a_second() {
     assert!(cells[0].parse::<u64>().is_ok());
 }
 
-/// The time of day is set back by 1.5 s between the second edge and the third, and once more later.
+/// The time of day is set back by 1.5 s between the second and the third edge, and once more later.
 const STEPS: &str = "echo clock realtime; echo lines door=0\n\
     echo 1700000003000000000 door 1; echo 1700000004000000000 door 0; echo 1700000002500000000 door 1; \
     echo 1700000002600000000 door 0; echo 1600000000000000000 door 1";
 
 #[test]
-fn a_clock_step_is_in_every_output_and_loses_no_edge() {
+fn a_clock_that_steps_is_told_in_every_output_and_loses_no_edge() {
     let programs = Programs::new("steps", &[("steps.sh", STEPS)]);
     let arguments = ["mon", "-c", "exec:sh steps.sh", "-n", "5", "-F", "%S %E", "--json=a.jsonl", "--csv=a.csv"];
     let run = "echo $LINEWAKE_TIMESTAMP_NS $LINEWAKE_AXIS_NS >>ran";
@@ -156,7 +156,7 @@ fn a_clock_step_is_in_every_output_and_loses_no_edge() {
             (record["arrival_ns"].as_u64(), record["after_ns"].as_u64())
         );
     }
-    // With the offset of the last step added, times never go back.
+    // Adding the last step to the time stamps gives times that never go back.
     let (mut shift, mut times) = (0, Vec::new());
     for row in &rows {
         let time: i128 = row[0].parse().unwrap();
@@ -196,14 +196,14 @@ fn a_waveform_of_the_past_is_no_longer_than_what_happened() {
 }
 
 #[test]
-fn two_edges_with_the_same_stamp_are_both_in_a_waveform() {
+fn two_edges_of_a_line_at_one_stamp_are_both_seen() {
     let edges = "\necho 5000000000 door 1; echo 5000000000 door 0; echo 5000000000 door 1; echo 5000000007 door 0";
     let programs = Programs::new("same", &[("same.sh", &format!("echo clock monotonic; echo lines door=0{edges}"))]);
     programs.run(&["mon", "-q", "-c", "exec:sh same.sh", "-n", "4", "--vcd", "a.vcd", "--vcd-timescale", "1ns"]);
     let door = programs.wave("a.vcd", &["same", "door"]);
     assert_eq!(door, wave(&[(0, "0"), (1, "1"), (2, "0"), (3, "1"), (8, "0")]));
     let output = programs.run(&["mon", "-q", "-c", "exec:sh same.sh", "-n", "4", "--vcd", "b.vcd"]);
-    assert!(err(&output).contains("3 edges within a tick of the one before"), "{output:?}");
+    assert!(err(&output).contains("3 edges within a tick of another"), "{output:?}");
 }
 
 #[test]
@@ -216,7 +216,7 @@ fn two_chips_of_one_name_are_two_in_every_output() {
     let files = ["-n", "4", "-I", "--json=a.jsonl", "--csv=a.csv", "--vcd", "a.vcd", "--stats", "20s"];
     let exec = ["--exec", "echo $LINEWAKE_CHIP $LINEWAKE_OFFSET >>ran"];
     let output = programs.run(&[&["mon", &lines[0], &lines[1]], &files[..], &exec].concat());
-    // Without -c, chips are shown, since the names alone are ambiguous.
+    // Without -c, the names alone would not tell the chips apart.
     let expected: String = [("1", "rising", 0), ("2", "rising", 1), ("3", "falling", 0), ("4", "falling", 1)]
         .map(|(second, kind, chip)| format!("{second}.000000000\t{kind}\t{} 0 \"door\"\n", chips[chip]))
         .concat();
@@ -260,12 +260,14 @@ fn numbers_that_other_programs_round_may_be_strings() {
         records.iter().map(|record| serde_json::from_value(record.clone()).unwrap()).collect()
     };
     assert_eq!(read(&strings)[1..3], read(&numbers)[1..3], "they are read as the numbers that they are");
+    assert_eq!(run(&["mon", "-c", "sim", "--json-strings"]).status.code(), Some(1), "without --json it means nothing");
 }
 
 #[test]
-fn all_edges_of_one_direction_are_in_a_waveform() {
+fn edges_of_one_direction_are_all_seen_in_a_waveform() {
     let lines = "echo clock realtime; echo lines door=0; \
-        for at in 1000000 1000500 5000000 5003000; do echo $at door 1 $((n+=1)); echo $((at+100)) door 0 $((n+=1)); done";
+        for at in 1000000 1000500 5000000 5003000; do \
+        echo $at door 1 $((n+=1)); echo $((at+100)) door 0 $((n+=1)); done";
     let programs = Programs::new("one-direction", &[("door.sh", lines)]);
     for (edges, level) in [("rising", "1"), ("falling", "0")] {
         let watch = ["-c", "exec:bash door.sh", "-e", edges, "-n", "4", "--overwrite", "-q"];
@@ -317,11 +319,11 @@ fn edges_at_the_end_of_time_end_no_watch() {
     assert_eq!(seen.last(), Some(&(u64::MAX, "1".to_owned())), "there is no other tick for it: {seen:?}");
     let replayed = programs.run(&["replay", "--fast", "e.jsonl", "--vcd", "f.vcd", "--vcd-timescale", "1ns"]);
     assert_eq!(out(&replayed).lines().count(), 3);
-    assert!(err(&replayed).contains("1 edge within a tick of the one before"), "{}", err(&replayed));
+    assert!(err(&replayed).contains("hides 1 edge within a tick of another"), "{}", err(&replayed));
 }
 
 #[test]
-fn a_first_edge_behind_a_loss_is_in_a_waveform() {
+fn a_first_edge_that_others_are_missing_before_is_seen_in_a_waveform() {
     let lines = "echo clock realtime; echo lines a; echo 1000010 a 0 5; echo 1000020 a 1 6; echo 1000030 a 0 7";
     let programs = Programs::new("first-missing", &[("a.sh", lines)]);
     for scale in ["1ns", "1us"] {
@@ -329,7 +331,7 @@ fn a_first_edge_behind_a_loss_is_in_a_waveform() {
         programs.run(&[&["mon", "-c", "exec:sh a.sh", "-n", "3", "-q"][..], &files].concat());
         let text = programs.text("m.vcd");
         let mut files = vec!["m.csv"];
-        // With a coarse timescale two edges hide the others, and a message says so.
+        // At a coarse scale two edges hide the others, and a message tells it.
         files.extend((scale == "1ns").then_some("m.vcd"));
         for file in files {
             let replayed = programs.run(&["replay", "--fast", file, "-F", "%E %m"]);
@@ -341,7 +343,7 @@ fn a_first_edge_behind_a_loss_is_in_a_waveform() {
 }
 
 #[test]
-fn chatter_names_the_chip_where_two_lines_share_a_name() {
+fn chatter_of_a_name_that_two_lines_have_is_told_with_its_chip_in_a_replay_too() {
     let lines =
         "echo clock realtime; echo lines door=0; for n in $(seq 1 30); do echo $((n*1000)) door $((n%2)) $n; done";
     let programs = Programs::new("chatter", &[("a/cards.sh", lines), ("b/cards.sh", lines)]);
@@ -358,7 +360,7 @@ fn chatter_names_the_chip_where_two_lines_share_a_name() {
 }
 
 #[test]
-fn an_edge_behind_a_loss_is_replayed_at_any_level() {
+fn an_edge_behind_a_loss_is_replayed_whatever_the_level_was() {
     let lines = "echo clock realtime; echo lines a=0; echo 1000010 a 1 1; echo 1000020 a 1 5; echo 1000030 a 0 6; \
         echo 1000040 a 0 8";
     let programs = Programs::new("behind-a-loss", &[("a.sh", lines)]);

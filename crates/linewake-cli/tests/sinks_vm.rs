@@ -1,5 +1,6 @@
-//! Outputs of watches on the kernel's gpio-sim in the virtual machine: while the time of day is set, with 200 lines,
-//! and with a chip that is unplugged. Every edge is in every output, and is replayed.
+//! On the kernel's gpio-sim in the virtual machine: what the command writes of a watch in which the time of day is set,
+//! of one of 200 lines, and of one whose chip is unplugged. Every edge is in every place it is written to, and is
+//! replayed.
 #![cfg(all(target_os = "linux", not(miri)))]
 
 #[path = "../../linewake/tests/support/time_of_day.rs"]
@@ -17,7 +18,7 @@ use serde_json::Value;
 /// Where `linewake` is in the guest: `cargo xtask test` puts it there.
 const LINEWAKE: &str = "/test/linewake";
 
-/// One test at a time, since they set the time of day.
+/// One test at a time, because the machine has one time of day.
 fn one() -> Option<MutexGuard<'static, ()>> {
     static ONE: Mutex<()> = Mutex::new(());
     if std::env::var_os("LINEWAKE_VM").is_none() {
@@ -31,7 +32,7 @@ fn chip(name: &str, lines: u32) -> Sim {
     gpiosim::builder().with_name(name).with_bank(Bank::new(lines, name).name(0, "door")).live().unwrap()
 }
 
-/// A watch with every output.
+/// A watch with all outputs.
 struct Watch {
     child: Child,
     directory: String,
@@ -67,7 +68,7 @@ impl Watch {
         }
     }
 
-    /// Waits for its end, and returns its exit code and standard error.
+    /// Waits for the end, and returns the exit code.
     fn end(&mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
     }
@@ -78,7 +79,7 @@ impl Watch {
         self.end()
     }
 
-    /// The edges in each output, and in a replay of each file.
+    /// Number of edges in each output, and in a replay of each file.
     fn edges(&self) -> Vec<(String, usize)> {
         let is_edge = |line: &&str| line.contains("\trising\t") || line.contains("\tfalling\t");
         let mut found = vec![("text".to_owned(), self.text("out").lines().filter(is_edge).count())];
@@ -148,7 +149,7 @@ fn edges_around_a_step_of_the_clock_are_in_every_place() {
         let step = ns("after_ns") - ns("arrival_ns");
         let expected = i128::from(seconds) * if back { -1_000_000_000 } else { 1_000_000_000 };
         assert!((step - expected).abs() < 10_000_000_000, "{clock}");
-        // No edge was written an hour before or after its stamp: that would show as thousands of seconds.
+        // A delay of an hour, or a negative one, would be printed in thousands of seconds.
         let err = watch.text("err");
         let latest =
             |line: &str| line.split_once("written after ")?.1.rsplit_once(" max ")?.1.strip_suffix(" s")?.parse().ok();

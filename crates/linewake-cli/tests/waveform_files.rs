@@ -1,115 +1,20 @@
-//! The file of a waveform: other files of its name or beside it, and the owner, rights and links that it keeps.
+//! The file of a waveform, and other files of that name or beside it.
 #![cfg(unix)]
 
 mod support;
+mod waveform_support;
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
-use std::process::{Child, Command};
+use std::process::Command;
 
 use support::{err, linewake, output, signal, until};
-use tempfile::TempDir;
-
-/// One edge; and when there is a file, two more, the first of them after 14 that are lost.
-const LOSSY: &str = "echo lines door=0; echo 1000 door 1 1\n\
-    until [ -e \"$0.go\" ]; do sleep 0.05; done\n\
-    echo 9000 door 0 16; echo 9500 door 1 17\nexec sleep 60\n";
-
-/// A directory with a program that loses edges.
-struct Place(TempDir);
-
-impl Place {
-    fn new() -> Self {
-        let place = Self(tempfile::tempdir().unwrap());
-        fs::write(place.path("lossy.sh"), LOSSY).unwrap();
-        fs::create_dir(place.path("there")).unwrap();
-        place
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn text(&self, name: &str) -> String {
-        fs::read_to_string(self.path(name)).unwrap_or_default()
-    }
-
-    /// The names in a directory.
-    fn names(&self, of: &str) -> Vec<String> {
-        let entries = fs::read_dir(self.path(of)).unwrap();
-        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
-    }
-
-    fn rename(&self, from: &str, to: &str) {
-        fs::rename(self.path(from), self.path(to)).unwrap();
-    }
-
-    fn watch(&self, more: &[&str]) -> Command {
-        let _ = fs::remove_file(self.path("lossy.sh.go"));
-        let mut command = linewake(&["mon", "-q", "-c"]);
-        command.arg(format!("exec:sh {}", self.path("lossy.sh").display())).args(more).args(["--vcd", "there/a.vcd"]);
-        command.current_dir(self.0.path());
-        command
-    }
-
-    /// Begins a watch for three edges, and waits for the first.
-    fn begin(&self) -> Watch {
-        self.begin_by(&mut self.watch(&["-n", "3"]))
-    }
-
-    fn begin_by(&self, command: &mut Command) -> Watch {
-        let watch = Watch(command.stderr(fs::File::create(self.path("said")).unwrap()).spawn().unwrap());
-        // A waveform of an earlier watch has its account at the end.
-        let is_begun = |text: String| text.contains("\n#1\n") && !text.contains("delivered");
-        until("there is an edge", || is_begun(self.text("there/a.vcd")));
-        watch
-    }
-
-    /// Lets the other two edges come, and waits for the end.
-    fn end(&self, watch: Watch) -> (Option<i32>, String) {
-        fs::write(self.path("lossy.sh.go"), "").unwrap();
-        self.ended(watch)
-    }
-
-    fn ended(&self, mut watch: Watch) -> (Option<i32>, String) {
-        (watch.0.wait().unwrap().code(), self.text("said"))
-    }
-
-    /// Spans in which the line is unknown.
-    fn spans(&self, name: &str) -> usize {
-        self.text(name).lines().filter(|line| line.starts_with('x')).count()
-    }
-}
-
-/// A watch, which ends with its test.
-struct Watch(Child);
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-    }
-}
-
-/// A small file system, until it is dropped.
-struct Disk(PathBuf);
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
-    }
-}
-
-fn is_root() -> bool {
-    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n")
-}
+use waveform_support::{Disk, LOSSY, Place, Watch, is_root};
 
 #[test]
-fn files_beside_a_waveform_are_left_alone() {
+fn what_others_have_put_beside_a_waveform_is_not_written_to() {
     for is_link in [true, false] {
         let place = Place::new();
         fs::write(place.path("diary"), "dear diary").unwrap();
@@ -132,7 +37,7 @@ fn files_beside_a_waveform_are_left_alone() {
 }
 
 #[test]
-fn another_file_in_a_waveforms_place_is_neither_opened_nor_replaced() {
+fn what_is_put_in_the_place_of_a_waveform_is_neither_opened_nor_replaced() {
     for kind in ["fifo", "directory", "socket"] {
         let place = Place::new();
         let file = place.path("there/a.vcd");
@@ -144,7 +49,7 @@ fn another_file_in_a_waveforms_place_is_neither_opened_nor_replaced() {
             _ => drop(UnixListener::bind(&file).unwrap()),
         }
         signal(&watch.0, "-HUP");
-        until("it is said", || place.text("said").contains("linewake: cannot begin \"there/a.vcd\" anew: "));
+        until("it is said", || place.text("said").contains("linewake: cannot begin a new \"there/a.vcd\": "));
         let (code, said) = place.end(watch);
         assert_eq!(code, Some(0), "{kind}: {said}");
         assert_eq!(place.spans("there/old.vcd"), 1, "{kind}");
@@ -156,19 +61,22 @@ fn another_file_in_a_waveforms_place_is_neither_opened_nor_replaced() {
     }
 }
 
-/// On a file system of 256 KiB, if this user may make one.
+/// On a file system of 256 KiB, if this user may mount one.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_full_disk_leaves_a_waveform_as_it_was_and_a_whole_one_elsewhere() {
+    for is_moved in [true, false] {
+        full_disk(is_moved);
+    }
+}
+
+/// There is no room beside the waveform: its directory has moved, or is full.
+#[cfg(target_os = "linux")]
+fn full_disk(is_moved: bool) {
     let place = Place::new();
     fs::create_dir(place.path("disk")).unwrap();
-    let mut mount = Command::new("mount");
-    mount.args(["-t", "tmpfs", "-o", "size=256k", "none"]).arg(place.path("disk"));
-    if !mount.output().is_ok_and(|mount| mount.status.success()) {
-        println!("skipped: a small file system needs root");
-        return;
-    }
-    let disk = Disk(place.path("disk"));
+    let mount = ["-t", "tmpfs", "-o", "size=256k", "none"];
+    let Some(disk) = Disk::mount(&mount, place.path("disk")) else { return };
     fs::remove_dir(place.path("there")).unwrap();
     fs::create_dir(place.path("disk/there")).unwrap();
     fs::create_dir(place.path("temporary")).unwrap();
@@ -179,29 +87,31 @@ fn a_full_disk_leaves_a_waveform_as_it_was_and_a_whole_one_elsewhere() {
     fs::write(place.path("lossy.sh"), script).unwrap();
     let mut watch = place.watch(&[]);
     let watch = place.begin_by(watch.env("TMPDIR", place.path("temporary")));
-    // From now on no copy fits beside it.
-    place.rename("disk/there", "disk/aside");
+    if is_moved {
+        place.rename("disk/there", "disk/aside");
+    }
+    let file = if is_moved { "disk/aside/a.vcd" } else { "disk/there/a.vcd" };
     fs::write(place.path("lossy.sh.go"), "").unwrap();
-    until("all edges are there", || place.text("disk/aside/a.vcd").contains("\n#18000\n"));
+    until("all edges are there", || place.text(file).contains("\n#18000\n"));
     let mut full = fs::File::create(place.path("disk/full")).unwrap();
     let _ = std::io::copy(&mut std::io::repeat(b'f'), &mut full);
-    // The comments at the end have room.
+    // Leaves room for the comments at the end.
     full.set_len(full.metadata().unwrap().len() - 4096).unwrap();
     drop(full);
     signal(&watch.0, "-TERM");
     let (code, said) = place.ended(watch);
-    let (old, lost) = (place.text("disk/aside/a.vcd"), place.spans("disk/aside/a.vcd"));
+    let (old, lost) = (place.text(file), place.spans(file));
     drop(disk);
     assert_eq!(code, Some(1), "{said}");
     let (_, whole) = said.split_once("; the whole waveform is in \"").unwrap_or_else(|| panic!("{said}"));
     let (whole, _) = whole.split_once("\": ").unwrap();
-    assert!(place.spans(whole) >= 1999, "{said}");
+    assert!(whole.contains("temporary") && place.spans(whole) >= 1999, "{said}");
     assert!(old.contains("\n#18000\n") && old.trim_end().ends_with("$end"), "nothing is missing: {old}");
     assert_eq!(lost, 0);
 }
 
 #[test]
-fn a_link_stays_and_its_target_is_the_waveform() {
+fn a_link_stays_and_what_it_leads_to_is_the_waveform() {
     let place = Place::new();
     symlink("../real.vcd", place.path("there/a.vcd")).unwrap();
     let (code, said) = place.end(place.begin());
@@ -286,9 +196,9 @@ fn a_new_waveform_has_the_rights_that_the_user_gives_new_files() {
     assert_eq!(place.path("there/a.vcd").metadata().unwrap().mode(), place.path("other").metadata().unwrap().mode());
 }
 
-/// In one directory, like /tmp, the file belongs to somebody else by then; in the other, no file may be made.
+/// In a directory like /tmp the file belongs to somebody else by then; in a read-only one no file can be made.
 #[test]
-fn a_waveform_that_cannot_be_replaced_is_overwritten() {
+fn where_a_waveform_cannot_be_replaced_it_is_written_over_and_nothing_is_left() {
     for rights in [0o1777, 0o555] {
         if rights == 0o1777 && !is_root() {
             println!("skipped: to be two users needs root");
@@ -299,13 +209,7 @@ fn a_waveform_that_cannot_be_replaced_is_overwritten() {
         for name in [".", "there", "temporary"] {
             fs::set_permissions(place.path(name), fs::Permissions::from_mode(0o777)).unwrap();
         }
-        // Another user may not be allowed to run the program where cargo built it.
-        fs::copy(env!("CARGO_BIN_EXE_linewake"), place.path("linewake")).unwrap();
-        let mut command = Command::new(place.path("linewake"));
-        command.args(place.watch(&["-n", "3"]).get_args()).current_dir(place.0.path());
-        if is_root() {
-            command.uid(65534).gid(65534);
-        }
+        let mut command = place.watch_as_nobody(&["-n", "3"]);
         let watch = place.begin_by(command.env("TMPDIR", place.path("temporary")));
         fs::set_permissions(place.path("there"), fs::Permissions::from_mode(rights)).unwrap();
         if rights == 0o1777 {
@@ -321,7 +225,7 @@ fn a_waveform_that_cannot_be_replaced_is_overwritten() {
 }
 
 #[test]
-fn a_group_without_access_to_a_waveform_has_none_to_the_next() {
+fn a_group_that_could_not_read_a_waveform_cannot_read_the_next_one() {
     if !is_root() {
         return println!("skipped: to be another user needs root");
     }
@@ -344,20 +248,41 @@ fn a_group_without_access_to_a_waveform_has_none_to_the_next() {
 }
 
 #[test]
-fn the_directory_is_named_if_no_temporary_file_can_be_made() {
+fn that_no_temporary_file_can_be_made_is_said_at_the_beginning() {
+    let place = Place::new();
+    let rights =
+        |name: &str, rights| fs::set_permissions(place.path(name), fs::Permissions::from_mode(rights)).unwrap();
+    fs::write(place.path("there/a.vcd"), "").unwrap();
+    rights(".", 0o777);
+    rights("there", 0o555);
+    rights("there/a.vcd", 0o666);
+    let watch = place.begin_by(place.watch_as_nobody(&[]).env("TMPDIR", "/no/such"));
+    let said = place.text("said");
+    signal(&watch.0, "-TERM");
+    rights("there", 0o777);
+    assert!(said.contains("\"there/a.vcd\" cannot show where edges are lost"), "{said}");
+    assert!(said.contains("nor in \"/no/such\": ") && said.contains("; set TMPDIR to "), "{said}");
+}
+
+#[test]
+fn where_no_temporary_file_can_be_made_the_directory_is_named() {
     let place = Place::new();
     let mut watch = place.watch(&["-n", "3"]);
     let watch = place.begin_by(watch.env("TMPDIR", "/no/such"));
     place.rename("there", "aside");
     let (code, said) = place.end(watch);
     assert_eq!(code, Some(1), "{said}");
-    for part in ["no file can be made in \"there\": ", "nor in \"/no/such\": ", "; set TMPDIR to a directory that "] {
+    for part in [
+        "cannot make a temporary file in \"there\": ",
+        "nor in \"/no/such\": ",
+        "; set TMPDIR to a directory with room that ",
+    ] {
         assert!(said.contains(part), "{part}: {said}");
     }
 }
 
 #[test]
-fn a_file_removed_while_it_is_written_is_an_error() {
+fn what_is_removed_while_it_is_written_is_said() {
     for (option, name) in [("--vcd=there/b", "there/b"), ("--json=there/b", "there/b"), ("--csv=there/b", "there/b")] {
         for is_replaced in [false, true] {
             let place = Place::new();

@@ -1,11 +1,11 @@
-//! Waveforms of other tools as chips: messages name what is left out of them.
+//! Waveforms of other tools as chips: messages tell what is left out.
 
 mod support;
 
 use support::{Scratch, err, out, run};
 
 #[test]
-fn info_says_what_it_leaves_out_of_a_waveform() {
+fn what_is_left_out_of_a_waveform_is_said_beside_its_lines() {
     let text =
         "$scope module top $end $var real 64 r volts $end $var wire 2 ! PORTB $end $enddefinitions $end #0 b1 !\n";
     let file = Scratch::with("LEFT.VCD", text);
@@ -14,17 +14,17 @@ fn info_says_what_it_leaves_out_of_a_waveform() {
     assert!(output.status.success(), "{output:?}");
     let lines: Vec<_> = out(&output).lines().filter_map(|line| line.split('"').nth(1)).collect();
     assert_eq!(lines, ["PORTB[0]", "PORTB[1]"]);
-    let told = format!("\"{}\": left out, because they have no bits: \"top.volts\" is a real\n", file.path());
+    let told = format!("\"{}\": left out, since they have no bits: \"top.volts\" is a real\n", file.path());
     assert_eq!(err(&output), told);
 }
 
 #[test]
-fn a_waveform_with_too_many_bits_is_told_how_to_choose() {
+fn a_waveform_of_more_bits_than_a_chip_has_lines_is_told_how_some_are_played() {
     let variables = (0..1025).map(|number| format!("$var wire 1 n{number} net{number} $end\n"));
     let text = format!("{}$enddefinitions $end\n#0 0n0\n", variables.collect::<String>());
     let file = Scratch::with("many.vcd", &text);
     let output = run(&["info", "-c", &format!("sim:{}", file.path())]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
-    let says = "has 1025 bits, but a simulated chip has at most 1024 lines; choose some of them with \"linewake replay";
+    let says = "has 1025 bits, and a simulated chip at most 1024 lines; choose some of them with \"linewake replay";
     assert!(err(&output).contains(says), "{}", err(&output));
 }

@@ -111,7 +111,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     let has_left = Arc::new(AtomicBool::new(false));
     let stoppers: Vec<_> = watchers.iter().map(InfoWatcher::stopper).collect();
-    let readers = (!arguments.quiet).then_some(readers::Destination::Stdout).into_iter().collect();
+    let readers = (!arguments.quiet).then_some(readers::WatchedOutput::Stdout).into_iter().collect();
     let left = has_left.clone();
     signals::on_end_or_left(readers, move |meant| {
         left.fetch_or(meant == Meaning::Left, Ordering::Relaxed);

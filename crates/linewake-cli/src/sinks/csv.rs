@@ -1,55 +1,56 @@
-//! Comma-separated values, as RFC 4180 has them: one row for each edge, state, gap, and line that is blocked. The layout is
-//! frozen: docs/csv.md states it.
+//! Comma-separated values (RFC 4180): one row for each edge, level, gap, blocked line and step of a clock. The layout
+//! is frozen: docs/csv.md states it.
 
 use std::borrow::Cow;
 use std::io::{self, Write as _};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use linewake::{EdgeEvent, EdgeKind};
+use linewake::EdgeEvent;
 
+use super::csv_columns::{COLUMNS, Cell, Numbers, Subject, header};
+use super::files::{ExistingFile, Format};
 use super::line_text::LineTexts;
-use super::sink::{Closing, Item, Out, Sink, View};
+use super::out::Out;
+use super::sink::{Closing, Item, Sink, View};
+use crate::exit::Failure;
 use crate::readers;
 
-/// The first row.
-pub(crate) const HEAD: &str = "timestamp_ns,chip,offset,name,event,level,seqno,line_seqno,overflowed,merged";
-
-/// How long rows wait for a time: a program that stamps edges may have another clock than this computer.
+/// How long rows without a time wait for one. The computer's own clock would not do: a program may stamp by another
+/// one.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The columns of [`HEAD`]; no cell of a number is empty.
+/// Writes the rows.
 pub(crate) struct Csv {
     out: Out,
-    /// What is between the first column of an edge and its numbers, by the kind of edge.
+    /// The text cells of the edges of each line, for each direction.
     texts: LineTexts,
-    /// That of the last row which has one.
+    /// The time of the last row that has one.
     last_ns: Option<u64>,
-    /// What the clock showed when the watch began.
+    /// The time of the clock when the watch began.
     began_ns: Option<u64>,
-    /// Rows before there is a time, without their first column, and since when they wait.
+    /// Rows that wait for a time, without their first cell, and since when they wait.
     held: Vec<Vec<u8>>,
     since: Option<Instant>,
 }
 
 impl Csv {
-    pub(crate) fn new(out: Out) -> Self {
+    pub(crate) fn open(path: &Path, existing: ExistingFile) -> Result<Self, Failure> {
+        Ok(Self::new(Out::open(path, Format::Rows(header()), existing)?))
+    }
+
+    pub(super) fn new(out: Out) -> Self {
         Self { out, texts: LineTexts::new(), last_ns: None, began_ns: None, held: Vec::new(), since: None }
     }
 
     fn edge(&mut self, line: usize, edge: &EdgeEvent) -> io::Result<()> {
         self.at(edge.timestamp_ns)?;
-        let out = &mut self.out;
-        out.number(edge.timestamp_ns)?;
-        out.write_all(self.texts.get(line, edge, |kind| common(edge, kind)))?;
-        out.number(edge.seqno)?;
-        for number in [edge.line_seqno, edge.missed.overflowed, edge.missed.merged] {
-            out.write_all(b",")?;
-            out.number(number)?;
-        }
-        out.write_all(b"\n")
+        self.out.number(edge.timestamp_ns)?;
+        self.out.write_all(self.texts.get(line, edge, |kind| cells_of_subject(&Subject::of_edge(edge, kind))))?;
+        write_numbers(&mut self.out, &Numbers::of_edge(edge))
     }
 
-    /// A row has this time: so have those before it that have none.
+    /// Notes the time of a row. Rows that wait get the same time.
     #[inline]
     fn at(&mut self, ns: u64) -> io::Result<()> {
         self.last_ns = Some(ns);
@@ -66,18 +67,10 @@ impl Csv {
         Ok(())
     }
 
-    /// Writes a row that is no edge, from the comma behind its time on.
-    fn row(
-        &mut self,
-        at_ns: Option<u64>,
-        chip: &str,
-        offset: i64,
-        name: &str,
-        event: &str,
-        level: i8,
-    ) -> io::Result<()> {
-        let (chip, name) = (quoted(chip), quoted(name));
-        let row = format!(",{chip},{offset},{name},{event},{level},0,0,0,0\n").into_bytes();
+    /// Writes a row that is no edge.
+    fn row(&mut self, at_ns: Option<u64>, subject: &Subject<'_>) -> io::Result<()> {
+        let mut row = cells_of_subject(subject);
+        write_numbers(&mut row, &Numbers::default())?;
         if let Some(ns) = at_ns {
             self.at(ns)?;
         }
@@ -91,38 +84,56 @@ impl Csv {
     }
 }
 
-/// The columns that all edges of a line and kind have in common, with the commas around them.
-fn common(edge: &EdgeEvent, kind: EdgeKind) -> Vec<u8> {
-    let level = u8::from(kind == EdgeKind::Rising);
-    let (chip, name) = (quoted(&edge.chip), quoted(edge.name.as_deref().unwrap_or_default()));
-    format!(",{chip},{},{name},{},{level},", edge.offset, kind.as_str()).into_bytes()
+/// The text cells, each with a comma before it.
+fn cells_of_subject(subject: &Subject<'_>) -> Vec<u8> {
+    let mut cells = Vec::new();
+    for column in &COLUMNS {
+        if let Cell::Subject(cell) = column.cell {
+            cells.push(b',');
+            cells.extend_from_slice(quoted(&cell(subject)).as_bytes());
+        }
+    }
+    cells
+}
+
+/// The number cells, and the end of the row.
+fn write_numbers(out: &mut impl io::Write, numbers: &Numbers) -> io::Result<()> {
+    for column in &COLUMNS {
+        if let Cell::Number(cell) = column.cell {
+            out.write_all(b",")?;
+            out.write_all(itoa::Buffer::new().format(cell(numbers)).as_bytes())?;
+        }
+    }
+    out.write_all(b"\n")
 }
 
 impl Sink for Csv {
     fn begin(&mut self, view: View<'_>) -> io::Result<()> {
         self.began_ns = view.began_ns;
-        if self.out.is_empty() { writeln!(self.out, "{HEAD}") } else { Ok(()) }
+        if self.out.is_empty() { writeln!(self.out, "{}", header()) } else { Ok(()) }
     }
 
     fn item(&mut self, item: Item<'_>) -> io::Result<()> {
         match item {
             Item::State { state, .. } => {
+                let line = Some((state.offset, state.name.as_deref()));
                 let level = state.active.map_or(-1, i8::from);
-                let name = state.name.as_deref().unwrap_or_default();
-                self.row(None, &state.chip, state.offset.get().into(), name, "state", level)
+                self.row(None, &Subject { chip: &state.chip, line, event: "state", level })
             }
             Item::Edge { line, edge } => self.edge(line, edge),
             Item::Gap { gap, .. } => {
                 let (event, at_ns) = if gap.is_over { ("back", gap.to_ns) } else { ("gone", gap.from_ns) };
-                self.row(at_ns, &gap.chip, -1, "", event, -1)
+                self.row(at_ns, &Subject { chip: &gap.chip, line: None, event, level: -1 })
             }
             Item::Chatter(chatter) => {
-                let (at_ns, name) = (Some(chatter.timestamp_ns), chatter.name.as_deref().unwrap_or_default());
-                self.row(at_ns, &chatter.chip, chatter.offset.get().into(), name, chatter.kind.as_str(), -1)
+                let line = Some((chatter.offset, chatter.name.as_deref()));
+                let event = chatter.kind.as_str();
+                self.row(Some(chatter.timestamp_ns), &Subject { chip: &chatter.chip, line, event, level: -1 })
             }
             Item::Clock(step) => {
-                self.row(Some(step.arrival_ns), &step.chip, -1, "", "clock", 0)?;
-                self.row(Some(step.after_ns), &step.chip, -1, "", "clock", 1)
+                let subject = |level| Subject { chip: &step.chip, line: None, event: "clock", level };
+                self.row(Some(step.arrival_ns), &subject(0))?;
+                self.row(Some(step.after_ns), &subject(1))
             }
             Item::Heartbeat(_) => Ok(()),
         }
@@ -135,7 +146,7 @@ impl Sink for Csv {
         self.out.flush()
     }
 
-    fn place(&self) -> Option<readers::Destination<'_>> {
+    fn place(&self) -> Option<readers::WatchedOutput<'_>> {
         Some(self.out.place())
     }
 
@@ -146,7 +157,7 @@ impl Sink for Csv {
 
     fn reopen(&mut self, _: Closing<'_>) -> io::Result<bool> {
         let Some(log) = self.out.successor() else { return Ok(false) };
-        // Those of the levels come again.
+        // The next file begins with its own rows of levels.
         self.release(self.last_ns.or(self.began_ns).unwrap_or(0))?;
         self.out.go_on_in(log)?;
         Ok(true)
@@ -161,7 +172,7 @@ impl Sink for Csv {
     }
 }
 
-/// A field, in quotes where it has to be.
+/// A cell, in quotes where it has to be.
 fn quoted(field: &str) -> Cow<'_, str> {
     if field.contains([',', '"', '\n', '\r']) {
         return Cow::Owned(format!("\"{}\"", field.replace('"', "\"\"")));

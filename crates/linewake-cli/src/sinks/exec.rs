@@ -1,4 +1,4 @@
-//! A command that is run when an edge comes: one at a time, and never so that the edges wait for it.
+//! Runs a command for each edge, one at a time. The watch never waits for it.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -14,15 +14,16 @@ use linewake::EdgeEvent;
 
 use super::sink::{Closing, Item, Sink, View};
 use super::summary::plural;
+use crate::display::Printable;
 use crate::exit;
 
-/// Runs the command for edges, in the order they came.
+/// Runs the command on its own thread, in the order of the edges.
 pub(crate) struct Exec {
     queue: Option<SyncSender<EdgeEvent>>,
     runner: Option<JoinHandle<()>>,
     counts: Arc<Counts>,
     cooldown: Duration,
-    /// When a line's edges count again.
+    /// When the cooldown of each line ends.
     rested: HashMap<usize, Instant>,
 }
 
@@ -30,17 +31,17 @@ pub(crate) struct Exec {
 struct Counts {
     ran: AtomicU64,
     failed: AtomicU64,
-    /// For which it was not run, since the queue was full.
+    /// Edges that found the queue full.
     dropped: AtomicU64,
-    /// For which it was not run, since the line was in its cooldown.
+    /// Edges that came in the cooldown of their line.
     cooled: AtomicU64,
-    /// For which it was not run, since the user asked for the end.
+    /// Edges that still waited when the user asked for the end.
     left: AtomicU64,
 }
 
 impl Exec {
-    /// At most `queue` edges wait for the command. After an edge of a line, others of it are ignored for `cooldown`.
-    /// Those that wait when the user asks for the end are left.
+    /// At most `queue` edges wait for the command. After an edge of a line, further edges of it are ignored for
+    /// `cooldown`. Edges that still wait when the user asks for the end do not run the command.
     pub(crate) fn new(
         command: OsString,
         queue: usize,
@@ -63,7 +64,8 @@ impl Exec {
                     counted.failed.fetch_add(1, Relaxed);
                     let why = status.map_or_else(|error| error.to_string(), |status| status.to_string());
                     if !std::mem::replace(&mut has_said, true) {
-                        exit::say(&format!("linewake: the command \"{}\" failed: {why}\n", command.display()));
+                        let command = command.display().to_string();
+                        exit::say(&format!("linewake: the command \"{}\" failed: {why}\n", Printable(&command)));
                     }
                 }
             }
@@ -73,7 +75,7 @@ impl Exec {
     }
 }
 
-/// Its standard output is our standard error: what the edges are written to is not for it.
+/// The command's standard output goes to our standard error, because our standard output is for edges.
 fn run(command: &OsString, edge: &EdgeEvent) -> io::Result<std::process::ExitStatus> {
     let mut shell = shell(command);
     shell
@@ -102,7 +104,7 @@ fn shell(command: &OsString) -> Command {
 fn shell(command: &OsString) -> Command {
     use std::os::windows::process::CommandExt as _;
     let mut shell = Command::new("cmd.exe");
-    // As it is: cmd has its own rules for quotes.
+    // Passed on unchanged, because cmd has its own rules for quotes.
     shell.args(["/D", "/S", "/C"]).raw_arg("\"").raw_arg(command).raw_arg("\"");
     shell
 }
@@ -135,7 +137,7 @@ impl Sink for Exec {
         Ok(())
     }
 
-    /// Runs the command for those that wait, and says what it did.
+    /// Runs the command for the edges that wait, and prints the counts.
     fn end(&mut self, _: Closing<'_>) -> io::Result<()> {
         self.queue = None;
         if let Some(runner) = self.runner.take() {
@@ -145,9 +147,9 @@ impl Sink for Exec {
         let mut text = format!("--exec: ran {}", plural(of(&self.counts.ran), "time"));
         for (count, what) in [
             (&self.counts.failed, "failed"),
-            (&self.counts.dropped, "not run since the queue was full"),
+            (&self.counts.dropped, "not run because the queue was full"),
             (&self.counts.cooled, "not run in the cooldown"),
-            (&self.counts.left, "not run since it was ended"),
+            (&self.counts.left, "not run because the watch was ended"),
         ] {
             if of(count) > 0 {
                 text.push_str(&format!(", {} {what}", of(count)));

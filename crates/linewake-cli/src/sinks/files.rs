@@ -1,79 +1,87 @@
-//! Files that live long: opened to be added to, and opened again when somebody has moved them away.
+//! Files that live long: appended to, and opened again when somebody has moved them away.
 
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use super::file_id::{self, FileId};
+use crate::display::Printable;
 use crate::exit::{self, Failure};
 use crate::settings::BEYOND;
 use crate::signals::has_terminal;
 
-/// What becomes of a file that is there already. No documentation comment on the options' behalf: it would be the command's.
+/// What to do with a file that exists. These options have no documentation comment, because clap would take it for that
+/// of the command.
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
-pub(crate) struct Keeping {
-    /// Add to files that are there, and do not empty them; a waveform that is there is renamed, see "Files"
+pub(crate) struct FileOptions {
+    /// Add to existing files instead of emptying them; an existing waveform is renamed, see "Files"
     #[arg(long, conflicts_with = "overwrite", help_heading = BEYOND)]
     append: bool,
 
-    /// Empty files that are there, also under a service manager
+    /// Empty existing files, even under a service manager
     #[arg(long, help_heading = BEYOND)]
     overwrite: bool,
 }
 
-/// What becomes of what is in a file.
+/// What to do with the contents of a file that exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Existing {
+pub(crate) enum ExistingFile {
     Empty,
     Keep,
 }
 
-impl Keeping {
-    pub(crate) fn existing(self) -> Existing {
+impl FileOptions {
+    pub(crate) fn existing(self) -> ExistingFile {
         match self {
-            Self { append: true, .. } => Existing::Keep,
-            Self { overwrite: true, .. } => Existing::Empty,
-            _ if is_a_service() => Existing::Keep,
-            _ => Existing::Empty,
+            Self { append: true, .. } => ExistingFile::Keep,
+            Self { overwrite: true, .. } => ExistingFile::Empty,
+            _ if is_a_service() => ExistingFile::Keep,
+            _ => ExistingFile::Empty,
         }
     }
 }
 
-/// Whether a service manager has started this, which will start it again. A terminal's programs have systemd's variable too,
-/// where systemd started the terminal.
+/// Whether a service manager started the program, and may start it again. A terminal's programs have systemd's variable
+/// too if systemd started the terminal.
 fn is_a_service() -> bool {
     let managed = ["INVOCATION_ID", "RC_SVCNAME", "SUPERVISOR_ENABLED"];
     managed.iter().any(|name| std::env::var_os(name).is_some()) && !has_terminal()
 }
 
-/// What a file is made of: it tells whether one that is there is of that kind.
+/// The kind of a file. It recognises an existing file of its kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     Records,
-    /// With this header.
+    /// Rows below this header.
     Rows(&'static str),
 }
 
-/// How messages name a place to write to.
-pub(crate) fn place(path: &Path) -> String {
-    if path.as_os_str() == "-" { "standard output".to_owned() } else { format!("\"{}\"", path.display()) }
+/// A file's name for a message: in quotes, with control characters escaped.
+pub(crate) fn quoted(path: &Path) -> String {
+    format!("\"{}\"", Printable(&path.display().to_string()))
 }
 
-/// A file that is added to.
+/// An output's name for a message; "-" is standard output.
+pub(crate) fn place(path: &Path) -> String {
+    if path.as_os_str() == "-" { "standard output".to_owned() } else { quoted(path) }
+}
+
+/// A file that is appended to.
 #[derive(Debug)]
 pub(crate) struct Log {
     path: PathBuf,
     format: Format,
     file: File,
-    /// Whether it is a file in which one can look, and not a pipe or a device.
+    /// Whether it is a regular file, and not a pipe or a device.
     is_regular: bool,
-    /// What is in it, as far as is known.
+    /// Its length after the last write.
     length: u64,
 }
 
 impl Log {
-    pub(crate) fn open(path: &Path, format: Format, existing: Existing) -> Result<Self, Failure> {
+    pub(crate) fn open(path: &Path, format: Format, existing: ExistingFile) -> Result<Self, Failure> {
         let cannot = |error| cannot_write(path, &error);
-        if existing == Existing::Empty || !is_regular(path) {
+        if existing == ExistingFile::Empty || !is_regular(path) {
             let made = File::create(path).map_err(cannot)?;
             if !made.metadata().is_ok_and(|metadata| metadata.is_file()) {
                 return Ok(Self { path: path.to_owned(), format, file: made, is_regular: false, length: 0 });
@@ -84,7 +92,7 @@ impl Log {
         Self::add_to(path, format).map_err(cannot)
     }
 
-    /// What a crash has cut off is not gone on with.
+    /// Opens the file to append to it, and mends a last line that a crash cut off.
     fn add_to(path: &Path, format: Format) -> io::Result<Self> {
         let file = open_regular(File::options().append(true).create(true), path)?;
         let mut log = Self { path: path.to_owned(), format, file, is_regular: true, length: 0 };
@@ -93,20 +101,20 @@ impl Log {
         Ok(log)
     }
 
-    /// Ends a last line that has no end. A row without its end has fewer cells than the others, or a number that is less than
-    /// it was: it is taken away.
+    /// Mends a last line that has no end. A record gets one. A row is removed: it may lack cells, or digits of a
+    /// number.
     fn mend(&mut self) -> io::Result<()> {
-        // Who may write it may not be allowed to read it.
+        // A user may be allowed to write the file and not to read it.
         let Ok(mut file) = open_regular(File::options().read(true), &self.path) else { return Ok(()) };
         let Some((from, last)) = cut_line(&mut file)? else { return Ok(()) };
         let what = match self.format {
             Format::Records => {
                 self.file.write_all(b"\n")?;
-                "its last record was cut off, and what follows begins on a new line"
+                "its last record was cut off; the next one begins on a new line"
             }
             Format::Rows(_) => {
                 open_regular(File::options().write(true), &self.path)?.set_len(from)?;
-                "its last row was cut off, and is taken away"
+                "its last row was cut off, and was removed"
             }
         };
         let shown = String::from_utf8_lossy(&last[..last.len().min(120)]).into_owned();
@@ -118,7 +126,7 @@ impl Log {
         self.length == 0
     }
 
-    /// Whether somebody has emptied it since something was written last.
+    /// Whether somebody has emptied the file since the last write.
     pub(crate) fn was_emptied(&mut self) -> bool {
         if !self.is_regular || self.length == 0 {
             return false;
@@ -130,23 +138,24 @@ impl Log {
         is
     }
 
-    /// The file that has its name now, if that is another one, or empty.
+    /// The file that has the name now, if it is another one or was emptied.
     pub(crate) fn successor(&self) -> io::Result<Option<Self>> {
-        // To open a pipe is to wait for its reader.
+        // Opening a pipe would wait for its reader.
         if !self.is_regular {
             return Ok(None);
         }
         if self.path.exists() && !is_regular(&self.path) {
-            return Err(io::Error::other("it is no file any more"));
+            return Err(io::Error::other("it is no longer a file"));
         }
         if self.path.exists() {
             self.format.check(&self.path).map_err(|failure| io::Error::other(failure.to_string()))?;
         }
         let next = Self::add_to(&self.path, self.format)?;
-        Ok((next.is_empty() || !is_same(&self.file.metadata()?, &next.file.metadata()?)).then_some(next))
+        say_if_removed(&self.file, &self.path);
+        Ok((next.is_empty() || FileId::of(&self.file)? != FileId::of(&next.file)?).then_some(next))
     }
 
-    /// That somebody has removed it is an error.
+    /// Fails if somebody has removed the file.
     pub(crate) fn is_there(&self) -> io::Result<()> {
         if self.is_regular { is_there(&self.file, &self.path) } else { Ok(()) }
     }
@@ -173,7 +182,7 @@ impl Write for Log {
 }
 
 impl Format {
-    /// Nothing is added to a file of another kind.
+    /// Fails if the file is of another kind.
     fn check(self, path: &Path) -> Result<(), Failure> {
         let mut head = Vec::new();
         let Ok(file) = open_regular(File::options().read(true), path) else { return Ok(()) };
@@ -184,19 +193,19 @@ impl Format {
         let first = head.split(|&byte| byte == b'\n').next().unwrap_or_default().trim_ascii_end();
         let (is, what) = match self {
             Self::Records => (head.trim_ascii_start().starts_with(b"{"), "a record stream"),
-            Self::Rows(header) => (header.as_bytes().starts_with(first), "of these columns"),
+            Self::Rows(header) => (header.as_bytes().starts_with(first), "CSV with these columns"),
         };
         if is {
             return Ok(());
         }
-        let shown = path.display();
         Err(Failure::new(format!(
-            "cannot add to \"{shown}\": it is not {what}; name another file, or say --overwrite to empty it"
+            "cannot add to {}: it is not {what}; name another file, or say --overwrite to empty it",
+            quoted(path)
         )))
     }
 }
 
-/// Where the last line begins, and what it is, if it has no end. A longer one than a MiB is cut short.
+/// The place and the text of the last line, if it has no end. At most the last MiB is searched.
 fn cut_line(file: &mut File) -> io::Result<Option<(u64, Vec<u8>)>> {
     let length = file.metadata()?.len();
     let from = length.saturating_sub(1 << 20);
@@ -218,7 +227,7 @@ pub(super) fn directory_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Opens a file. What else is there by its name is an error: a FIFO would be waited for, and a device written to.
+/// Opens a regular file. Anything else is an error: a FIFO would block, and a device would be written to.
 pub(super) fn open_regular(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     #[cfg(unix)]
     {
@@ -230,57 +239,47 @@ pub(super) fn open_regular(options: &mut OpenOptions, path: &Path) -> io::Result
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a file")) }
 }
 
-/// Whether it is there, and neither a pipe nor a device.
+/// Whether the path leads to a regular file.
 fn is_regular(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| metadata.is_file())
 }
 
-/// Whether two are of one file.
-#[cfg(unix)]
-pub(super) fn is_same(one: &Metadata, other: &Metadata) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    (one.dev(), one.ino()) == (other.dev(), other.ino())
-}
-
-/// Nobody can move a file away that is open, and nobody asks.
-#[cfg(not(unix))]
-pub(super) fn is_same(_: &Metadata, _: &Metadata) -> bool {
-    true
-}
-
-/// That somebody has removed a file, so that nobody can read what is in it, is an error.
-#[cfg(unix)]
+/// Fails if somebody has removed the file, so that nobody can read it.
 pub(super) fn is_there(file: &File, path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::MetadataExt as _;
-    let file = file.metadata()?;
-    // One without a name may have been given by its number.
-    if file.nlink() > 0 || fs::metadata(path).is_ok_and(|named| is_same(&named, &file)) {
+    // A path like /proc/self/fd/3 leads to a file that has no name.
+    if file_id::names(file)? > 0 || leads_to(path, file) {
         return Ok(());
     }
-    let remedy = "to begin another one, rename it and send SIGHUP";
+    let remedy = "to begin another file, rename it and send SIGHUP";
     Err(io::Error::new(
         io::ErrorKind::NotFound,
-        format!("it was removed while it was written, and what was in it is lost; {remedy}"),
+        format!("it was removed while it was written, and its contents are lost; {remedy}"),
     ))
 }
 
-/// The standard library does not tell.
-#[cfg(not(unix))]
-pub(super) fn is_there(_: &File, _: &Path) -> io::Result<()> {
-    Ok(())
+/// Reports that somebody has removed the file. The watch goes on in another one.
+pub(super) fn say_if_removed(file: &File, path: &Path) {
+    if let Err(error) = is_there(file, path) {
+        exit::say(&format!("linewake: cannot write to {}: {error}\n", quoted(path)));
+    }
 }
 
-/// Says what to do when a file cannot be written.
+/// Whether the path leads to this file, directly or by links.
+pub(super) fn leads_to(path: &Path, file: &File) -> bool {
+    matches!((FileId::at(path), FileId::of(file)), (Ok(named), Ok(file)) if named == file)
+}
+
+/// The failure to write a file, with the remedy.
 pub(super) fn cannot_write(path: &Path, error: &io::Error) -> Failure {
     let remedy = match error.kind() {
         io::ErrorKind::NotFound => "make its directory first",
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            "name one in a directory that you may write to"
+            "name a file in a directory that you may write to"
         }
         io::ErrorKind::IsADirectory => "name a file in it",
         _ => "name another file",
     };
-    Failure::new(format!("cannot write \"{}\": {error}; {remedy}", path.display()))
+    Failure::new(format!("cannot write {}: {error}; {remedy}", quoted(path)))
 }
 
 #[cfg(all(test, unix))]

@@ -1,31 +1,35 @@
 //! The record stream: one JSON object a line.
 
 use std::io::{self, Write as _};
+use std::path::Path;
 
 use linewake::record::{Chatter, Edge, Gap, Record, State, Step};
 use linewake::{EdgeEvent, EdgeKind};
 use serde::Serialize as _;
 use serde_json::ser::{Formatter, Serializer};
 
+use super::files::{ExistingFile, Format};
 use super::line_text::LineTexts;
+use super::out::Out;
 use super::segment::Segment;
-use super::sink::{Closing, Item, Out, Sink, View};
+use super::sink::{Closing, Item, Sink, View};
+use crate::exit::Failure;
 use crate::readers;
 
 /// See [`linewake::record`].
 pub(crate) struct Json {
     out: Out,
-    /// What the records of a line's edges begin with, by the kind of edge: all up to their time.
+    /// The beginning of the records of each line, up to the time, for each direction.
     heads: LineTexts,
     segment: Segment,
-    /// Whether integers of 64 bits are strings.
+    /// Whether 64-bit integers are strings.
     has_strings: bool,
 }
 
-/// Writes integers of 64 bits as strings, and all else as is usual.
-struct Strings;
+/// Writes 64-bit integers as strings, and everything else as usual.
+struct StringNumbers;
 
-impl Formatter for Strings {
+impl Formatter for StringNumbers {
     fn write_u64<W: ?Sized + io::Write>(&mut self, out: &mut W, number: u64) -> io::Result<()> {
         write!(out, "\"{number}\"")
     }
@@ -35,24 +39,29 @@ impl Formatter for Strings {
     }
 }
 
-/// Where what all edges of a line and kind have in common ends. Within a name its quotes would have backslashes.
+/// The end of what all records of a line and direction have in common. A name cannot contain this text, because its
+/// quotes are escaped.
 const FIRST_NUMBER: &str = ",\"timestamp_ns\":";
 
-/// The record of such an edge, as serde has it, up to its time.
+/// The record of an edge up to its time, as serde writes it.
 fn head(edge: &EdgeEvent, kind: EdgeKind) -> Vec<u8> {
     let record = serde_json::to_string(&Record::Edge(Edge::from(&EdgeEvent { kind, ..edge.clone() })));
-    // Plain data can be written.
+    // Serialising plain data cannot fail.
     let mut record = record.unwrap_or_default();
     record.truncate(record.find(FIRST_NUMBER).map_or(0, |at| at + FIRST_NUMBER.len()));
     record.into_bytes()
 }
 
 impl Json {
-    pub(crate) fn new(out: Out, has_strings: bool) -> Self {
+    pub(crate) fn open(path: &Path, has_strings: bool, existing: ExistingFile) -> Result<Self, Failure> {
+        Ok(Self::new(Out::open(path, Format::Records, existing)?, has_strings))
+    }
+
+    pub(super) fn new(out: Out, has_strings: bool) -> Self {
         Self { out, heads: LineTexts::new(), segment: Segment::default(), has_strings }
     }
 
-    /// Writes what serde would write of its record.
+    /// Writes the record of an edge, byte for byte as serde does.
     fn edge(&mut self, line: usize, edge: &EdgeEvent) -> io::Result<()> {
         self.segment.note(line, edge);
         let out = &mut self.out;
@@ -74,7 +83,7 @@ impl Json {
 
     fn write(&mut self, record: &Record<'_>) -> io::Result<()> {
         if self.has_strings {
-            record.serialize(&mut Serializer::with_formatter(&mut self.out, Strings))?;
+            record.serialize(&mut Serializer::with_formatter(&mut self.out, StringNumbers))?;
         } else {
             serde_json::to_writer(&mut self.out, record)?;
         }
@@ -103,7 +112,7 @@ impl Sink for Json {
         self.out.flush()
     }
 
-    fn place(&self) -> Option<readers::Destination<'_>> {
+    fn place(&self) -> Option<readers::WatchedOutput<'_>> {
         Some(self.out.place())
     }
 
@@ -168,7 +177,7 @@ mod tests {
     fn an_edge_with_strings_is_too() {
         edges_are_as_serde_has_them(true, |record| {
             let mut text = Vec::new();
-            record.serialize(&mut Serializer::with_formatter(&mut text, Strings)).unwrap();
+            record.serialize(&mut Serializer::with_formatter(&mut text, StringNumbers)).unwrap();
             String::from_utf8(text).unwrap()
         });
     }
@@ -178,7 +187,7 @@ mod tests {
         let mut json = Json::new(Out::new(Box::new(shared.clone())), has_strings);
         let mut expected = String::new();
         let names = [None, Some("door"), Some(",\"timestamp_ns\":"), Some("\\\"t\u{fc}r\n\u{1b}\u{1f6aa}")];
-        // The name of a line may be another one when its chip is back: the place of the line stays.
+        // The line may have another name when its chip is back; its place stays.
         for (number, name) in (0..).zip(names.iter().chain(&names)) {
             for kind in [EdgeKind::Rising, EdgeKind::Falling, EdgeKind::Rising] {
                 let edge = EdgeEvent {

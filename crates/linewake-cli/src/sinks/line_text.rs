@@ -1,10 +1,10 @@
-//! What is written of every edge of a line and kind in the same way: made once for each, and not for each edge.
+//! The text that all edges of a line and direction have in common. It is made once and not for each edge.
 
 use std::sync::Arc;
 
 use linewake::{EdgeEvent, EdgeKind};
 
-/// For each line, what its edges of a kind have in common.
+/// The common texts of each line.
 pub(super) struct LineTexts(Vec<Option<LineText>>);
 
 struct LineText {
@@ -19,15 +19,15 @@ impl LineTexts {
         Self(Vec::new())
     }
 
-    /// That of an edge: made with the first edge of its line, and again when that is on another chip than before, since that
-    /// one came back.
+    /// The common text of an edge. It is made again when the line has another chip or name, as after a chip has come
+    /// back.
     pub(super) fn get(&mut self, line: usize, edge: &EdgeEvent, make: impl Fn(EdgeKind) -> Vec<u8>) -> &[u8] {
         if self.0.len() <= line {
             self.0.resize_with(line + 1, || None);
         }
         let place = &mut self.0[line];
         let is_same = place.as_ref().is_some_and(|known| {
-            // As long as they are here, nothing else has their addresses.
+            // The pointers are comparable because the known texts are kept alive here.
             Arc::ptr_eq(&known.chip, &edge.chip)
                 && match (&known.name, &edge.name) {
                     (Some(known), Some(name)) => Arc::ptr_eq(known, name),

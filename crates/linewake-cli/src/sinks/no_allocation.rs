@@ -1,4 +1,4 @@
-//! In steady state an edge that is written costs no allocation.
+//! In steady state, writing an edge allocates nothing.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -8,12 +8,13 @@ use linewake::{EdgeEvent, EdgeKind, Missed};
 
 use super::csv::Csv;
 use super::json::Json;
-use super::sink::{Item, Out, Sink, Sinks};
+use super::out::Out;
+use super::sink::{Item, Sink, Sinks};
 use super::text::{Look, Text};
 use crate::stamp::Stamp;
 
-/// Counts the allocations of each thread, since other tests run beside.
-struct Counting;
+/// Counts allocations per thread, because other tests run at the same time.
+struct CountingAllocator;
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
@@ -24,7 +25,7 @@ fn allocated() {
 }
 
 // SAFETY: the system's allocator does the work.
-unsafe impl GlobalAlloc for Counting {
+unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         allocated();
         // SAFETY: the caller's promises are passed on.
@@ -44,9 +45,9 @@ unsafe impl GlobalAlloc for Counting {
 }
 
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
-/// Four lines, one without a name and one with a name that has to be escaped everywhere; both kinds, some with losses before.
+/// Four lines, one without a name and one with a name that must be escaped everywhere. Some edges follow losses.
 fn edges() -> Vec<(usize, EdgeEvent)> {
     let names = [Some("door"), None, Some("a,\"b\"\n"), Some("flow")].map(|name| name.map(std::sync::Arc::from));
     let edge = |number: u32| EdgeEvent {
@@ -64,10 +65,10 @@ fn edges() -> Vec<(usize, EdgeEvent)> {
     (0..2000).map(|number| (number as usize % 4, EdgeEvent { chip: chip.clone(), ..edge(number) })).collect()
 }
 
-/// Has the edges written again and again.
+/// Writes the edges again and again.
 fn costs_nothing(what: &str, sink: impl Sink + 'static) {
     let mut sinks = Sinks::new();
-    sinks.add(what, sink);
+    sinks.add(what, Box::new(sink));
     let edges = edges();
     let mut round = || {
         for (line, edge) in &edges {
@@ -98,11 +99,11 @@ fn text_costs_no_allocation() {
         banner: false,
         colour,
     };
-    costs_nothing("text", Text::new(out(), look(None, Stamp::Seconds, false), 0));
-    costs_nothing("text in colour", Text::new(out(), look(None, Stamp::Seconds, true), 0));
-    costs_nothing("text with UTC", Text::new(out(), look(None, Stamp::Utc, false), 0));
+    costs_nothing("text", Text::new(out(), look(None, Stamp::Seconds, false)));
+    costs_nothing("text in colour", Text::new(out(), look(None, Stamp::Seconds, true)));
+    costs_nothing("text with UTC", Text::new(out(), look(None, Stamp::Utc, false)));
     let all = "%o %l %c %e %E %S %U %q %Q %m %% %x";
-    costs_nothing("a format", Text::new(out(), look(Some(all), Stamp::Seconds, false), 0));
+    costs_nothing("a format", Text::new(out(), look(Some(all), Stamp::Seconds, false)));
 }
 
 #[test]

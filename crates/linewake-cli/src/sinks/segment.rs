@@ -1,50 +1,50 @@
-//! The account of a part of a watch: a file that takes the place of another one begins its own.
+//! The account of a segment: the part of a watch that is in one file.
 
 use std::collections::HashMap;
 
 use linewake::record::{FilterSummary, Summary};
 use linewake::{EdgeEvent, Figures};
 
-use super::select::Watched;
+use super::select::OutputLine;
 use super::sink::Closing;
 
-/// What was written in this file, and in those before it.
+/// The figures of this file, and of the files before it.
 #[derive(Default)]
 pub(super) struct Segment {
-    lines: Vec<Line>,
-    /// Of each line by its request and offset.
+    lines: Vec<LineFigures>,
+    /// The place of each line, by its request and offset.
     places: HashMap<(usize, u32), usize>,
-    /// Unattributed edges, in the summaries of the files before.
+    /// Unattributed edges in the summaries of the files before.
     unattributed: u64,
 }
 
 #[derive(Default)]
-struct Line {
-    /// In this file.
+struct LineFigures {
+    /// The figures of this file.
     here: Figures,
-    /// In the summaries of the files before.
+    /// The sum of the summaries of the files before.
     before: Figures,
     filtered_before: FilterSummary,
 }
 
 impl Segment {
-    /// Another file begins.
-    pub(super) fn begin(&mut self, lines: &[Watched]) {
+    /// Begins another file.
+    pub(super) fn begin(&mut self, lines: &[OutputLine]) {
         if self.lines.is_empty() {
             let places = lines.iter().enumerate().map(|(at, line)| ((line.request, line.offset), at));
             self.places = places.collect();
-            self.lines.resize_with(lines.len(), Line::default);
+            self.lines.resize_with(lines.len(), LineFigures::default);
         }
     }
 
     #[inline]
     pub(super) fn note(&mut self, line: usize, edge: &EdgeEvent) {
-        if let Some(Line { here, .. }) = self.lines.get_mut(line) {
+        if let Some(LineFigures { here, .. }) = self.lines.get_mut(line) {
             here.note(edge);
         }
     }
 
-    /// Of what is in the file now. What a monitor or a filter still holds is for the next one.
+    /// The summary of the file so far. Edges that a monitor or a filter still holds belong to the next file.
     pub(super) fn so_far<'a>(&mut self, closing: Closing<'a>) -> Summary<'a> {
         let mut summary = summary(closing);
         for ((request, account), of_line) in closing.lines().zip(&mut summary.lines) {
@@ -71,7 +71,7 @@ impl Segment {
         summary
     }
 
-    /// Of what the files before do not have.
+    /// The summary of the last file: the whole account without the files before.
     pub(super) fn last<'a>(&mut self, closing: Closing<'a>) -> Summary<'a> {
         let mut summary = summary(closing);
         for ((request, account), of_line) in closing.lines().zip(&mut summary.lines) {
@@ -90,7 +90,7 @@ impl Segment {
         summary
     }
 
-    fn line(&mut self, of: (usize, u32)) -> Option<&mut Line> {
+    fn line(&mut self, of: (usize, u32)) -> Option<&mut LineFigures> {
         self.lines.get_mut(*self.places.get(&of)?)
     }
 }

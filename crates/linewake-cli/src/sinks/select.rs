@@ -1,4 +1,4 @@
-//! Which lines are watched, in the order the user said.
+//! The lines that are watched, in the order of the command line.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,47 +8,47 @@ use linewake::{Chip, Monitor, Offset};
 use crate::config::Unit;
 use crate::lines::FoundLines;
 
-/// A line that is watched.
+/// A line that is watched or played, as sinks know it.
 #[derive(Clone, Debug)]
-pub(crate) struct Watched {
-    /// Whose request: see [`Selection::requests`].
+pub(crate) struct OutputLine {
+    /// Its request, a place in [`Selection::requests`].
     pub(crate) request: usize,
-    /// Name of the chip.
+    /// The name of its chip.
     pub(crate) chip: Arc<str>,
-    /// Which line.
+    /// Its offset on the chip.
     pub(crate) offset: u32,
     /// Its name, if it has one.
     pub(crate) name: Option<Arc<str>>,
-    /// As the user said it.
+    /// The user's word for it.
     pub(crate) said: String,
-    /// What the configuration calls it.
+    /// Its label in the configuration.
     pub(crate) label: Option<Arc<str>>,
-    /// Whether another line that is watched is called the same.
+    /// Whether another watched line has the same label or name.
     pub(crate) shares_name: bool,
-    /// What its edges count, if the configuration says so.
+    /// The unit that its edges count, if the configuration has one.
     pub(crate) unit: Option<Unit>,
 }
 
-/// Lines of chips.
+/// The chosen lines, and their chips.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Selection {
-    /// One for each chip.
+    /// One request for each chip.
     pub(crate) requests: Vec<(Chip, Vec<Offset>)>,
-    /// All lines, in the order they were said.
-    pub(crate) lines: Vec<Watched>,
+    /// All lines, in the order of the command line.
+    pub(crate) lines: Vec<OutputLine>,
 }
 
-impl Watched {
+impl OutputLine {
     /// Its label, or its name.
     pub(crate) fn shown(&self) -> Option<&str> {
         self.label.as_deref().or(self.name.as_deref())
     }
 }
 
-/// Finds lines that are called the same.
-fn find_shared_names(lines: &mut [Watched]) {
+/// Marks lines that have the same label or name.
+fn find_shared_names(lines: &mut [OutputLine]) {
     let mut counts = HashMap::new();
-    for name in lines.iter().filter_map(Watched::shown) {
+    for name in lines.iter().filter_map(OutputLine::shown) {
         *counts.entry(name.to_owned()).or_insert(0) += 1;
     }
     for line in lines {
@@ -56,8 +56,8 @@ fn find_shared_names(lines: &mut [Watched]) {
     }
 }
 
-/// The places of each request's lines.
-pub(crate) fn by_request(lines: &[Watched]) -> Vec<Vec<usize>> {
+/// The places of the lines of each request.
+pub(crate) fn by_request(lines: &[OutputLine]) -> Vec<Vec<usize>> {
     let mut requests = Vec::new();
     for (at, line) in lines.iter().enumerate() {
         if requests.len() <= line.request {
@@ -69,12 +69,12 @@ pub(crate) fn by_request(lines: &[Watched]) -> Vec<Vec<usize>> {
 }
 
 impl Selection {
-    /// Lines that were found.
+    /// Selects lines that were found.
     pub(crate) fn new(found: &FoundLines) -> Self {
         let requests = found
             .by_chip()
             .map(|(chip, lines)| (chip.clone(), lines.into_iter().map(|(_, line)| line.offset).collect()));
-        let lines = found.lines.iter().map(|line| Watched {
+        let lines = found.lines.iter().map(|line| OutputLine {
             request: line.chip,
             chip: found.chips[line.chip].info().name.clone(),
             offset: line.offset.get(),
@@ -87,7 +87,7 @@ impl Selection {
         Self { requests: requests.collect(), lines: lines.collect() }
     }
 
-    /// Calls each chip what the events of the monitor call it, and finds lines of one name: to tell them apart takes more.
+    /// Takes the names of chips from the monitor, as its events have them, and marks lines of the same name.
     pub(crate) fn call_chips(&mut self, monitor: &Monitor) {
         for line in &mut self.lines {
             if let Some(name) = monitor.chip_name(line.request) {
@@ -97,7 +97,7 @@ impl Selection {
         find_shared_names(&mut self.lines);
     }
 
-    /// Where to find the lines again by request and offset.
+    /// An index of the lines by request and offset.
     pub(crate) fn index(&self) -> Index {
         let mut index = vec![Vec::new(); self.requests.len()];
         for (at, line) in self.lines.iter().enumerate() {
@@ -116,7 +116,7 @@ impl Selection {
 pub(crate) struct Index(Vec<Vec<usize>>);
 
 impl Index {
-    /// The place of a line; `None` for one that was not asked for.
+    /// The place of a line; `None` if it was not chosen.
     pub(crate) fn get(&self, request: usize, offset: Offset) -> Option<usize> {
         self.0.get(request)?.get(offset.get() as usize).copied().filter(|&at| at != usize::MAX)
     }

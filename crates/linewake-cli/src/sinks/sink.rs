@@ -1,35 +1,32 @@
-//! Where a watch is written to: several places at once, each told everything in the same order.
+//! The sinks of a watch: each is told everything, in the same order.
 
 use std::borrow::Cow;
-use std::io::{self, Write};
-use std::path::Path;
+use std::io;
 use std::time::Instant;
 
 use linewake::filter::{ChatterEvent, FilterTally};
 use linewake::record::{Heartbeat, NamedChip, SCHEMA, Start};
 use linewake::{Account, Clock, ClockStep, EdgeEvent, EdgeKind, Gap, LineAccount, LineState};
 
-use super::files::{Existing, Format, Log};
-use super::select::Watched;
-use crate::exit::{self, Failure};
+use super::select::OutputLine;
 use crate::readers::{self, Readers};
 
-/// What a watch begins with.
+/// What is known when a watch begins.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct View<'a> {
-    /// Of all time stamps.
+    /// The clock of all time stamps.
     pub(crate) clock: &'a Clock,
-    /// The chips, by what events call them.
+    /// The chips, with their names in events.
     pub(crate) chips: &'a [NamedChip<'a>],
-    /// What it showed when the watch began, where it can be read.
+    /// The time of the clock when the watch began, if it can be read.
     pub(crate) began_ns: Option<u64>,
-    /// What is watched, in the order the user said.
-    pub(crate) lines: &'a [Watched],
-    /// Where it was recorded, if this is no watch but what is left of one.
+    /// The watched lines, in the order of the command line.
+    pub(crate) lines: &'a [OutputLine],
+    /// The computer that recorded it, if this is the replay of a capture.
     pub(crate) origin: Option<Origin<'a>>,
 }
 
-/// What a recording says of the computer on which it was made.
+/// What a recording tells about the computer that made it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Origin<'a> {
     pub(crate) host: Option<&'a str>,
@@ -38,7 +35,7 @@ pub(crate) struct Origin<'a> {
 }
 
 impl<'a> View<'a> {
-    /// What a record stream begins with.
+    /// The first record of a record stream.
     pub(crate) fn start(&self) -> Start<'a> {
         let start = match self.origin {
             Some(Origin { host, boot_id, utc_synchronised }) => Start {
@@ -57,7 +54,7 @@ impl<'a> View<'a> {
     }
 }
 
-/// Something that happened. `line` is a place in [`View::lines`].
+/// An event. `line` is a place in [`View::lines`], and `request` that of a chip.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Item<'a> {
     State { line: usize, state: &'a LineState },
@@ -68,18 +65,18 @@ pub(crate) enum Item<'a> {
     Heartbeat(Heartbeat),
 }
 
-/// How a watch ended.
+/// What is known when a watch ends.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Closing<'a> {
-    /// Of each request: the name of its chip, and what became of its edges.
+    /// The chip's name and the account of each request.
     pub(crate) accounts: &'a [(String, Account)],
-    /// What filters made of the edges of each line, one request after the other, if there are any.
+    /// The figures of the filter of each line, one request after the other, if there are filters.
     pub(crate) tallies: Option<&'a [FilterTally]>,
-    /// Threads of the process.
+    /// Number of threads of the process.
     pub(crate) threads: Option<u32>,
-    /// What the clock shows, where it can be read.
+    /// The time of the clock now, if it can be read.
     pub(crate) now_ns: Option<u64>,
-    /// Where several watches were played one after the other: the same of the last of them alone.
+    /// If several watches were played one after the other: the accounts of the last one.
     pub(crate) of_last: Option<OfLast<'a>>,
 }
 
@@ -91,185 +88,70 @@ impl<'a> Closing<'a> {
     }
 }
 
-/// Accounts, and what filters made of the edges of each line.
+/// Accounts, and the figures of the filter of each line.
 pub(crate) type OfLast<'a> = (&'a [(String, Account)], Option<&'a [FilterTally]>);
 
-/// A place to write a watch to.
+/// Writes a watch in one form to one place.
 pub(crate) trait Sink {
-    /// What comes before anything else.
+    /// The watch begins. Called before all other methods, and again after `reopen` or `was_emptied` returned true.
     fn begin(&mut self, view: View<'_>) -> io::Result<()>;
-    /// Something happened.
+    /// An event happened.
     fn item(&mut self, item: Item<'_>) -> io::Result<()>;
-    /// All that one wake-up brought was told.
+    /// All events of one wake-up were passed on: writes out what is buffered.
     fn flush(&mut self) -> io::Result<()>;
-    /// It is over. Flushes too.
+    /// The watch is over: writes the end, and flushes.
     fn end(&mut self, closing: Closing<'_>) -> io::Result<()>;
-    /// Another watch begins behind the one that is played, whose own account is here.
+    /// In a replay, another watch begins behind the one that ended with these accounts.
     fn next_watch(&mut self, _ended: Closing<'_>, _view: View<'_>) -> io::Result<()> {
         Ok(())
     }
-    /// A line comes that was not known when it began: the last of all.
-    fn add_line(&mut self, _line: &Watched) -> io::Result<()> {
+    /// In a replay, a line appears that was not known at the beginning. It is the last of all lines.
+    fn add_line(&mut self, _line: &OutputLine) -> io::Result<()> {
         Ok(())
     }
-    /// Whether it begins anew, in the file that has its name now. The old one is closed by what is known so far.
+    /// SIGHUP came. If another file has the name now, closes the old one with the account so far, and returns true: the
+    /// sink begins anew.
     fn reopen(&mut self, _: Closing<'_>) -> io::Result<bool> {
         Ok(false)
     }
-    /// Whether somebody has emptied its file, so that it begins anew.
+    /// Whether somebody has emptied the file. If so the sink begins anew.
     fn was_emptied(&mut self) -> bool {
         false
     }
-    /// When it is to be flushed though nothing happens.
+    /// When to call `flush` even if nothing happens.
     fn due(&self) -> Option<Instant> {
         None
     }
-    /// Where it is written, if that is somewhere that a reader can leave.
-    fn place(&self) -> Option<readers::Destination<'_>> {
+    /// The output, if it has a reader that can leave.
+    fn place(&self) -> Option<readers::WatchedOutput<'_>> {
         None
     }
 }
 
-/// A buffered output. What is left in it when it is dropped is not written: it could not be.
-pub(crate) struct Out {
-    buffer: Vec<u8>,
-    into: Target,
-}
-
-enum Target {
-    /// Standard output.
-    Stream(Box<dyn Write>),
-    Log(Log),
-}
-
-/// When the buffer is written out without being asked to.
-const FULL: usize = 1 << 16;
-
-impl Out {
-    pub(crate) fn new(into: Box<dyn Write>) -> Self {
-        Self { buffer: Vec::with_capacity(FULL + 1024), into: Target::Stream(into) }
-    }
-
-    /// A file, or standard output for "-".
-    pub(crate) fn open(path: &Path, format: Format, existing: Existing) -> Result<Self, Failure> {
-        if path.as_os_str() == "-" {
-            return Ok(Self::new(Box::new(io::stdout().lock())));
-        }
-        let log = Log::open(path, format, existing)?;
-        Ok(Self { buffer: Vec::with_capacity(FULL + 1024), into: Target::Log(log) })
-    }
-
-    /// Whether it is at its beginning: always so for what is no file.
-    pub(crate) fn is_empty(&self) -> bool {
-        match &self.into {
-            Target::Stream(_) => true,
-            Target::Log(log) => log.is_empty(),
-        }
-    }
-
-    /// Whether somebody has emptied the file since something was written last.
-    pub(crate) fn was_emptied(&mut self) -> bool {
-        match &mut self.into {
-            Target::Stream(_) => false,
-            Target::Log(log) => log.was_emptied(),
-        }
-    }
-
-    /// The file that has the name now, if it is to go on there. Where it cannot be opened that is said.
-    pub(crate) fn successor(&self) -> Option<Log> {
-        let Target::Log(log) = &self.into else { return None };
-        log.successor().unwrap_or_else(|error| {
-            let path = log.path().display();
-            exit::say(&format!("linewake: cannot open \"{path}\" again: {error}; what was open is still written\n"));
-            None
-        })
-    }
-
-    /// Goes on in another file; all that was for the one before is written.
-    pub(crate) fn go_on_in(&mut self, log: Log) -> io::Result<()> {
-        self.flush()?;
-        self.into = Target::Log(log);
-        Ok(())
-    }
-
-    /// All is written.
-    pub(crate) fn end(&mut self) -> io::Result<()> {
-        self.flush()?;
-        match &self.into {
-            Target::Stream(_) => Ok(()),
-            Target::Log(log) => log.is_there(),
-        }
-    }
-
-    /// Where it is written.
-    pub(crate) fn place(&self) -> readers::Destination<'_> {
-        match &self.into {
-            Target::Stream(_) => readers::Destination::Stdout,
-            Target::Log(log) => readers::Destination::File(log.file()),
-        }
-    }
-
-    /// A number, in decimal digits.
-    #[inline]
-    pub(crate) fn number(&mut self, number: impl itoa::Integer) -> io::Result<()> {
-        self.write_all(itoa::Buffer::new().format(number).as_bytes())
-    }
-
-    fn write_out(&mut self) -> io::Result<()> {
-        let written = match &mut self.into {
-            Target::Stream(stream) => stream.write_all(&self.buffer),
-            Target::Log(log) => log.write_all(&self.buffer),
-        };
-        self.buffer.clear();
-        written
-    }
-}
-
-impl Write for Out {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.write_all(bytes)?;
-        Ok(bytes.len())
-    }
-
-    #[inline]
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.buffer.extend_from_slice(bytes);
-        if self.buffer.len() < FULL { Ok(()) } else { self.write_out() }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.write_out()?;
-        match &mut self.into {
-            Target::Stream(stream) => stream.flush(),
-            Target::Log(log) => log.flush(),
-        }
-    }
-}
-
-/// All places a watch is written to.
+/// All sinks of a watch.
 pub(crate) struct Sinks {
-    all: Vec<Place>,
-    /// Edges since the last flush.
+    all: Vec<NamedSink>,
+    /// Number of edges since the last flush.
     unwritten: u64,
-    /// Whether nothing is told since the last flush.
+    /// Whether nothing was passed on since the last flush.
     is_flushed: bool,
-    now: Known,
+    now: Beginning,
 }
 
-/// What a file that begins in the middle is told.
+/// What a file needs to know that begins in the middle of a watch.
 #[derive(Default)]
-struct Known {
+struct Beginning {
     clock: Option<Clock>,
     chips: Vec<NamedChip<'static>>,
     began_ns: Option<u64>,
-    lines: Vec<Watched>,
-    /// The levels, of lines that had one.
+    lines: Vec<OutputLine>,
+    /// The present levels of lines that had one.
     states: Vec<Option<LineState>>,
-    /// The last step of each clock that made one.
+    /// The last step of each clock.
     steps: Vec<ClockStep>,
 }
 
-impl Known {
+impl Beginning {
     fn note(&mut self, item: Item<'_>) {
         match item {
             Item::State { line, state } => {
@@ -307,57 +189,57 @@ impl Known {
     }
 }
 
-struct Place {
+struct NamedSink {
     name: String,
     sink: Box<dyn Sink>,
     has_failed: bool,
 }
 
-/// A place could not be written to.
+/// A sink could not be written to.
 #[derive(Debug)]
-pub(crate) struct Lost {
-    /// "standard output", or the file's name in quotes.
+pub(crate) struct WriteError {
+    /// The name of the output: "standard output", or a file in quotes.
     pub(crate) place: String,
-    /// Why.
+    /// The cause.
     pub(crate) error: io::Error,
-    /// Edges that were taken and may not have got there.
+    /// Number of delivered edges that may not have been written.
     pub(crate) unwritten: u64,
 }
 
 impl Sinks {
     pub(crate) fn new() -> Self {
-        Self { all: Vec::new(), unwritten: 0, is_flushed: false, now: Known::default() }
+        Self { all: Vec::new(), unwritten: 0, is_flushed: false, now: Beginning::default() }
     }
 
-    pub(crate) fn add(&mut self, name: impl Into<String>, sink: impl Sink + 'static) {
-        self.all.push(Place { name: name.into(), sink: Box::new(sink), has_failed: false });
+    pub(crate) fn add(&mut self, name: impl Into<String>, sink: Box<dyn Sink>) {
+        self.all.push(NamedSink { name: name.into(), sink, has_failed: false });
     }
 
-    /// Those who read it.
+    /// The readers of all outputs.
     pub(crate) fn readers(&self) -> Readers {
         self.all.iter().filter_map(|place| place.sink.place()).collect()
     }
 
-    /// The same without standard output.
+    /// The readers of all outputs but standard output.
     pub(crate) fn readers_of_files(&self) -> Readers {
         let files = self.all.iter().filter_map(|place| place.sink.place());
-        files.filter(|place| matches!(place, readers::Destination::File(_))).collect()
+        files.filter(|place| matches!(place, readers::WatchedOutput::File(_))).collect()
     }
 
-    /// Tells every place that has not failed; the first new failure, if there is one.
-    fn each(&mut self, mut tell: impl FnMut(&mut dyn Sink, &Known) -> io::Result<()>) -> Result<(), Lost> {
+    /// Calls every sink that has not failed, and returns the first new failure.
+    fn each(&mut self, mut tell: impl FnMut(&mut dyn Sink, &Beginning) -> io::Result<()>) -> Result<(), WriteError> {
         let mut lost = Ok(());
         for place in self.all.iter_mut().filter(|place| !place.has_failed) {
             if let Err(error) = tell(&mut *place.sink, &self.now) {
                 place.has_failed = true;
-                lost = lost.and(Err(Lost { place: place.name.clone(), error, unwritten: self.unwritten }));
+                lost = lost.and(Err(WriteError { place: place.name.clone(), error, unwritten: self.unwritten }));
             }
         }
         lost
     }
 
-    pub(crate) fn begin(&mut self, view: View<'_>) -> Result<(), Lost> {
-        self.now = Known {
+    pub(crate) fn begin(&mut self, view: View<'_>) -> Result<(), WriteError> {
+        self.now = Beginning {
             clock: Some(*view.clock),
             chips: view.chips.iter().map(kept).collect(),
             began_ns: view.began_ns,
@@ -369,9 +251,9 @@ impl Sinks {
         self.flush()
     }
 
-    pub(crate) fn item(&mut self, item: Item<'_>) -> Result<(), Lost> {
+    pub(crate) fn item(&mut self, item: Item<'_>) -> Result<(), WriteError> {
         if std::mem::take(&mut self.is_flushed) {
-            // A rotation that copies and empties what it copied.
+            // A log rotation may have copied and emptied a file.
             self.each(|sink, known| if sink.was_emptied() { known.tell(sink) } else { Ok(()) })?;
         }
         self.unwritten += u64::from(matches!(item, Item::Edge { .. }));
@@ -379,41 +261,41 @@ impl Sinks {
         self.each(|sink, _| sink.item(item))
     }
 
-    pub(crate) fn next_watch(&mut self, ended: Closing<'_>, view: View<'_>) -> Result<(), Lost> {
+    pub(crate) fn next_watch(&mut self, ended: Closing<'_>, view: View<'_>) -> Result<(), WriteError> {
         self.now.clock = Some(*view.clock);
         self.each(|sink, _| sink.next_watch(ended, view))
     }
 
-    pub(crate) fn add_line(&mut self, line: &Watched) -> Result<(), Lost> {
+    pub(crate) fn add_line(&mut self, line: &OutputLine) -> Result<(), WriteError> {
         self.now.lines.push(line.clone());
         self.now.states.push(None);
         self.each(|sink, _| sink.add_line(line))
     }
 
-    /// A sink that begins anew is told what a file begins with, and the levels as they are known now.
-    pub(crate) fn reopen(&mut self, closing: Closing<'_>) -> Result<(), Lost> {
+    /// Tells all sinks to look for other files. Those that begin anew get the levels as they are now.
+    pub(crate) fn reopen(&mut self, closing: Closing<'_>) -> Result<(), WriteError> {
         self.each(|sink, known| if sink.reopen(closing)? { known.tell(sink) } else { Ok(()) })?;
         self.flush()
     }
 
-    /// When something is to be flushed though nothing happens.
+    /// When the next flush is due even if nothing happens.
     pub(crate) fn due(&self) -> Option<Instant> {
         self.all.iter().filter(|place| !place.has_failed).filter_map(|place| place.sink.due()).min()
     }
 
-    pub(crate) fn flush(&mut self) -> Result<(), Lost> {
+    pub(crate) fn flush(&mut self) -> Result<(), WriteError> {
         self.each(|sink, _| sink.flush())?;
         self.unwritten = 0;
         self.is_flushed = true;
         Ok(())
     }
 
-    pub(crate) fn end(&mut self, closing: Closing<'_>) -> Result<(), Lost> {
+    pub(crate) fn end(&mut self, closing: Closing<'_>) -> Result<(), WriteError> {
         self.each(|sink, _| sink.end(closing))
     }
 }
 
-/// A chip's names, for as long as they are wanted.
+/// A copy of a chip's names.
 fn kept(chip: &NamedChip<'_>) -> NamedChip<'static> {
     let own = |text: &str| text.to_owned().into();
     NamedChip { chip: own(&chip.chip), id: own(&chip.id), name: own(&chip.name), label: own(&chip.label) }

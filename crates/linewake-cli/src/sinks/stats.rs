@@ -1,4 +1,4 @@
-//! Figures while it runs: how much comes on which line, how much that is in all, and how late it is written.
+//! Statistics during a watch: the edges of each line, their rate and total, and the delay until they are written.
 
 mod histogram;
 mod rate;
@@ -10,28 +10,28 @@ use linewake::{EdgeEvent, EdgeKind, LineState};
 
 use self::histogram::Histogram;
 use self::rate::{Figure, Rate};
-use super::select::Watched;
+use super::select::OutputLine;
 use super::summary::plural;
 use crate::config::Unit;
 use crate::display::LineId;
 
-/// What happened since the last report, and since the watch began, line by line.
+/// The statistics since the last report and since the beginning, for each line.
 pub(crate) struct Stats {
-    lines: Vec<(Watched, Line)>,
+    lines: Vec<(OutputLine, LineStats)>,
     reported: Instant,
-    /// What the clock of the stamps showed when the watch began.
+    /// The time of the edges' clock when the watch began.
     began_ns: Option<u64>,
-    /// Of the edges of this wake-up: line and time on the axis.
+    /// The edges of this wake-up: line and time on the axis.
     unwritten: Vec<(usize, u64)>,
 }
 
 #[derive(Default)]
-struct Line {
+struct LineStats {
     edges: u64,
     missing: u64,
-    /// Of the whole watch.
+    /// Number of edges in the whole watch.
     total: u64,
-    /// Whether there were more than that.
+    /// Whether edges are missing in that number.
     is_least: bool,
     rate: Rate,
     level: Option<bool>,
@@ -39,14 +39,14 @@ struct Line {
 }
 
 impl Stats {
-    pub(crate) fn new(lines: &[Watched], began_ns: Option<u64>) -> Self {
-        let lines = lines.iter().map(|line| (line.clone(), Line::default())).collect();
+    pub(crate) fn new(lines: &[OutputLine], began_ns: Option<u64>) -> Self {
+        let lines = lines.iter().map(|line| (line.clone(), LineStats::default())).collect();
         Self { lines, reported: Instant::now(), began_ns, unwritten: Vec::new() }
     }
 
-    /// One more line, which was not known before.
-    pub(crate) fn line(&mut self, line: &Watched) {
-        self.lines.push((line.clone(), Line::default()));
+    /// Adds a line that was not known before.
+    pub(crate) fn line(&mut self, line: &OutputLine) {
+        self.lines.push((line.clone(), LineStats::default()));
     }
 
     pub(crate) fn state(&mut self, line: usize, state: &LineState) {
@@ -64,7 +64,7 @@ impl Stats {
         self.unwritten.push((at, edge.axis_ns));
     }
 
-    /// A chip was gone: what its lines did meanwhile is not known.
+    /// A chip was gone: nothing is known about its lines meanwhile.
     pub(crate) fn gap(&mut self, request: usize) {
         for (_, line) in self.lines.iter_mut().filter(|(watched, _)| watched.request == request) {
             line.is_least = true;
@@ -73,8 +73,8 @@ impl Stats {
         }
     }
 
-    /// All edges so far are written, at this time of their clock. One that has a stamp from before the watch, or from a time to
-    /// come, was not stamped by this clock: nothing is known of how long it took.
+    /// All edges so far are written, at this time of their clock. An edge stamped before the watch or in the future is
+    /// from another clock, and tells nothing about the delay.
     pub(crate) fn written(&mut self, now_ns: Option<u64>) {
         let times = self.began_ns.zip(now_ns);
         for (at, stamp_ns) in self.unwritten.drain(..) {
@@ -87,10 +87,10 @@ impl Stats {
         }
     }
 
-    /// What happened since the last report; begins anew.
+    /// The report since the last one. Begins the next.
     pub(crate) fn report(&mut self, now: Instant) -> String {
         let period = now.duration_since(std::mem::replace(&mut self.reported, now));
-        let sum = |of: fn(&Line) -> u64| self.lines.iter().map(|(_, line)| of(line)).sum::<u64>();
+        let sum = |of: fn(&LineStats) -> u64| self.lines.iter().map(|(_, line)| of(line)).sum::<u64>();
         let (edges, missing, total) = (sum(|line| line.edges), sum(|line| line.missing), sum(|line| line.total));
         let least = if self.lines.iter().any(|(_, line)| line.is_least) { "at least " } else { "" };
         let mut text = format!("stats of {:.1} s: {}, ", period.as_secs_f64(), plural(edges, "edge"));
@@ -117,8 +117,8 @@ impl Stats {
     }
 }
 
-impl Line {
-    fn report(&mut self, text: &mut String, watched: &Watched, rate: Option<Figure>) {
+impl LineStats {
+    fn report(&mut self, text: &mut String, watched: &OutputLine, rate: Option<Figure>) {
         let name = LineId {
             chip: &watched.chip,
             offset: watched.offset,
@@ -152,13 +152,13 @@ impl Line {
     }
 }
 
-/// Three digits that count, or all of a whole number.
+/// Three significant digits, or all digits of a whole number.
 fn figure(value: f64) -> String {
     let digits_before = if value.abs() > 0.0 { value.abs().log10().floor() } else { 0.0 };
     format!("{value:.*}", (2.0 - digits_before).clamp(0.0, 9.0) as usize)
 }
 
-/// How many digits a number has behind its point.
+/// Number of digits after the point.
 fn decimals(value: f64) -> usize {
     value.to_string().split_once('.').map_or(0, |(_, digits)| digits.len().min(9))
 }

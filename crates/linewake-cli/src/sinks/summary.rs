@@ -1,4 +1,4 @@
-//! The summary for people: what became of every edge.
+//! The summary for people: what became of all edges.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -7,7 +7,7 @@ use linewake::{Account, Figures, Trust};
 
 use crate::display::LineId;
 
-/// Of all requests together, and of each line that lost something.
+/// The summary of all requests, and of each line that lost edges.
 pub(crate) fn summary(accounts: &[(String, Account)], threads: Option<u32>) -> String {
     let lines: usize = accounts.iter().map(|(_, account)| account.lines().len()).sum();
     let trust = accounts.iter().map(|(_, account)| account.trust()).min().unwrap_or(Trust::Exact);

@@ -1,37 +1,39 @@
-//! Lines for people, as libgpiod's gpiomon writes them.
+//! Lines of text for people, as libgpiod's gpiomon writes them.
 
 use std::io::{self, Write};
 
-use linewake::{Clock, ClockName, EdgeEvent, EdgeKind};
+use linewake::{Clock, EdgeEvent, EdgeKind};
 
 use super::line_text::LineTexts;
-use super::select::Watched;
-use super::sink::{Closing, Item, Out, Sink, View};
+use super::out::Out;
+use super::select::OutputLine;
+use super::sink::{Closing, Item, Sink, View};
 use crate::display::{LineId, Printable};
+use crate::exit::Failure;
 use crate::readers;
 use crate::specifiers;
 use crate::stamp::Stamp;
 
-/// What the lines look like.
+/// How the lines look.
 #[derive(Clone, Debug)]
 pub(crate) struct Look {
-    /// What is written of an edge, if not the default.
+    /// The format of an edge, if it is not the default.
     pub(crate) format: Option<String>,
-    /// How its time is written.
+    /// How times are written.
     pub(crate) time: Stamp,
-    /// Names without quotes.
+    /// Whether names have no quotes.
     pub(crate) unquoted: bool,
-    /// Chip and offset also of lines with a name.
+    /// Whether lines with a name are shown with chip and offset too.
     pub(crate) with_chip: bool,
-    /// Levels at the start are written.
+    /// Whether the levels at the start are written.
     pub(crate) initial: bool,
-    /// They are 0 and 1.
+    /// Whether these levels are written as 0 and 1.
     pub(crate) numeric: bool,
-    /// Edges are not written.
+    /// Whether edges are left out.
     pub(crate) quiet: bool,
-    /// "Monitoring line …" is written first.
+    /// Whether "Monitoring line …" is written first.
     pub(crate) banner: bool,
-    /// In colour.
+    /// Whether edges are coloured.
     pub(crate) colour: bool,
 }
 
@@ -44,21 +46,28 @@ const PLAIN: &str = "\x1b[0m";
 pub(crate) struct Text {
     out: Out,
     look: Look,
-    /// What makes UTC of a time stamp.
+    /// What to add to a time stamp to get UTC.
     to_utc_ns: i64,
-    lines: Vec<Watched>,
-    /// What is between the time of an edge and the end of its line, by the kind of edge.
+    lines: Vec<OutputLine>,
+    /// The text between the time of an edge and the end of its line, for each direction.
     texts: LineTexts,
-    /// The levels of the lines, while some are not known.
+    /// The levels at the start, as far as they have come.
     states: Vec<Option<Option<bool>>>,
-    /// How many of them are to come before they are written.
+    /// Number of levels that must come before all are written.
     states_to_come: usize,
 }
 
 impl Text {
-    /// `converts` is whether time stamps by another clock are shown as UTC: libgpiod's tools show them as if they were.
-    pub(crate) fn new(out: Out, look: Look, to_utc_ns: i64) -> Self {
-        Self { out, look, to_utc_ns, lines: Vec::new(), texts: LineTexts::new(), states: Vec::new(), states_to_come: 0 }
+    pub(crate) fn new(out: Out, look: Look) -> Self {
+        Self {
+            out,
+            look,
+            to_utc_ns: 0,
+            lines: Vec::new(),
+            texts: LineTexts::new(),
+            states: Vec::new(),
+            states_to_come: 0,
+        }
     }
 
     fn banner(&mut self) -> io::Result<()> {
@@ -70,13 +79,13 @@ impl Text {
         }
     }
 
-    /// The levels of all lines that are known, once they all are.
+    /// Notes a level, and writes all of them when the last one has come.
     fn state(&mut self, line: usize, active: Option<bool>) -> io::Result<()> {
         if !self.look.initial {
             return Ok(());
         }
         if self.states_to_come == 0 {
-            // A chip is back: those of its lines.
+            // A chip is back: only the levels of its lines come.
             let request = self.lines[line].request;
             self.states.iter_mut().for_each(|state| *state = None);
             self.states_to_come = self.lines.iter().filter(|line| line.request == request).count();
@@ -149,8 +158,13 @@ impl Text {
 }
 
 impl Look {
-    /// What follows the time of an edge, if nothing is missing before it.
-    fn text(&self, edge: &EdgeEvent, kind: EdgeKind, line: Option<&Watched>) -> Vec<u8> {
+    /// Whether nothing is ever written.
+    pub(super) fn is_silent(&self) -> bool {
+        self.quiet && !self.banner && !self.initial
+    }
+
+    /// The text after the time of an edge, if nothing is missing before it.
+    fn text(&self, edge: &EdgeEvent, kind: EdgeKind, line: Option<&OutputLine>) -> Vec<u8> {
         let tint = match kind {
             EdgeKind::Rising => GREEN,
             EdgeKind::Falling => CYAN,
@@ -169,6 +183,7 @@ impl Look {
 
 impl Sink for Text {
     fn begin(&mut self, view: View<'_>) -> io::Result<()> {
+        self.to_utc_ns = to_utc_ns(view.clock).unwrap_or(0);
         self.lines = view.lines.to_vec();
         self.states = vec![None; self.lines.len()];
         self.states_to_come = self.lines.len();
@@ -183,7 +198,7 @@ impl Sink for Text {
             Item::State { line, state } => {
                 let was_to_come = self.states_to_come;
                 self.state(line, state.active)?;
-                // As gpiomon: the levels first.
+                // gpiomon prints the levels first.
                 let banner = self.look.banner && self.look.initial && was_to_come > 0 && self.states_to_come == 0;
                 if banner {
                     self.look.banner = false;
@@ -200,8 +215,8 @@ impl Sink for Text {
         self.out.flush()
     }
 
-    fn place(&self) -> Option<readers::Destination<'_>> {
-        // Who prints nothing has no use for a reader.
+    fn place(&self) -> Option<readers::WatchedOutput<'_>> {
+        // A reader may leave if nothing is printed.
         (!self.look.quiet).then(|| self.out.place())
     }
 
@@ -212,22 +227,31 @@ impl Sink for Text {
     fn next_watch(&mut self, _: Closing<'_>, view: View<'_>) -> io::Result<()> {
         match to_utc_ns(view.clock) {
             Some(to_utc_ns) => self.to_utc_ns = to_utc_ns,
-            // It cannot be told in another way.
+            // The clock of this watch has no UTC.
             None => (self.look.time, self.to_utc_ns) = (Stamp::Seconds, 0),
         }
         Ok(())
     }
 
-    fn add_line(&mut self, line: &Watched) -> io::Result<()> {
+    fn add_line(&mut self, line: &OutputLine) -> io::Result<()> {
         self.lines.push(line.clone());
         self.states.push(None);
         Ok(())
     }
 }
 
-/// What makes UTC of a clock's stamps, if that is known.
-pub(crate) fn to_utc_ns(clock: &Clock) -> Option<i64> {
-    if clock.name == ClockName::Realtime { Some(0) } else { clock.utc.map(|utc| utc.offset_ns) }
+/// Fails if times are to be written as UTC, and the clock has no UTC.
+pub(crate) fn check_clock(time: Stamp, clock: &Clock) -> Result<(), Failure> {
+    if time == Stamp::Seconds || clock.utc.is_some() {
+        return Ok(());
+    }
+    let message = "cannot tell UTC by the clock \"{}\"; leave out --utc and --localtime";
+    Err(Failure::new(message.replace("{}", clock.name.as_str())))
+}
+
+/// What to add to a clock's stamps to get UTC, if it is known.
+fn to_utc_ns(clock: &Clock) -> Option<i64> {
+    clock.utc.map(|utc| utc.offset_ns)
 }
 
 #[cfg(test)]
@@ -279,7 +303,7 @@ mod tests {
 
     fn written(edge: &EdgeEvent, look: Look) -> String {
         let shared = Shared::default();
-        let mut text = Text::new(Out::new(Box::new(shared.clone())), look, 0);
+        let mut text = Text::new(Out::new(Box::new(shared.clone())), look);
         text.item(Item::Edge { line: 0, edge }).unwrap();
         text.flush().unwrap();
         String::from_utf8(shared.0.take()).unwrap()

@@ -1,20 +1,20 @@
-//! What wakes a watch from another thread, to do something besides taking edges.
+//! Wakes the thread of a watch, so that it opens its files again.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Waker};
 
-/// Of the thread that watches.
+/// A request from another thread to the thread that watches.
 #[derive(Debug, Default)]
 pub(crate) struct Nudge {
-    /// Whether files are to be opened again.
+    /// Whether files must be opened again.
     reopen: AtomicBool,
-    /// Who waits.
+    /// Wakes the thread that watches.
     waiting: Mutex<Option<Waker>>,
 }
 
 impl Nudge {
-    /// Has the thread open its files again.
+    /// Makes the thread open its files again.
     pub(crate) fn reopen(&self) {
         self.reopen.store(true, Ordering::Release);
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -23,7 +23,7 @@ impl Nudge {
         }
     }
 
-    /// Whether it is nudged; if not, who asks is woken when it is.
+    /// Whether there is a request. If there is none, `cx` is woken when one comes.
     pub(crate) fn is_due(&self, cx: &Context<'_>) -> bool {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if !waiting.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
@@ -33,7 +33,7 @@ impl Nudge {
         self.reopen.load(Ordering::Acquire)
     }
 
-    /// Whether files are to be opened again, since this was asked last.
+    /// Takes the request, if there is one.
     pub(crate) fn take_reopen(&self) -> bool {
         self.reopen.swap(false, Ordering::AcqRel)
     }

@@ -1,4 +1,4 @@
-//! The watch itself: takes what a monitor has, tells every place it is written to, and keeps the time.
+//! The loop of a watch: it takes events from the stream, gives them to the sinks, and keeps the deadlines.
 
 use std::time::{Duration, Instant};
 
@@ -6,55 +6,55 @@ use linewake::record::Heartbeat;
 use linewake::{EdgeEvent, Event};
 
 use super::nudge::Nudge;
-use super::source::{self, Next, Source};
+use super::stream::{EdgeStream, Next};
 use crate::display::Printable;
-use crate::sinks::said;
+use crate::sinks::notices;
 use crate::sinks::select::{Index, Selection};
-use crate::sinks::sink::{Closing, Item, Lost, Sinks, View};
+use crate::sinks::sink::{Closing, Item, Sinks, View, WriteError};
 use crate::sinks::stats::Stats;
 use crate::sinks::summary::plural;
 use crate::{exit, threads};
 
-/// When it ends, and what it says meanwhile.
+/// When a watch ends, and what it reports meanwhile.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Pace {
-    /// After so many edges.
+    /// Ends after this number of edges.
     pub(crate) edges: Option<u64>,
-    /// After this.
+    /// Ends after this period.
     pub(crate) period: Option<Duration>,
-    /// When nothing came for this.
+    /// Ends when no edge came for this period.
     pub(crate) idle: Option<Duration>,
-    /// How often figures are said.
+    /// Prints statistics this often.
     pub(crate) stats: Option<Duration>,
-    /// How often it shows that it is alive.
+    /// Shows a sign of life this often.
     pub(crate) heartbeat: Option<Duration>,
-    /// Whether that is said on standard error too.
+    /// Whether the sign of life goes to standard error too.
     pub(crate) says_heartbeat: bool,
-    /// Whether a chip that goes away is waited for.
+    /// Whether to wait for a chip that is gone.
     pub(crate) reattach: bool,
 }
 
-/// What ended the watch early.
+/// The failure that ended a watch early.
 #[derive(Debug)]
-pub(crate) enum Ended {
-    Output(Lost),
+pub(crate) enum EarlyEnd {
+    Output(WriteError),
     Device(linewake::Error),
 }
 
-/// What the watch itself ended for, if it was not for what was awaited.
+/// The time limit that ended the watch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Over {
+enum TimeLimit {
     Period,
     Idle,
 }
 
-impl From<Lost> for Ended {
-    fn from(lost: Lost) -> Self {
+impl From<WriteError> for EarlyEnd {
+    fn from(lost: WriteError) -> Self {
         Self::Output(lost)
     }
 }
 
-/// The time of the clock that stamps edges, from now on.
+/// The present time of the clock that stamps edges.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Now {
     at: Instant,
@@ -62,7 +62,7 @@ pub(crate) struct Now {
 }
 
 impl Now {
-    /// The clock is read once: it goes on as the computer's monotonic clock does.
+    /// Reads the clock once. From then on it runs with the computer's monotonic clock.
     pub(crate) fn read(clock: &linewake::Clock) -> Self {
         let utc = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         let offset_ns = clock.utc.map(|utc| utc.offset_ns);
@@ -73,7 +73,7 @@ impl Now {
         Self { at: Instant::now(), ns }
     }
 
-    /// What it showed at a moment.
+    /// The time of the clock at a moment.
     pub(crate) fn at(&self, at: Instant) -> Option<u64> {
         let ns = self.ns?;
         let since = |duration: Duration| u64::try_from(duration.as_nanos()).ok();
@@ -84,25 +84,25 @@ impl Now {
     }
 }
 
-/// A watch at work.
-pub(crate) struct Watch<'a> {
+/// A watch that runs.
+pub(crate) struct WatchLoop<'a> {
     pace: Pace,
     sinks: &'a mut Sinks,
     index: Index,
-    /// Of each line, whether another one is called the same.
+    /// For each line, whether another watched line has the same name.
     shares_name: Vec<bool>,
     stats: Option<Stats>,
     now: Now,
     left: u64,
-    /// Edges given to the sinks: those that pass the filters.
+    /// Number of edges given to the sinks, which are those that passed the filters.
     told: u64,
-    /// Chips that were gone.
+    /// Number of times that a chip was gone.
     pub(crate) gaps: u64,
-    /// What time it was for the watch to end.
-    over: Option<Over>,
+    /// The limit that was reached, if one was.
+    over: Option<TimeLimit>,
 }
 
-impl<'a> Watch<'a> {
+impl<'a> WatchLoop<'a> {
     pub(crate) fn new(pace: Pace, selection: &Selection, sinks: &'a mut Sinks, now: Now, began: Instant) -> Self {
         Self {
             pace,
@@ -118,10 +118,9 @@ impl<'a> Watch<'a> {
         }
     }
 
-    pub(crate) fn run(&mut self, source: &mut Source, view: View<'_>, nudge: &Nudge) -> Result<(), Ended> {
+    pub(crate) fn run(&mut self, stream: &mut EdgeStream, view: View<'_>, nudge: &Nudge) -> Result<(), EarlyEnd> {
         self.sinks.begin(view)?;
         let began = Instant::now();
-        let after = |period: Option<Duration>, from: Instant| period.and_then(|period| from.checked_add(period));
         let mut end = after(self.pace.period, began);
         let mut idle = after(self.pace.idle, began);
         let mut stats = after(self.pace.stats, began);
@@ -131,15 +130,15 @@ impl<'a> Watch<'a> {
             let now = Instant::now();
             let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
             if is_due(idle) {
-                // It is looked when the quiet would be over, and not before: since then edges may have come, and be kept back
-                // by a filter. While edges were written nobody looked for more.
-                let last = source.monitor().last_edge_at().unwrap_or(began);
+                // The last edge is looked up only when the quiet period seems over: a filter may hold edges back, and
+                // while edges were written no other edge was taken.
+                let last = stream.monitor().last_edge_at().unwrap_or(began);
                 idle = after(self.pace.idle, last.max(written));
             }
             if is_due(end) || is_due(idle) {
-                self.over = Some(if is_due(end) { Over::Period } else { Over::Idle });
-                // What has happened by now is still told.
-                source.monitor().stopper().stop();
+                self.over = Some(if is_due(end) { TimeLimit::Period } else { TimeLimit::Idle });
+                // Edges that have happened by now are still delivered.
+                stream.monitor().stopper().stop();
                 (end, idle) = (None, None);
             }
             if is_due(stats) {
@@ -151,18 +150,14 @@ impl<'a> Watch<'a> {
                 self.heartbeat()?;
             }
             if nudge.take_reopen() {
-                self.reopen(source, view)?;
+                self.reopen(stream, view)?;
             }
-            let held = self.sinks.due();
-            if is_due(held) {
-                self.sinks.flush()?;
-            }
-            let held = self.sinks.due();
+            let held = self.flush_held(now)?;
             let deadline = [end, idle, stats, heartbeat, held].into_iter().flatten().min();
-            match source.wait(deadline.map(|deadline| deadline.saturating_duration_since(now)), nudge) {
+            match stream.wait(deadline.map(|deadline| deadline.saturating_duration_since(now)), nudge) {
                 Next::Event(event) => {
                     let told = self.told;
-                    self.events(source, &event)?;
+                    self.events(stream, &event)?;
                     if self.told > told {
                         written = Instant::now();
                     }
@@ -172,31 +167,39 @@ impl<'a> Watch<'a> {
                 }
                 Next::Nothing => {}
                 Next::Failed(error) => {
-                    self.finish(source);
-                    return Err(Ended::Device(error));
+                    self.finish(stream);
+                    return Err(EarlyEnd::Device(error));
                 }
                 Next::Over => break,
             }
         }
-        self.finish(source);
+        self.finish(stream);
         Ok(())
     }
 
-    /// Whether as many edges came as were awaited.
+    /// Flushes sinks whose rows waited long enough, and returns when the next flush is due.
+    fn flush_held(&mut self, now: Instant) -> Result<Option<Instant>, WriteError> {
+        if self.sinks.due().is_some_and(|due| due <= now) {
+            self.sinks.flush()?;
+        }
+        Ok(self.sinks.due())
+    }
+
+    /// Whether all awaited edges came.
     pub(crate) fn has_all(&self) -> bool {
         self.left == 0
     }
 
-    /// What to say if it ended before what was awaited. `is_asked` is whether a signal has asked for the end, `has_left`
-    /// whether a reader has left. libgpiod's tool says nothing.
-    pub(crate) fn early(&self, outcome: &Result<(), Ended>, is_asked: bool, has_left: bool) -> Option<String> {
+    /// The message if the watch ended before all awaited edges came. `is_asked` is whether a signal asked for the end,
+    /// `has_left` whether a reader left.
+    pub(crate) fn early(&self, outcome: &Result<(), EarlyEnd>, is_asked: bool, has_left: bool) -> Option<String> {
         let why = match (outcome, self.over) {
-            (Err(Ended::Device(_)), _) => "the chip was gone",
-            (Err(Ended::Output(_)), _) => "its reader left",
+            (Err(EarlyEnd::Device(_)), _) => "the chip was gone",
+            (Err(EarlyEnd::Output(_)), _) => "its reader left",
             _ if has_left => "its reader left",
             _ if is_asked => "a signal ended it",
-            (Ok(()), Some(Over::Period)) => "--for was over",
-            (Ok(()), Some(Over::Idle)) => "--idle-timeout was over",
+            (Ok(()), Some(TimeLimit::Period)) => "--for was over",
+            (Ok(()), Some(TimeLimit::Idle)) => "--idle-timeout was over",
             (Ok(()), None) => "it was ended",
         };
         match self.pace.edges {
@@ -205,26 +208,26 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Files that were moved away are left, with the account so far, for those that have their names now.
-    fn reopen(&mut self, source: &Source, view: View<'_>) -> Result<(), Lost> {
-        let (accounts, tallies) = source.so_far();
+    /// Closes files that were moved away, with the account so far, and goes on in files of the same names.
+    fn reopen(&mut self, stream: &EdgeStream, view: View<'_>) -> Result<(), WriteError> {
+        let (accounts, tallies) = stream.so_far();
         let accounts: Vec<_> = view.chips.iter().map(|chip| chip.chip.to_string()).zip(accounts).collect();
         let (tallies, now_ns) = (tallies.as_deref(), self.now.at(Instant::now()));
         self.sinks.reopen(Closing { accounts: &accounts, tallies, threads: threads::count(), now_ns, of_last: None })
     }
 
-    /// Tells what one wake-up brought, and flushes once.
-    fn events(&mut self, source: &mut Source, first: &Event) -> Result<(), Lost> {
+    /// Passes on all events of one wake-up, and flushes once.
+    fn events(&mut self, stream: &mut EdgeStream, first: &Event) -> Result<(), WriteError> {
         self.event(first)?;
         while self.left > 0
-            && let Some(event) = source.next_ready()
+            && let Some(event) = stream.next_ready()
         {
             self.event(&event)?;
         }
         self.flush()
     }
 
-    fn flush(&mut self) -> Result<(), Lost> {
+    fn flush(&mut self) -> Result<(), WriteError> {
         self.sinks.flush()?;
         if let Some(stats) = &mut self.stats {
             stats.written(self.now.at(Instant::now()));
@@ -232,15 +235,15 @@ impl<'a> Watch<'a> {
         Ok(())
     }
 
-    /// No more comes.
-    fn finish(&mut self, source: &Source) {
+    /// No more events come.
+    fn finish(&mut self, stream: &EdgeStream) {
         self.say_stats(Instant::now());
-        if let Some(tally) = source.filtered() {
-            exit::say(&source::said(tally));
+        if let Some(tally) = stream.filtered() {
+            notices::filter(tally);
         }
     }
 
-    fn event(&mut self, event: &Event) -> Result<(), Lost> {
+    fn event(&mut self, event: &Event) -> Result<(), WriteError> {
         match event {
             Event::Edge { request, edge } => {
                 let Some(line) = self.index.get(*request, edge.offset) else { return Ok(()) };
@@ -258,7 +261,7 @@ impl<'a> Watch<'a> {
                 if let Some(stats) = &mut self.stats {
                     stats.gap(*request);
                 }
-                // Else it ends the watch, and the error says so.
+                // Without --reattach the chip's absence ends the watch, and the error reports it.
                 if self.pace.reattach {
                     let gone = || format!("is gone: {}; waiting for it", gap.reason);
                     let what = if gap.is_over { "is back".to_owned() } else { gone() };
@@ -267,19 +270,19 @@ impl<'a> Watch<'a> {
                 self.sinks.item(Item::Gap { request: *request, gap })
             }
             Event::Clock { step, .. } => {
-                said::step(step);
+                notices::step(step);
                 self.sinks.item(Item::Clock(step))
             }
             Event::Chatter { request, chatter } => {
                 let at = self.index.get(*request, chatter.offset);
-                said::chatter(chatter, at.is_some_and(|at| self.shares_name[at]));
+                notices::chatter(chatter, at.is_some_and(|at| self.shares_name[at]));
                 self.sinks.item(Item::Chatter(chatter))
             }
             _ => Ok(()),
         }
     }
 
-    fn edge(&mut self, line: usize, edge: &EdgeEvent) -> Result<(), Lost> {
+    fn edge(&mut self, line: usize, edge: &EdgeEvent) -> Result<(), WriteError> {
         self.left -= 1;
         self.told += 1;
         if let Some(stats) = &mut self.stats {
@@ -294,7 +297,7 @@ impl<'a> Watch<'a> {
         }
     }
 
-    fn heartbeat(&mut self) -> Result<(), Lost> {
+    fn heartbeat(&mut self) -> Result<(), WriteError> {
         let utc = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok();
         let utc_ns = utc.and_then(|utc| u64::try_from(utc.as_nanos()).ok());
         if self.pace.says_heartbeat {
@@ -303,4 +306,9 @@ impl<'a> Watch<'a> {
         self.sinks.item(Item::Heartbeat(Heartbeat { utc_ns, delivered: self.told }))?;
         self.sinks.flush()
     }
+}
+
+/// The end of a period; `None` if there is no period.
+fn after(period: Option<Duration>, from: Instant) -> Option<Instant> {
+    period.and_then(|period| from.checked_add(period))
 }

@@ -73,7 +73,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut request = chip.request().lines(offsets).consumer("linewake profile try").start()?;
     let stopper = request.stopper();
     let left = transcript.clone();
-    signals::on_end_or_left(std::iter::once(readers::Destination::Stdout).collect(), move |meaning| {
+    signals::on_end_or_left(std::iter::once(readers::WatchedOutput::Stdout).collect(), move |meaning| {
         if meaning == Meaning::Left {
             left.leave();
         }

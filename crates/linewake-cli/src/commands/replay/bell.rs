@@ -1,21 +1,21 @@
-//! Waiting that a signal ends.
+//! A wait that a signal ends.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Instant;
 
-/// Rung once, and from then on nobody waits.
+/// A bell that is rung once. After that, no wait takes time.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Bell(Arc<(Mutex<bool>, Condvar)>);
 
 impl Bell {
-    /// Wakes whoever waits.
+    /// Ends all waits.
     pub(super) fn ring(&self) {
         let (is_rung, wakes) = &*self.0;
         *is_rung.lock().unwrap_or_else(PoisonError::into_inner) = true;
         wakes.notify_all();
     }
 
-    /// Waits until then, unless it is rung.
+    /// Waits until a moment, or until the bell rings.
     pub(super) fn wait_until(&self, until: Instant) {
         let (is_rung, wakes) = &*self.0;
         let mut rung = is_rung.lock().unwrap_or_else(PoisonError::into_inner);

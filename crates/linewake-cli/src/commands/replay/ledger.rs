@@ -1,28 +1,28 @@
-//! What became of the edges of a capture: as it says itself, and as far as it was played.
+//! The account of a capture: what the capture states, and what was played.
 
 use linewake::filter::FilterTally;
 use linewake::record::{AccountTrust, FilterSummary};
 use linewake::{Account, EdgeEvent, Figures, LineAccount, Trust};
 use linewake_capture::Account as Recorded;
 
-use super::roll::Roll;
+use super::lines::LineTable;
 
-/// Line by line.
+/// The books of all lines.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
-    lines: Vec<Line>,
-    /// Of the segments that are over: edges of which it is not known on which line they were merged.
+    lines: Vec<LineBooks>,
+    /// Merged edges of finished segments for which the line is not known.
     unattributed: u64,
     of_segment: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Line {
-    /// Of the segments that are over.
+struct LineBooks {
+    /// The finished segments.
     before: Book,
-    /// Of this segment.
+    /// The present segment.
     now: Book,
-    /// What the filter that is at work now had made of edges before this segment.
+    /// The figures of today's filter at the beginning of the segment.
     filtered_before: FilterTally,
 }
 
@@ -30,7 +30,7 @@ struct Line {
 struct Book {
     figures: Figures,
     trust: Trust,
-    /// What a filter had made of the edges when they were recorded, and then one here.
+    /// The figures of the filter that was used when recording, and of today's filter.
     filter: Option<FilterTally>,
 }
 
@@ -41,7 +41,7 @@ impl Default for Book {
 }
 
 impl Book {
-    /// Of a line without a filter all edges passed.
+    /// Without a filter, all edges passed.
     fn tally(&self) -> FilterTally {
         let delivered = self.figures.delivered;
         self.filter.unwrap_or(FilterTally { delivered, passed: delivered, ..FilterTally::default() })
@@ -58,46 +58,46 @@ impl Book {
     }
 }
 
-/// Accounts, and what filters made of the edges of each line, if there are any.
+/// The account of each chip, and the figures of the filter of each line, if there are filters.
 pub(super) type Closed = (Vec<(String, Account)>, Option<Vec<FilterTally>>);
 
 impl Ledger {
     pub(super) fn add_line(&mut self) {
         let (before, now) = (Book::default(), Book::default());
-        self.lines.push(Line { before, now, filtered_before: FilterTally::default() });
+        self.lines.push(LineBooks { before, now, filtered_before: FilterTally::default() });
     }
 
-    /// An edge of the capture, before any filter.
+    /// Books an edge of the capture, before any filter.
     #[inline]
     pub(super) fn edge(&mut self, place: usize, edge: &EdgeEvent) {
         self.lines[place].now.figures.note(edge);
     }
 
-    /// The segment is over, or what is played of it. `filtered` is what a filter made of a line's edges so far.
+    /// A segment ends, or its played part does. `filtered` gives the figures of today's filter of a line so far.
     pub(super) fn end_segment(
         &mut self,
-        roll: &Roll,
+        table: &LineTable,
         recorded: Option<&Recorded>,
         filtered: impl Fn(usize) -> Option<FilterTally>,
     ) {
         for (place, line) in self.lines.iter_mut().enumerate() {
             if let Some(tally) = filtered(place) {
                 line.now.filter = Some(tally.less(line.filtered_before));
-                // Its filter begins anew, and what it held is filtered then.
+                // The filter begins anew, and counts the edges that it held as filtered.
                 line.filtered_before = FilterTally { filtered: tally.filtered + tally.held, held: 0, ..tally };
             }
             if recorded.is_none() {
-                // Nobody says what was lost behind the last edge.
+                // Nothing tells how many edges were lost after the last one.
                 line.now.trust = Trust::AtLeast;
             }
         }
         self.of_segment = recorded.map_or(0, |recorded| recorded.unattributed);
         for (line, summary) in recorded.map_or(&[][..], |recorded| &recorded.lines) {
-            let Some(place) = roll.place(*line) else { continue };
+            let Some(place) = table.place(*line) else { continue };
             let Book { figures, trust, filter } = &mut self.lines[place].now;
             let played = figures.delivered;
             if played > summary.delivered && summary.filter.is_none() {
-                // It is of another watch, which wrote to the same file at the same time.
+                // The account belongs to another watch, which wrote to the same file at the same time.
                 *trust = Trust::AtLeast;
                 continue;
             }
@@ -132,26 +132,26 @@ impl Ledger {
         self.unattributed = self.unattributed.saturating_add(std::mem::take(&mut self.of_segment));
     }
 
-    /// Of the last segment.
-    pub(super) fn segment(&self, roll: &Roll) -> Closed {
-        closed(roll, self.lines.iter().map(|line| line.now), self.of_segment)
+    /// The account of the last segment.
+    pub(super) fn segment(&self, table: &LineTable) -> Closed {
+        closed(table, self.lines.iter().map(|line| line.now), self.of_segment)
     }
 
-    /// Of all.
-    pub(super) fn all(&self, roll: &Roll) -> Closed {
+    /// The account of all segments.
+    pub(super) fn all(&self, table: &LineTable) -> Closed {
         let lines = self.lines.iter().map(|line| {
             let mut book = line.before;
             book.add(line.now);
             book
         });
-        closed(roll, lines, self.unattributed.saturating_add(self.of_segment))
+        closed(table, lines, self.unattributed.saturating_add(self.of_segment))
     }
 }
 
-fn closed(roll: &Roll, books: impl Iterator<Item = Book>, unattributed: u64) -> Closed {
-    let mut accounts: Vec<_> = roll.chips.iter().map(|chip| (chip.name.to_string(), Vec::new(), Vec::new())).collect();
+fn closed(table: &LineTable, books: impl Iterator<Item = Book>, unattributed: u64) -> Closed {
+    let mut accounts: Vec<_> = table.chips.iter().map(|chip| (chip.name.to_string(), Vec::new(), Vec::new())).collect();
     let mut has_filters = false;
-    for (line, book) in roll.watched.iter().zip(books) {
+    for (line, book) in table.watched.iter().zip(books) {
         has_filters |= book.filter.is_some();
         let (_, lines, tallies) = &mut accounts[line.request];
         lines.push(LineAccount::recorded(line.offset.into(), line.name.clone(), book.figures, book.trust));
@@ -160,7 +160,7 @@ fn closed(roll: &Roll, books: impl Iterator<Item = Book>, unattributed: u64) -> 
     let mut all_tallies = Vec::new();
     let accounts = accounts.into_iter().enumerate().map(|(request, (chip, lines, tallies))| {
         all_tallies.extend(tallies);
-        // It is not known of which chip they were.
+        // Their chip is not known.
         (chip, Account::recorded(lines, if request == 0 { unattributed } else { 0 }))
     });
     (accounts.collect(), has_filters.then_some(all_tallies))

@@ -1,5 +1,4 @@
-//! What may have nothing to read for long: a pipe, a terminal, a socket. A thread reads it, so that Ctrl-C ends the
-//! wait.
+//! Reads a pipe, a terminal or a socket on a thread of its own, so that Ctrl-C ends the wait for more.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -7,34 +6,34 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
-/// So much is read ahead.
+/// Blocks that are read ahead.
 const BLOCKS: usize = 4;
 const BLOCK: usize = 1 << 16;
 
-/// Reads what a thread reads.
+/// The blocks that the thread read.
 pub(super) struct Pipe {
     blocks: Receiver<io::Result<Vec<u8>>>,
     current: Vec<u8>,
     at: usize,
 }
 
-/// Ends a [`Pipe`], as if nothing more came.
+/// Ends a [`Pipe`] as if it were over.
 #[derive(Clone, Debug)]
 pub(super) struct Plug(SyncSender<io::Result<Vec<u8>>>);
 
 impl Plug {
-    /// If there is no room, nobody waits.
+    /// If there is no room for the end, then nobody waits for a block.
     pub(super) fn end(&self) {
         let _ = self.0.try_send(Ok(Vec::new()));
     }
 }
 
-/// Opens standard input for `-`, or what is no file of a disk; `None` for one, which is read as it is.
+/// Opens standard input for `-`, or a path that leads to no regular file. `None` for a regular file.
 pub(super) fn open(path: &Path) -> io::Result<Option<(Pipe, Plug)>> {
     if path.as_os_str() == "-" {
         return Pipe::new(Box::new(io::stdin())).map(Some);
     }
-    // A named pipe may be opened once.
+    // A named pipe can be opened only once.
     if std::fs::metadata(path)?.is_file() {
         return Ok(None);
     }

@@ -1,17 +1,16 @@
-//! How fast a capture is played: whole numbers all the way, so that a year of nanoseconds stays exact.
+//! The speed at which a capture is played. It is a fraction of whole numbers, so that a year of nanoseconds stays
+//! exact.
 
 use std::time::Duration;
 
-/// A factor.
+/// A factor: `numerator` divided by `denominator`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Speed {
-    /// It is this many of...
     numerator: u64,
-    /// ...these.
     denominator: u64,
 }
 
-/// Digits behind the point.
+/// Digits after the point.
 const MOST_DIGITS: usize = 6;
 const MOST: u64 = 1_000_000;
 
@@ -31,10 +30,10 @@ impl Speed {
             let numerator = whole * denominator + fraction;
             ((1..=MOST * denominator).contains(&numerator)).then_some(Self { numerator, denominator })
         };
-        speed().ok_or_else(|| "a factor is a number from 0.000001 to 1000000, as in 10 or 0.5".to_owned())
+        speed().ok_or_else(|| "expected a number from 0.000001 to 1000000, as in 10 or 0.5".to_owned())
     }
 
-    /// How long a time of the capture takes.
+    /// How long it takes to play this many nanoseconds of the capture.
     pub(super) fn wait(self, capture_ns: u64) -> Duration {
         let ns = u128::from(capture_ns) * u128::from(self.denominator) / u128::from(self.numerator);
         Duration::from_nanos(u64::try_from(ns).unwrap_or(u64::MAX))

@@ -1,6 +1,6 @@
-//! How long something took, of many: what half of them, and nearly all, did not exceed.
+//! A histogram of delays, with the median, the 99th percentile and the maximum.
 
-/// Counts of times, in steps of a sixteenth.
+/// Counts of delays. A step is a sixteenth of its value.
 #[derive(Default)]
 pub(super) struct Histogram {
     /// Empty until something is counted.
@@ -22,7 +22,7 @@ impl Histogram {
         self.max = self.max.max(value);
     }
 
-    /// [`percentiles`](Self::percentiles); begins anew.
+    /// Returns the percentiles, and empties the histogram.
     pub(super) fn take_percentiles(&mut self) -> Option<[u64; 3]> {
         let percentiles = self.percentiles();
         self.counts.fill(0);
@@ -30,7 +30,7 @@ impl Histogram {
         percentiles
     }
 
-    /// Half of what was counted is not above the first, 99 % not above the second, nothing above the third.
+    /// The 50th and the 99th percentile, and the maximum.
     fn percentiles(&self) -> Option<[u64; 3]> {
         let at = |percent: u64| {
             let rank = (self.count * percent).div_ceil(100);

@@ -1,43 +1,43 @@
-//! How often a line changes, as a meter shows it: by the times of its last edges, not by how many fell into a window.
+//! The rate of a line, as a meter shows it: measured between its last edges, and not counted in a window.
 //!
-//! A pulse is two edges, and the line stays long on one level and short on the other. So a length of time is taken from an
-//! edge back to one of the same direction: of a steady signal it is always the same for as many edges. When no edge comes
-//! the figure is no more than it would be if the next one came now, and fades.
+//! A pulse is two edges, and its level may be long on one side and short on the other. So the time is measured between
+//! two edges of the same direction, which is constant for a steady signal. When no edge comes, the rate fades: it is at
+//! most what it would be if the next edge came now.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use linewake::{EdgeEvent, EdgeKind};
 
-/// So many edges are looked back at.
+/// At most this many edges are remembered.
 const KEPT: usize = 64;
 
 /// The last edges of a line.
 #[derive(Debug, Default)]
 pub(super) struct Rate {
     /// The oldest first.
-    last: VecDeque<Seen>,
-    /// When the last one came.
+    last: VecDeque<TimedEdge>,
+    /// When the last edge arrived.
     came: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Seen {
-    /// On the axis, which no step of a clock bends.
+struct TimedEdge {
+    /// The time on the axis, which goes on where a clock steps.
     at_ns: u64,
     kind: EdgeKind,
     /// Whether edges are missing before it.
     is_late: bool,
 }
 
-/// How often it changes.
+/// The rate of a line.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Figure {
     /// Edges a second.
     pub(super) per_second: f64,
-    /// Whether it may be more, since edges are missing.
+    /// Whether the true rate may be higher, because edges are missing.
     pub(super) is_least: bool,
-    /// Whether the last edge is so long ago that the figure fades.
+    /// Whether the rate fades, because the last edge is long ago.
     pub(super) fades: bool,
 }
 
@@ -47,16 +47,17 @@ impl Rate {
             self.last.pop_front();
         }
         let is_late = edge.missed.total() > 0;
-        self.last.push_back(Seen { at_ns: edge.axis_ns, kind: edge.kind, is_late });
+        self.last.push_back(TimedEdge { at_ns: edge.axis_ns, kind: edge.kind, is_late });
         self.came = Some(now);
     }
 
-    /// What comes is not counted from what was.
+    /// Forgets the edges so far, so that no rate is measured across a gap.
     pub(super) fn forget(&mut self) {
         self.last.clear();
     }
 
-    /// By the edges of a window before the last one, and by those of one period at least; `None` if there was none yet.
+    /// The rate over a window before the last edge, or over one period of the signal if that is longer. `None` if there
+    /// was no period yet.
     pub(super) fn at(&self, now: Instant, window: Duration) -> Option<Figure> {
         let window_ns = u64::try_from(window.as_nanos()).unwrap_or(u64::MAX);
         let newest = self.last.len().checked_sub(1)?;
@@ -76,7 +77,7 @@ impl Rate {
         let measured = per_second(newest - place, Duration::from_nanos(span_ns));
         let since = now.saturating_duration_since(self.came?);
         let before = self.last[newest - 1];
-        // If the next one came now: it is of the other direction if the last two are not the same.
+        // The rate if the next edge came now. Its direction is the other one, unless the last two edges had the same.
         let next = if before.kind == last.kind {
             per_second(1, since)
         } else {

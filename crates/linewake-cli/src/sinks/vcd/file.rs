@@ -1,4 +1,4 @@
-//! The file of a waveform. It is made anew and never added to: what is there is renamed.
+//! The file of a waveform. A waveform is never appended to: an existing one is renamed.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
@@ -6,43 +6,63 @@ use std::path::{Path, PathBuf};
 
 use tempfile::{NamedTempFile, TempPath};
 
-use super::super::files::{Existing, cannot_write, directory_of, is_same, is_there, open_regular};
-use super::super::sink::Out;
-use super::temporary;
+use super::super::file_id;
+use super::super::files::{
+    ExistingFile, cannot_write, directory_of, is_there, leads_to, open_regular, quoted, say_if_removed,
+};
+use super::super::out::Out;
+use super::super::unfinished::CompletionStep;
+use super::aside::{Aside, move_aside};
+use super::{permissions, temporary};
 use crate::exit::{self, Failure};
 
-/// A file that is written, and gone over again when it is complete.
+/// A file that is written, and made anew when it is complete.
 #[derive(Debug)]
 pub(super) struct Dump {
-    /// Where a link leads, if it is called by one: the link stays.
+    /// Its path. If the user named a link, this is where the link leads, so that the link stays.
     pub(super) path: PathBuf,
     file: File,
 }
 
 impl Dump {
-    pub(super) fn open(path: &Path, existing: Existing) -> Result<Self, Failure> {
+    pub(super) fn open(path: &Path, existing: ExistingFile) -> Result<Self, Failure> {
         Self::opened(path, existing).map_err(|error| cannot_write(path, &error))
     }
 
-    fn opened(path: &Path, existing: Existing) -> io::Result<Self> {
+    fn opened(path: &Path, existing: ExistingFile) -> io::Result<Self> {
         let mut file = taken(path)?;
         let path = led_to(path)?;
-        if existing == Existing::Keep && file.metadata()?.len() > 0 {
-            let aside = aside(&path)?;
-            exit::say(&format!("\"{}\": what was there is now \"{}\"\n", path.display(), aside.display()));
-            let before = std::mem::replace(&mut file, taken(&path)?);
-            let _ = take_after(&file, &before);
+        if existing == ExistingFile::Keep && file.metadata()?.len() > 0 {
+            let aside = move_aside(&path, &file)?;
+            let how = if let Aside::Renamed(_) = aside { "renamed" } else { "copied" };
+            exit::say(&format!("{} was {how} to {}\n", quoted(&path), quoted(aside.path())));
+            if let Aside::Renamed(_) = aside {
+                let before = std::mem::replace(&mut file, taken(&path)?);
+                let _ = permissions::copy(&before, &file);
+            }
         }
-        file.set_len(0)?;
-        Ok(Self { path, file })
+        let dump = Self { path, file };
+        dump.empty()?;
+        dump.check_room();
+        Ok(dump)
     }
 
-    /// Writes behind what is there.
+    /// Reports at once if no temporary file can be made. The waveform needs one as soon as an edge is lost.
+    fn check_room(&self) {
+        if let Err(error) = temporary::make(directory_of(&self.path), |directory| tempfile::tempfile_in(directory)) {
+            let waveform = quoted(&self.path);
+            exit::say(&format!(
+                "linewake: {waveform} cannot show where edges are lost, and the first loss ends the watch: {error}\n"
+            ));
+        }
+    }
+
+    /// A writer at the present end.
     pub(super) fn writer(&self) -> io::Result<vcd::Writer<Out>> {
         Ok(vcd::Writer::new(Out::new(Box::new(self.file.try_clone()?))))
     }
 
-    /// Reads it from the beginning.
+    /// A reader from the beginning.
     pub(super) fn reader(&self) -> io::Result<File> {
         let mut file = self.file.try_clone()?;
         file.seek(SeekFrom::Start(0))?;
@@ -54,86 +74,121 @@ impl Dump {
         self.reader().map(drop)
     }
 
-    /// That somebody has removed it is an error.
+    /// Fails if somebody has removed the file.
     pub(super) fn is_there(&self) -> io::Result<()> {
         is_there(&self.file, &self.path)
     }
 
-    /// Where it is made anew.
-    pub(super) fn part(&self) -> io::Result<NamedTempFile> {
-        temporary::make(directory_of(&self.path), |directory| temporary::named(directory, ".part", &options()))
+    /// Lets `fill` write the waveform anew, into a file beside it, or into a temporary file if there is no room.
+    pub(super) fn remake(&self, fill: impl Fn(File) -> io::Result<()>) -> io::Result<Part> {
+        temporary::make(directory_of(&self.path), |directory| {
+            let file = temporary::named(directory, ".part", &options())?;
+            let says = format!("{} does not show where edges are lost: it was not completed", quoted(&self.path));
+            let step = CompletionStep::new(says, file.path().to_owned());
+            fill(file.as_file().try_clone()?)?;
+            Ok(Part { file, step })
+        })
     }
 
-    /// Takes over what was made of it. Where it has another name, or nothing can take its place, it is written over.
-    pub(super) fn replace(&mut self, part: NamedTempFile) -> io::Result<()> {
-        let (made, mut path) = part.into_parts();
+    /// Puts the new file in the place of the waveform. Overwrites the waveform instead if it has other names, or cannot
+    /// be replaced.
+    pub(super) fn replace(&mut self, Part { file, step }: Part) -> io::Result<()> {
+        let (made, mut path) = file.into_parts();
         lock(&made)?;
-        let is_free = self.has_its_name() && !has_more_names(&self.file) && take_after(&made, &self.file).is_ok();
-        if is_free && fs::rename(&path, &self.path).is_ok() {
+        // Without this the name could reach the disk before the contents.
+        made.sync_all()?;
+        let is_alone = self.has_its_name() && file_id::names(&self.file).is_ok_and(|names| names == 1);
+        if is_alone && permissions::copy(&self.file, &made).is_ok() && fs::rename(&path, &self.path).is_ok() {
+            path.disable_cleanup(true);
             self.file = made;
             return Ok(());
         }
+        step.goes_on(format!(
+            "{} was being written over: the whole waveform is in {}",
+            quoted(&self.path),
+            quoted(&path)
+        ));
         write_over(&self.file, &made).map_err(|error| {
             path.disable_cleanup(true);
             let remedy = "copy it to where there is room";
-            let message = format!("{error}; the whole waveform is in \"{}\": {remedy}", path.display());
+            let message = format!("{error}; the whole waveform is in {}: {remedy}", quoted(&path));
             io::Error::new(error.kind(), message)
         })
     }
 
-    /// Whether its name is still that of this file, and not of a link to it.
+    /// Whether its path still leads to this file, and is no link.
     fn has_its_name(&self) -> bool {
-        match (self.path.symlink_metadata(), self.file.metadata()) {
-            (Ok(named), Ok(file)) => named.is_file() && is_same(&named, &file),
-            _ => false,
-        }
+        self.path.symlink_metadata().is_ok_and(|named| named.is_file()) && leads_to(&self.path, &self.file)
     }
 
-    /// A file that is to take its place; until it does, by another name.
-    pub(super) fn next(&self) -> io::Result<Next> {
+    /// A new file for what follows. It has a temporary name until it takes the place of this one.
+    pub(super) fn next(&self) -> io::Result<NextFile> {
         if !self.has_its_name() && self.path.symlink_metadata().is_ok() {
             if leads_to(&self.path, &self.file) {
                 return Err(io::Error::other("it is a link to what is written; remove it, and send SIGHUP again"));
             }
-            // A log rotation may have made an empty one, with the rights that it is to have.
+            // A log rotation may have made an empty file, with the wanted permissions.
             let file = taken(&self.path)?;
             if file.metadata()?.len() == 0 {
-                return Ok(Next { file, path: None });
+                return Ok(NextFile { file, path: None });
             }
         }
         let (file, path) = temporary::named(directory_of(&self.path), ".next", &options())?.into_parts();
         lock(&file)?;
-        let _ = take_after(&file, &self.file);
-        Ok(Next { file, path: Some(path) })
+        let _ = permissions::copy(&self.file, &file);
+        Ok(NextFile { file, path: Some(path) })
     }
 
-    /// Gives its name to the next one. Where that cannot be, the next one keeps the name it has, and it is said.
-    pub(super) fn go_on_in(&mut self, next: Next) {
-        self.file = next.file;
+    /// Gives the name to the next file. If that fails, the next file keeps its temporary name, and a message tells it.
+    pub(super) fn go_on_in(&mut self, next: NextFile) -> io::Result<()> {
         let Some(mut path) = next.path else {
+            self.file = next.file;
             self.path = led_to(&self.path).unwrap_or_else(|_| self.path.clone());
-            return;
+            return Ok(());
         };
+        let aside = self.path.symlink_metadata().ok().map(|_| move_aside(&self.path, &self.file)).transpose();
+        if let Ok(Some(Aside::Copied(_))) = aside {
+            return self.empty();
+        }
+        self.file = next.file;
         path.disable_cleanup(true);
-        let there = self.path.symlink_metadata();
-        let is_free = there.map_or(Ok(()), |_| aside(&self.path).map(drop));
-        if let Err(error) = is_free.and_then(|()| fs::rename(&path, &self.path)) {
-            let (shown, is) = (self.path.display(), path.display());
-            exit::say(&format!("linewake: cannot rename \"{shown}\": {error}; what follows is in \"{is}\"\n"));
+        if let Err(error) = aside.and_then(|_| fs::rename(&path, &self.path)) {
+            let (shown, is) = (quoted(&self.path), quoted(&path));
+            exit::say(&format!("linewake: cannot rename {shown}: {error}; further edges go to {is}\n"));
             self.path = path.to_path_buf();
         }
+        Ok(())
+    }
+
+    /// Reports that somebody has removed the file, if so.
+    pub(super) fn say_if_removed(&self) {
+        say_if_removed(&self.file, &self.path);
+    }
+
+    /// Whether somebody has emptied the file since the last write.
+    pub(super) fn was_emptied(&self) -> bool {
+        let place = (&self.file).stream_position();
+        matches!((place, self.file.metadata()), (Ok(place), Ok(metadata)) if metadata.len() < place)
     }
 }
 
-/// What takes a waveform's place. It is gone with this, unless it has done so.
+/// A waveform that was made anew. It is removed when this is dropped, unless it has replaced the other one.
 #[derive(Debug)]
-pub(super) struct Next {
+pub(super) struct Part {
+    file: NamedTempFile,
+    step: CompletionStep,
+}
+
+/// The file for what follows. It is removed when this is dropped, unless it has its final name.
+#[derive(Debug)]
+pub(super) struct NextFile {
     file: File,
-    /// Unless it has its name.
+    /// The temporary name, unless it has its final name.
     path: Option<TempPath>,
 }
 
-/// Makes a file the same as another one. What needs room comes first: a full disk leaves it as it was.
+/// Makes a file a copy of another one. The part that needs room is written first: a full disk leaves the file as it
+/// was.
 fn write_over(file: &File, other: &File) -> io::Result<()> {
     let length = file.metadata()?.len();
     let copy = |from: u64, length: u64| {
@@ -147,40 +202,12 @@ fn write_over(file: &File, other: &File) -> io::Result<()> {
         return Err(error);
     }
     copy(0, length)?;
-    file.set_len(other.metadata()?.len())
+    file.set_len(other.metadata()?.len())?;
+    file.sync_all()
 }
 
-/// Gives a new file the owner and the rights of another one, as far as may be. A group that it has not from there gets none.
-#[cfg(unix)]
-fn take_after(file: &File, other: &File) -> io::Result<()> {
-    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
-    let other = other.metadata()?;
-    let group = fchown(file, None, Some(other.gid()));
-    let owner = fchown(file, Some(other.uid()), None);
-    let of_group = if group.is_ok() { 0o070 } else { 0 };
-    file.set_permissions(fs::Permissions::from_mode(other.mode() & (0o7707 | of_group)))?;
-    owner.and(group)
-}
-
-/// It has those of its directory.
-#[cfg(not(unix))]
-fn take_after(_: &File, _: &File) -> io::Result<()> {
-    Ok(())
-}
-
-#[cfg(unix)]
-fn has_more_names(file: &File) -> bool {
-    file.metadata().is_ok_and(|file| std::os::unix::fs::MetadataExt::nlink(&file) > 1)
-}
-
-/// The standard library does not tell.
-#[cfg(not(unix))]
-fn has_more_names(_: &File) -> bool {
-    false
-}
-
-/// Opens one for its writer, unless it has one. Another command may end meanwhile, and put a new file there: then it looks
-/// again, but not for ever, since a file system may tell other numbers by the name.
+/// Opens a waveform, and locks it against other writers. If another command has put a new file there meanwhile, tries
+/// again, but not for ever, because some file systems report other numbers by name.
 fn taken(path: &Path) -> io::Result<File> {
     let mut tries = 0..16;
     loop {
@@ -192,12 +219,7 @@ fn taken(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Whether a path leads to this file, be it by a link.
-fn leads_to(path: &Path, file: &File) -> bool {
-    matches!((fs::metadata(path), file.metadata()), (Ok(named), Ok(file)) if is_same(&named, &file))
-}
-
-/// On Windows a lock would keep readers out too: sharing keeps out other writers alone.
+/// On Windows a lock would exclude readers too. The sharing mode excludes writers alone.
 fn options() -> OpenOptions {
     let mut options = File::options();
     #[cfg(windows)]
@@ -209,7 +231,7 @@ fn options() -> OpenOptions {
     options
 }
 
-/// Where a file system has no locks, nobody is kept out.
+/// On a file system without locks, nobody is excluded.
 fn lock(file: &File) -> io::Result<()> {
     match cfg!(unix).then(|| file.try_lock()) {
         Some(Err(TryLockError::WouldBlock)) => {
@@ -219,69 +241,20 @@ fn lock(file: &File) -> io::Result<()> {
     }
 }
 
-/// Where a link leads; any other path as it is.
+/// The target of a link; any other path unchanged.
 fn led_to(path: &Path) -> io::Result<PathBuf> {
     if path.is_symlink() { path.canonicalize() } else { Ok(path.to_owned()) }
-}
-
-/// Renames a file: `door.vcd` becomes `door.1.vcd`, or has the number behind the highest that is there.
-fn aside(path: &Path) -> io::Result<PathBuf> {
-    let stem = path.file_stem().unwrap_or_default();
-    let extension = path.extension().unwrap_or_default();
-    let (before, after) = (stem.to_string_lossy(), extension.to_string_lossy());
-    let mut last = 0_u64;
-    for entry in fs::read_dir(directory_of(path))? {
-        let name = entry?.file_name();
-        let number = name.to_str().and_then(|name| {
-            let rest = name.strip_prefix(&*before)?.strip_prefix('.')?;
-            if after.is_empty() { Some(rest) } else { rest.strip_suffix(&*after)?.strip_suffix('.') }
-        });
-        let number = number.and_then(|number| number.parse::<u64>().ok()).filter(|number| *number < u64::MAX);
-        last = last.max(number.unwrap_or(0));
-    }
-    for number in last..u64::MAX {
-        let mut name = stem.to_owned();
-        name.push(format!(".{}", number + 1));
-        if !extension.is_empty() {
-            name.push(".");
-            name.push(extension);
-        }
-        let aside = path.with_file_name(name);
-        match rename_to_new(path, &aside) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            done => return done.map(|()| aside),
-        }
-    }
-    Err(io::ErrorKind::AlreadyExists.into())
-}
-
-/// Renames a file, and replaces none.
-fn rename_to_new(path: &Path, new: &Path) -> io::Result<()> {
-    #[cfg(target_os = "linux")]
-    {
-        use rustix::fs::{CWD, RenameFlags, renameat_with};
-        use rustix::io::Errno;
-        match renameat_with(CWD, path, CWD, new, RenameFlags::NOREPLACE) {
-            // Not every file system can: then it is looked up first.
-            Err(Errno::INVAL | Errno::NOSYS) => {}
-            done => return Ok(done?),
-        }
-    }
-    if new.symlink_metadata().is_ok() { Err(io::ErrorKind::AlreadyExists.into()) } else { fs::rename(path, new) }
 }
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use std::io::Write as _;
 
-    use std::ffi::OsStr;
-    use std::os::unix::ffi::OsStrExt as _;
-
     use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 
     use super::*;
 
-    /// One that cannot grow stands for a full disk.
+    /// A file that cannot grow stands for a full disk.
     #[test]
     fn what_has_no_room_to_be_written_over_is_left_as_it_was() {
         let full = memfd_create("full", MemfdFlags::ALLOW_SEALING).unwrap();
@@ -300,24 +273,6 @@ mod tests {
             part.set_len(length).unwrap();
             write_over(&full, &part).unwrap();
             assert_eq!(text(), &"span "[..length as usize]);
-        }
-    }
-
-    #[test]
-    fn what_is_renamed_replaces_nothing() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = |name: &[u8]| directory.path().join(OsStr::from_bytes(name));
-        for (name, there, aside_is) in [
-            (&b"door.vcd"[..], &b"door.18446744073709551615.vcd"[..], &b"door.1.vcd"[..]),
-            (b"door.vcd", b"door.18446744073709551614.vcd", b""),
-            (b"a\x81.vcd", b"a\x81.1.vcd", b"a\x81.2.vcd"),
-            (b"plain", b"plain.7", b"plain.8"),
-        ] {
-            fs::write(path(name), "new").unwrap();
-            fs::write(path(there), "precious").unwrap();
-            let aside = aside(&path(name));
-            assert_eq!(aside.ok(), (!aside_is.is_empty()).then(|| path(aside_is)));
-            assert_eq!(fs::read(path(there)).unwrap(), b"precious");
         }
     }
 }

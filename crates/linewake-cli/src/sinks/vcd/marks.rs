@@ -1,52 +1,71 @@
-//! Where spans begin in which edges are lost, on the disk: a waveform of a year has millions of them, and each is known only
-//! when it is over.
+//! Marks where spans with lost edges begin. They are on the disk, because a waveform of a year has millions of them,
+//! and each is known only when it is over.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Seek as _};
 use std::path::{Path, PathBuf};
 
 use super::super::files::directory_of;
 use super::temporary;
 
-/// The span of the change's wire begins at the next tick.
+/// The wire's span begins at the next tick.
 pub(super) const NEXT: u8 = 1;
-/// It begins at this tick, since it ends at the next one.
+/// The wire's span begins at this tick, because it ends at the next one.
 pub(super) const HERE: u8 = 2;
-/// The chip of the change's wire is gone from the next tick on: a span of all its wires.
+/// The wire's chip is gone from the next tick on: a span of all its wires.
 pub(super) const GONE: u8 = 4;
-/// For this wire, the chip is back with this change.
+/// The wire's chip is back with this change.
 pub(super) const BACK: u8 = 8;
 
-/// A byte for each change of a line in the waveform, in the order of the file. It is made with the first mark, beside the
-/// waveform or among temporary files if its directory has been moved away; and it is gone with the process. Where no mark
-/// is, it takes no room.
+/// One byte for each change of a line, in the order of the file. The marks' file is made with the first mark, beside
+/// the waveform or as a temporary file, and ends with the process. Parts without marks take no room.
 #[derive(Debug)]
 pub(super) struct Marks {
     directory: PathBuf,
     file: Option<File>,
+    /// Whether the file was moved, because there was no room.
+    is_moved: bool,
 }
 
 impl Marks {
-    /// For a waveform; nothing is written yet.
+    /// No marks, for a waveform with this path.
     pub(super) fn beside(path: &Path) -> Self {
-        Self { directory: directory_of(path).to_owned(), file: None }
+        Self { directory: directory_of(path).to_owned(), file: None, is_moved: false }
     }
 
-    /// Whether there is none.
+    /// Whether there are no marks.
     pub(super) fn is_empty(&self) -> bool {
         self.file.is_none()
     }
 
-    /// Adds a mark to those of a change.
+    /// Adds a mark to a change.
     pub(super) fn add(&mut self, change: u64, mark: u8) -> io::Result<()> {
         if self.file.is_none() {
             self.file = Some(temporary::make(&self.directory, |directory| tempfile::tempfile_in(directory))?);
         }
-        let known = self.get(change)?;
-        match &self.file {
-            Some(file) => write_at(file, &[known | mark], change),
-            None => Ok(()),
+        let mark = mark | self.get(change)?;
+        match self.set(change, mark) {
+            Err(error) if error.kind() == io::ErrorKind::StorageFull && !self.is_moved => {
+                self.move_to_temporary().map_err(|_| error)?;
+                self.set(change, mark)
+            }
+            done => done,
         }
+    }
+
+    fn set(&self, change: u64, mark: u8) -> io::Result<()> {
+        self.file.as_ref().map_or(Ok(()), |file| write_at(file, &[mark], change))
+    }
+
+    /// Moves the marks to a temporary file, because there is no room beside the waveform.
+    fn move_to_temporary(&mut self) -> io::Result<()> {
+        let mut moved = tempfile::tempfile()?;
+        if let Some(file) = &mut self.file {
+            file.rewind()?;
+            io::copy(file, &mut moved)?;
+        }
+        (self.file, self.is_moved) = (Some(moved), true);
+        Ok(())
     }
 
     fn get(&self, change: u64) -> io::Result<u8> {
@@ -57,13 +76,13 @@ impl Marks {
         }
     }
 
-    /// All of them, in order.
+    /// Reads all marks in order.
     pub(super) fn reader(&self) -> Reader<'_> {
         Reader { marks: self, block: Vec::new(), from: 0 }
     }
 }
 
-/// Reads marks one after the other.
+/// Reads marks in order.
 pub(super) struct Reader<'a> {
     marks: &'a Marks,
     block: Vec<u8>,
@@ -71,13 +90,13 @@ pub(super) struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Those of a change, which is not before the last one that was asked for.
+    /// The marks of a change. Changes must be asked for in rising order.
     pub(super) fn of(&mut self, change: u64) -> io::Result<u8> {
         let Some(file) = &self.marks.file else { return Ok(0) };
         if change >= self.from + self.block.len() as u64 {
             self.block.resize(1 << 16, 0);
             let length = read_at(file, &mut self.block, change)?;
-            // Behind the end there is none.
+            // There are no marks after the end.
             self.block[length..].fill(0);
             self.from = change;
         }
@@ -114,7 +133,7 @@ mod tests {
     #[test]
     fn marks_are_added_in_any_order_and_read_in_theirs() {
         let directory = tempfile::tempdir().unwrap();
-        // The second one's directory is not there.
+        // The directory of the second path does not exist.
         for path in ["a.vcd", "gone/a.vcd"] {
             in_any_order(&directory.path().join(path));
             assert!(directory.path().read_dir().unwrap().next().is_none(), "they are gone");

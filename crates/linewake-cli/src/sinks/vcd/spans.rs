@@ -6,25 +6,25 @@ use std::io::{self, BufRead};
 
 use vcd::{Command, IdCode, SimulationCommand, Value};
 
-use super::super::sink::Out;
+use super::super::out::Out;
 use super::marks::{BACK, GONE, HERE, Marks, NEXT};
 
-/// A line's two wires, and what is known of them at the beginning.
+/// The two wires of a line, and what is known of them at the beginning.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Pair {
+pub(super) struct WirePair {
     pub(super) level: IdCode,
     pub(super) lost: IdCode,
     pub(super) request: usize,
-    /// Marks that are those of the level at the beginning.
+    /// The marks of the first level.
     pub(super) at_first: u8,
-    /// Whether the chip was gone then.
+    /// Whether the chip was gone at the beginning.
     pub(super) is_gone_at_first: bool,
 }
 
-/// Writes what is in the waveform to an empty file, with the spans.
-pub(super) fn put_in(from: impl BufRead, marks: &Marks, pairs: &[Pair], to: File) -> io::Result<()> {
+/// Copies the waveform to an empty file, and puts the spans in.
+pub(super) fn put_in(from: impl BufRead, marks: &Marks, pairs: &[WirePair], to: File) -> io::Result<()> {
     let writer = vcd::Writer::new(Out::new(Box::new(to)));
-    let known = |pair: &Pair| Known { level: Value::X, is_lost: false, is_gone: pair.is_gone_at_first };
+    let known = |pair: &WirePair| WireState { level: Value::X, is_lost: false, is_gone: pair.is_gone_at_first };
     let mut pass = Pass { to: writer, pairs, known: pairs.iter().map(known).collect(), tick: 0, begins: Vec::new() };
     pass.run(vcd::Parser::new(from), marks)?;
     pass.to.flush()
@@ -32,21 +32,21 @@ pub(super) fn put_in(from: impl BufRead, marks: &Marks, pairs: &[Pair], to: File
 
 struct Pass<'a> {
     to: vcd::Writer<Out>,
-    pairs: &'a [Pair],
-    known: Vec<Known>,
+    pairs: &'a [WirePair],
+    known: Vec<WireState>,
     tick: u64,
-    begins: Vec<Begin>,
+    begins: Vec<SpanStart>,
 }
 
-struct Known {
+struct WireState {
     level: Value,
     is_lost: bool,
     is_gone: bool,
 }
 
-/// A span that begins at a tick, behind its changes.
+/// A span that begins at a tick, after its changes.
 #[derive(Clone, Copy)]
-struct Begin {
+struct SpanStart {
     tick: u64,
     wire: usize,
     is_gone: bool,
@@ -65,7 +65,7 @@ impl Pass<'_> {
                     self.begin(next)?;
                     self.go_to(next)?;
                 }
-                // Pulses, but for those at the beginning.
+                // Pulses are left out, because spans replace them. The first values stay.
                 Command::ChangeScalar(id, _) if has_begun && lost.contains(&id) => {}
                 Command::ChangeScalar(id, value) => match places.get(&id) {
                     Some(&wire) if has_begun => {
@@ -85,7 +85,7 @@ impl Pass<'_> {
                         self.marked(wire, pair.at_first)?;
                     }
                 }
-                // Some read no further than this.
+                // Some readers stop at the first comment, so the spans go before it.
                 other @ Command::Comment(_) if has_begun => {
                     self.begin(u64::MAX)?;
                     self.to.command(&other)?;
@@ -104,7 +104,7 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// Begins what begins before a tick.
+    /// Begins the spans that begin before a tick.
     fn begin(&mut self, before: u64) -> io::Result<()> {
         self.begins.sort_by_key(|begin| begin.tick);
         let due = self.begins.partition_point(|begin| begin.tick < before);
@@ -119,7 +119,7 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// A line changes, which is the end of its span.
+    /// Writes a change of a line, which ends its span.
     fn change(&mut self, wire: usize, value: Value, marks: u8) -> io::Result<()> {
         let is_back = marks & BACK > 0;
         self.begins.retain(|begin| begin.wire != wire || (begin.is_gone && !is_back));
@@ -138,18 +138,18 @@ impl Pass<'_> {
             self.set(wire, false, |known| known.is_lost = true)?;
         }
         if marks & NEXT > 0 {
-            self.begins.push(Begin { tick, wire, is_gone: false });
+            self.begins.push(SpanStart { tick, wire, is_gone: false });
         }
         if marks & GONE > 0 {
             let request = self.pairs[wire].request;
             let of_request = (0..).zip(self.pairs).filter(|(_, pair)| pair.request == request);
-            self.begins.extend(of_request.map(|(wire, _)| Begin { tick, wire, is_gone: true }));
+            self.begins.extend(of_request.map(|(wire, _)| SpanStart { tick, wire, is_gone: true }));
         }
         Ok(())
     }
 
-    /// Shows what it becomes, where that is another thing than before.
-    fn set(&mut self, wire: usize, is_back: bool, to: impl FnOnce(&mut Known)) -> io::Result<()> {
+    /// Changes the state of a line, and writes it if it looks different.
+    fn set(&mut self, wire: usize, is_back: bool, to: impl FnOnce(&mut WireState)) -> io::Result<()> {
         let known = &mut self.known[wire];
         let was = known.is_lost || known.is_gone;
         to(known);
@@ -159,7 +159,7 @@ impl Pass<'_> {
         }
         let pair = self.pairs[wire];
         if is_back {
-            // Who reads it knows by the order that the level is no edge.
+            // The order of the two wires tells a reader that the level is no edge.
             self.to.change_scalar(pair.lost, Value::V0)?;
             return self.to.change_scalar(pair.level, level);
         }

@@ -1,27 +1,29 @@
-//! Files that a waveform needs for a while. Their names are new: what others have put there is not opened.
+//! Temporary files of a waveform. Their names are new, so that no file of somebody else is opened.
 
 use std::fs::{File, OpenOptions};
 use std::path::Path;
 use std::{env, io};
 
+use super::super::files::quoted;
 use tempfile::{Builder, NamedTempFile};
 
-/// Makes one in a directory, or among temporary files if that has been moved away.
+/// Makes a file in a directory; or in that for temporary files if the directory has been moved away, is read-only or is
+/// full.
 pub(super) fn make<T>(directory: &Path, make: impl Fn(&Path) -> io::Result<T>) -> io::Result<T> {
     make(directory).or_else(|beside| {
         let others = env::temp_dir();
         make(&others).map_err(|error| {
-            let (directory, others) = (directory.display(), others.display());
+            let (directory, others) = (quoted(directory), quoted(&others));
             let variable = if cfg!(windows) { "TMP" } else { "TMPDIR" };
-            let remedy = format!("set {variable} to a directory that you may write to");
+            let remedy = format!("set {variable} to a directory with room that you may write to");
             let message =
-                format!("no file can be made in \"{directory}\": {beside}; nor in \"{others}\": {error}; {remedy}");
+                format!("cannot make a temporary file in {directory}: {beside}; nor in {others}: {error}; {remedy}");
             io::Error::new(error.kind(), message)
         })
     })
 }
 
-/// Makes one that may be given another name. Until it is given other rights, it is for its owner alone.
+/// Makes a file that may be renamed. Only its owner may use it until it gets other permissions.
 pub(super) fn named(directory: &Path, end: &str, options: &OpenOptions) -> io::Result<NamedTempFile<File>> {
     let open = |path: &Path| {
         let mut options = options.clone();

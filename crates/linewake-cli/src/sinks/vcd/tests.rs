@@ -1,4 +1,4 @@
-//! Waveforms, read by others than who wrote them.
+//! Waveforms, read by other libraries than the one that wrote them.
 
 use std::path::PathBuf;
 
@@ -10,16 +10,16 @@ use super::*;
 use crate::commands::mon::watch::Now;
 use crate::lines::{FoundLine, FoundLines};
 
-/// A file, and what was seen when it was written.
+/// A waveform, and what was seen while it was written.
 struct Written {
     path: PathBuf,
-    /// The ticks of the edge that something is missing before, and of the one before it.
+    /// The ticks of the edge before each loss, and of the edge after it.
     spans: Vec<(u64, u64)>,
     missing: u64,
     account: linewake::Account,
 }
 
-/// Watches a chip that nothing happens on unless `drive` does it, which says whether what it did is taken.
+/// Watches a chip that is driven by `drive` only. `drive` returns whether the edges are to be taken.
 fn written(name: &str, scale: &str, queue: u32, lines: &[&str], drive: impl Fn(&Chip, usize) -> bool) -> Written {
     let path = std::env::temp_dir().join(format!("linewake-{}-{name}.vcd", std::process::id()));
     let chip = Chip::options().life(false).open("sim").unwrap();
@@ -31,14 +31,14 @@ fn written(name: &str, scale: &str, queue: u32, lines: &[&str], drive: impl Fn(&
     let clock = monitor.clock();
     let now = Now::read(&clock);
     let began = std::time::Instant::now();
-    let mut vcd = Vcd::open(&path, Timescale::parse(scale).unwrap(), Existing::Empty).unwrap();
+    let mut vcd = Vcd::open(&path, Timescale::parse(scale).unwrap(), ExistingFile::Empty).unwrap();
     vcd.begin(View { clock: &clock, chips: &[], began_ns: now.at(began), lines: &selection.lines, origin: None })
         .unwrap();
     let (mut spans, mut missing) = (Vec::new(), 0);
     let mut last = std::collections::HashMap::new();
     for step in 0..4 {
         let takes = drive(&chip, step);
-        // States and edges, as far as they are there.
+        // Takes all levels and edges that have come.
         while takes && let Some(Ok(event)) = monitor.wait_next_timeout(std::time::Duration::from_millis(500)) {
             match &event {
                 Event::State { request, state } => {
@@ -110,7 +110,7 @@ fn what_is_known_is_drawn() {
     std::fs::remove_file(path).unwrap();
 }
 
-/// Edges of the door are lost, and none of the button, which has one behind them.
+/// Edges of the door are lost. No edge of the button is lost, and it has one after them.
 fn lossy(name: &str, scale: &str) -> Written {
     let written = written(name, scale, 16, &["door", "button"], |chip, step| {
         match step {
@@ -132,7 +132,7 @@ fn a_span_in_which_edges_are_lost_is_unknown_and_said_beside_it() {
     let Written { path, spans, missing, .. } = lossy("lossy", "100ns");
     let mut waveform = read(&path).unwrap();
     let lost = changes(&mut waveform, &["sim", "door_lost"]);
-    // The level before is seen for a tick where there is time.
+    // The level before the span is visible for one tick, if there is time.
     let spans: Vec<_> = spans.iter().map(|&(from, to)| (from + u64::from(from + 1 < to), to)).collect();
     let spans: Vec<_> = spans.into_iter().filter(|(from, to)| from < to).collect();
     assert!(!spans.is_empty());
@@ -159,7 +159,7 @@ fn a_span_in_which_edges_are_lost_is_unknown_and_said_beside_it() {
 fn what_was_lost_behind_the_last_edge_is_unknown_to_the_end() {
     let Written { path, account, missing, .. } = written("end", "1us", 16, &["door", "button"], |chip, step| {
         chip.world().toggle(if step == 0 { "button" } else { "door" }, if step == 3 { 100 } else { 1 }).unwrap();
-        // The last ones are on their way when it ends.
+        // The last edges are on their way when the watch ends.
         step != 3
     });
     assert_eq!((missing, account.total().lost()), (0, 100));
@@ -179,7 +179,7 @@ fn a_chip_that_was_gone_is_unknown_meanwhile() {
     let path = std::env::temp_dir().join(format!("linewake-{}-gap.vcd", std::process::id()));
     let chip = Chip::options().life(false).open("sim").unwrap();
     let selection = selection(&chip, &["door".to_owned()]);
-    let mut vcd = Vcd::open(&path, Timescale::parse("1us").unwrap(), Existing::Empty).unwrap();
+    let mut vcd = Vcd::open(&path, Timescale::parse("1us").unwrap(), ExistingFile::Empty).unwrap();
     let clock = chip.clock();
     vcd.begin(View { clock: &clock, chips: &[], began_ns: Some(0), lines: &selection.lines, origin: None }).unwrap();
     let state = |active| linewake::LineState { chip: "sim".into(), offset: 5.into(), name: None, active: Some(active) };
@@ -213,7 +213,7 @@ fn only_timescales_of_the_format_are_taken() {
     }
 }
 
-/// PulseView reads a file by the same library. It is in Debian, as sigrok-cli.
+/// PulseView uses the same library. Debian has it as sigrok-cli.
 #[test]
 fn sigrok_reads_it_and_sees_the_loss() {
     let Written { path, .. } = lossy("sigrok", "10us");
@@ -237,7 +237,7 @@ fn sigrok_reads_it_and_sees_the_loss() {
     std::fs::remove_file(path).unwrap();
 }
 
-/// GTKWave reads a file by the same code, and so does this, which comes with it in Debian's package.
+/// GTKWave uses the same code as this program, which comes in the same Debian package.
 #[test]
 fn gtkwave_reads_it_whole() {
     let Written { path, .. } = lossy("gtkwave", "10us");
@@ -250,7 +250,7 @@ fn gtkwave_reads_it_whole() {
         }
     };
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
-    // The library that reads what it wrote sees the same as in the original.
+    // The library sees the same in the converted file as in the original.
     let (mut ours, mut theirs) = (read(&path).unwrap(), read(&fst).unwrap());
     for variable in ["door", "door_lost", "button", "button_lost"] {
         let changes = [&mut ours, &mut theirs].map(|waveform| changes(waveform, &["sim", variable]));

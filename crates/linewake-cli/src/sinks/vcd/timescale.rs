@@ -1,8 +1,8 @@
-//! How fine the time of a waveform is.
+//! The length of a tick in a waveform.
 
 use vcd::TimescaleUnit;
 
-/// What a tick of the file is.
+/// The length of a tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Timescale {
     pub(super) number: u32,
@@ -11,6 +11,11 @@ pub(crate) struct Timescale {
 }
 
 impl Timescale {
+    /// The tick of a time in a file that begins at `base_ns`.
+    pub(super) fn tick_of(self, base_ns: u64, ns: u64) -> u64 {
+        ns.saturating_sub(base_ns) / self.ns
+    }
+
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();
         let number = match &text[..digits] {
@@ -27,7 +32,7 @@ impl Timescale {
         };
         match (number, unit) {
             (Some(number), Some((unit, ns))) => Ok(Self { number, unit, ns: u64::from(number) * ns }),
-            _ => Err("a timescale is 1, 10 or 100 with a unit: ns, us or ms, as in 1us".to_owned()),
+            _ => Err("expected 1, 10 or 100 with the unit ns, us or ms, as in 1us".to_owned()),
         }
     }
 }

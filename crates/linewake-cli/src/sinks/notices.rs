@@ -1,21 +1,21 @@
-//! What is said on standard error of what happens and is no edge.
+//! Notices on standard error about what is no edge.
 
 use linewake::ClockStep;
-use linewake::filter::ChatterEvent;
+use linewake::filter::{ChatterEvent, FilterTally};
 
 use super::summary::plural;
 use crate::display::{LineId, Printable};
 use crate::exit;
 use crate::stamp::Stamp;
 
-/// A clock stepped.
+/// Reports that a clock stepped.
 pub(crate) fn step(step: &ClockStep) {
     let [before, after] = [step.before_ns, step.after_ns].map(|ns| Stamp::Seconds.of(ns));
     let chip = Printable(&step.chip);
     exit::say(&format!("the clock of the chip \"{chip}\" stepped: {before} before, {after} after\n"));
 }
 
-/// A line is blocked for chatter, or is no more. Another one that is watched may have its name.
+/// Reports that a line is blocked for chatter, or no longer is.
 pub(crate) fn chatter(chatter: &ChatterEvent, shares_name: bool) {
     let line = LineId {
         chip: &chatter.chip,
@@ -26,4 +26,16 @@ pub(crate) fn chatter(chatter: &ChatterEvent, shares_name: bool) {
     };
     let (kind, changes) = (chatter.kind.as_str(), chatter.changes);
     exit::say(&format!("{line} is {kind}: {}\n", plural(changes.into(), "change")));
+}
+
+/// Reports the figures of the filters.
+pub(crate) fn filter(tally: FilterTally) {
+    let FilterTally { delivered, passed, filtered, held, blocks, .. } = tally;
+    let mut text = format!("--filter: {} delivered, {passed} passed, {filtered} filtered", plural(delivered, "edge"));
+    for (number, what) in [(held, "held when it ended"), (blocks, "times a line was blocked for chatter")] {
+        if number > 0 {
+            text.push_str(&format!(", {number} {what}"));
+        }
+    }
+    exit::say(&format!("{text}\n"));
 }

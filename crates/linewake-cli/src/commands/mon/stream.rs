@@ -1,4 +1,4 @@
-//! What is watched: a monitor, and the filters of its lines if there are any.
+//! The stream of events: a monitor, with filters or without.
 
 use std::future::{Future as _, poll_fn};
 use std::pin::pin;
@@ -9,15 +9,14 @@ use linewake::filter::{Filter, FilterTally, FilteredMonitor};
 use linewake::{Account, Error, Event, Monitor};
 
 use super::nudge::Nudge;
-use crate::sinks::summary::plural;
 
 /// A monitor, with filters or without.
-pub(crate) enum Source {
+pub(crate) enum EdgeStream {
     Plain(Box<Monitor>),
     Filtered(Box<FilteredMonitor>),
 }
 
-impl Source {
+impl EdgeStream {
     pub(crate) fn new(monitor: Monitor, filter: Option<Filter>) -> Result<Self, Error> {
         match filter {
             Some(filter) => Ok(Self::Filtered(Box::new(monitor.filtered(filter)?))),
@@ -32,7 +31,7 @@ impl Source {
         }
     }
 
-    /// The next event, for so long if there is no other end to waiting, and not beyond a nudge.
+    /// Waits for the next event, at most for `timeout`, and no longer when there is a nudge.
     pub(crate) fn wait(&mut self, timeout: Option<Duration>, nudge: &Nudge) -> Next {
         let next = poll_fn(|cx| {
             let polled = match self {
@@ -61,7 +60,7 @@ impl Source {
         }
     }
 
-    /// What the filters made of the edges.
+    /// The figures of all filters together, if there are any.
     pub(crate) fn filtered(&self) -> Option<FilterTally> {
         match self {
             Self::Plain(_) => None,
@@ -69,7 +68,7 @@ impl Source {
         }
     }
 
-    /// So far: the account of each request, and what filters made of the edges of each of its lines.
+    /// The account of each request so far, and the figures of the filter of each line.
     pub(crate) fn so_far(&self) -> (Vec<Account>, Option<Vec<FilterTally>>) {
         let tallies = match self {
             Self::Plain(_) => None,
@@ -78,7 +77,7 @@ impl Source {
         (self.monitor().accounts(), tallies)
     }
 
-    /// The account of each request, and what filters made of the edges of each of its lines.
+    /// The account of each request, and the figures of the filter of each line.
     pub(crate) fn finish(self) -> (Vec<Account>, Option<Vec<FilterTally>>) {
         match self {
             Self::Plain(monitor) => (monitor.finish(), None),
@@ -90,27 +89,14 @@ impl Source {
     }
 }
 
-/// What waiting brought.
+/// The result of a wait.
 #[derive(Debug)]
 pub(crate) enum Next {
     Event(Event),
-    /// The stream ended early.
+    /// The stream ended with an error.
     Failed(Error),
-    /// The stream ended as it was asked to.
+    /// The stream ended as requested.
     Over,
-    /// The time is over, or somebody nudges.
+    /// The timeout is over, or there is a nudge.
     Nothing,
-}
-
-/// What became of the edges, in words.
-pub(crate) fn said(tally: FilterTally) -> String {
-    let FilterTally { delivered, passed, filtered, held, blocks, .. } = tally;
-    let mut text = format!("--filter: {} delivered, {passed} passed, {filtered} filtered", plural(delivered, "edge"));
-    for (number, what) in [(held, "held when it ended"), (blocks, "times a line was blocked for chatter")] {
-        if number > 0 {
-            text.push_str(&format!(", {number} {what}"));
-        }
-    }
-    text.push('\n');
-    text
 }

@@ -1,4 +1,4 @@
-//! Which lines are played, and what the places call them that they are written to.
+//! The table of lines that are played.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,47 +7,48 @@ use linewake::record::NamedChip;
 use linewake::{EdgeEvent, EdgeKind, Missed};
 use linewake_capture::{Capture, Chip, Line};
 
+use crate::display::Printable;
 use crate::exit::Failure;
-use crate::sinks::select::Watched;
+use crate::sinks::select::OutputLine;
 
-/// The lines so far.
+/// All lines that were found so far.
 #[derive(Debug)]
-pub(super) struct Roll {
-    /// As the user said them; all lines if there are none.
-    wanted: Vec<Wanted>,
-    /// Of each line of the capture: its place here.
+pub(super) struct LineTable {
+    /// What the user asked for; every line is played if this is empty.
+    wanted: Vec<LineQuery>,
+    /// For each line of the capture: its place in `watched`, if it is played.
     places: Vec<Option<usize>>,
-    /// Of each chip of the capture: its place in the accounts.
+    /// For each chip of the capture: its place in the accounts, if a line of it is played.
     requests: Vec<Option<usize>>,
-    pub(super) watched: Vec<Watched>,
-    /// The first line that has a name.
+    pub(super) watched: Vec<OutputLine>,
+    /// The place of the first line of each name.
     names: HashMap<Arc<str>, usize>,
-    /// The last edge of each line.
+    /// The last edge of each line that is played.
     pub(super) edges: Vec<EdgeEvent>,
     pub(super) chips: Vec<Chip>,
 }
 
 #[derive(Debug)]
-struct Wanted {
+struct LineQuery {
     said: String,
     is_found: bool,
 }
 
-/// What a line is to the places that it is written to.
+/// What changed in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Called {
+pub(super) enum LineChange {
     New,
     Renamed,
     Unwanted,
 }
 
-/// So many names are said where one is not found.
+/// A message lists at most this many names.
 const MOST_NAMED: usize = 12;
 
-impl Roll {
+impl LineTable {
     pub(super) fn new(wanted: &[String]) -> Self {
         Self {
-            wanted: wanted.iter().map(|said| Wanted { said: said.clone(), is_found: false }).collect(),
+            wanted: wanted.iter().map(|said| LineQuery { said: said.clone(), is_found: false }).collect(),
             places: Vec::new(),
             requests: Vec::new(),
             watched: Vec::new(),
@@ -68,8 +69,8 @@ impl Roll {
         *self.requests.get(chip)?
     }
 
-    /// A line of the capture is there for the first time, or under another name.
-    pub(super) fn call(&mut self, capture: &Capture, line: usize) -> Called {
+    /// Adds a line of the capture, or renames it.
+    pub(super) fn call(&mut self, capture: &Capture, line: usize) -> LineChange {
         let known = &capture.lines()[line];
         let chip = &capture.chips()[known.chip];
         if let Some(place) = self.place(line) {
@@ -79,19 +80,19 @@ impl Roll {
                 self.names.remove(&before);
             }
             self.find_shared_name(place);
-            return Called::Renamed;
+            return LineChange::Renamed;
         }
         let is_wanted = self.is_wanted(chip, known);
         if self.places.len() <= line {
             self.places.resize(line + 1, None);
         }
         if !is_wanted {
-            return Called::Unwanted;
+            return LineChange::Unwanted;
         }
         let request = self.add_chip(known.chip, chip);
         let place = self.watched.len();
         self.places[line] = Some(place);
-        self.watched.push(Watched {
+        self.watched.push(OutputLine {
             request,
             chip: self.chips[request].name.clone(),
             offset: known.offset,
@@ -113,10 +114,10 @@ impl Roll {
             line_seqno: 0,
             missed: Missed::default(),
         });
-        Called::New
+        LineChange::New
     }
 
-    /// Whether another line has the name of the one at a place.
+    /// Marks lines that have the same name as the line at this place.
     fn find_shared_name(&mut self, place: usize) {
         let Some(name) = self.watched[place].name.clone() else { return };
         let first = *self.names.entry(name).or_insert(place);
@@ -130,7 +131,7 @@ impl Roll {
         let is_line = |said: &str| line.name.as_deref() == Some(said) || said == line.offset.to_string();
         let is_chip = |said: &str| said == &*chip.name || [&chip.id, &chip.plain_name].contains(&&Some(said.into()));
         let mut is_wanted = self.wanted.is_empty();
-        for Wanted { said, is_found } in &mut self.wanted {
+        for LineQuery { said, is_found } in &mut self.wanted {
             let is_it = is_line(said) || said.rsplit_once(':').is_some_and(|(of, said)| is_chip(of) && is_line(said));
             *is_found |= is_it;
             is_wanted |= is_it;
@@ -148,28 +149,29 @@ impl Roll {
         })
     }
 
-    /// Whether every line that was asked for is there.
+    /// Whether every requested line was found.
     pub(super) fn is_complete(&self) -> bool {
         self.wanted.iter().all(|wanted| wanted.is_found)
     }
 
-    /// That a line is not there which was asked for.
+    /// Fails if a requested line was not found.
     pub(super) fn missing(&self, name: &str, capture: &Capture) -> Result<(), Failure> {
-        let Some(Wanted { said, .. }) = self.wanted.iter().find(|wanted| !wanted.is_found) else { return Ok(()) };
+        let Some(LineQuery { said, .. }) = self.wanted.iter().find(|wanted| !wanted.is_found) else { return Ok(()) };
         let lines = capture.lines();
         let shown = |line: &Line| match &line.name {
-            Some(name) => format!("\"{name}\""),
-            None => format!("\"{}:{}\"", capture.chips()[line.chip].name, line.offset),
+            Some(name) => format!("\"{}\"", Printable(name)),
+            None => format!("\"{}:{}\"", Printable(&capture.chips()[line.chip].name), line.offset),
         };
         let some: Vec<_> = lines.iter().take(MOST_NAMED).map(shown).collect();
         let more = match lines.len() - some.len() {
             0 => String::new(),
             more => format!(" and {more} more"),
         };
+        let said = Printable(said);
         Err(Failure::new(format!("\"{name}\" has no line \"{said}\"; it has {}{more}", some.join(", "))))
     }
 
-    /// The chips of a capture, as a record stream names them: all of them, unless lines are chosen.
+    /// The chips for a record stream: those with a line that is played, or all chips if no lines were chosen.
     pub(super) fn named(&self, capture: &Capture) -> Vec<NamedChip<'static>> {
         let own = |text: &Arc<str>| text.to_string().into();
         let is_played = |place: &usize| self.wanted.is_empty() || self.request(*place).is_some();
