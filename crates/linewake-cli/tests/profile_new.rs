@@ -188,7 +188,10 @@ fn what_cannot_be_read_or_written_is_said_in_one_line() {
         (&["profile", "new"][..], "missing a header, and no terminal to ask questions on; give the driver's header"),
         (&["profile", "new", "/no/such.h"], "cannot read the header \"/no/such.h\""),
         (&["profile", "new", "-o", there.path(), "/no/such.h"], "exists; name another file"),
-        (&["profile", "new", "--device", "card0", "x.h"], "expected a device, found \"card0\"; write a path like /dev/card0"),
+        (
+            &["profile", "new", "--device", "card0", "x.h"],
+            "expected a device, found \"card0\"; write a path like /dev/card0",
+        ),
         (&["profile", "new", "--lines", "0", "x.h"], "0 is out of range; expected 1 to 1024"),
     ] {
         let output = run(arguments);
