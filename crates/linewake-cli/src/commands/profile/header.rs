@@ -1,11 +1,11 @@
 //! A C header, as far as a profile needs it: the control codes and ioctls that it defines, its structs with the places
 //! of their fields, the interfaces and device names.
 //!
-//! No crate does that here. tree-sitter-c is C code, which `cargo check` for another system would need a compiler for;
-//! lang-c reads what a preprocessor has left, where the codes are no names any more; cexpr knows expressions alone,
-//! and its last release is of 2021; libclang has to be installed. So this is a small scanner. It is tolerant: it takes
-//! what it understands, says what it leaves out, and a header from anywhere takes time and memory in proportion to its
-//! length.
+//! No crate fits. tree-sitter-c is C code, so `cargo check` for another system would need a C compiler; lang-c reads
+//! the output of a preprocessor, which has lost the names of the codes; cexpr reads expressions only, and its last
+//! release is of 2021; libclang must be installed. So this is a small, tolerant scanner: it reads what it understands,
+//! and notes what it leaves out. Its time and memory are in proportion to the length of the header, wherever that comes
+//! from.
 
 mod codes;
 mod declarations;
@@ -24,19 +24,19 @@ use self::lexer::Comment;
 use self::preprocessed::Preprocessed;
 pub(super) use self::standard::Model;
 
-/// Larger ones are no headers.
+/// The most bytes of a header.
 pub(super) const MOST_BYTES: usize = 16 << 20;
-/// Things that are left out are told one by one up to here.
+/// The most notes; the others are only counted.
 const MOST_NOTES: usize = 100;
 
-/// A file's name and its text.
+/// The name and the text of a file.
 pub(super) struct File {
     pub(super) name: String,
     pub(super) text: String,
 }
 
 impl File {
-    /// Whatever its encoding is: UTF-8, UTF-16 with its mark, or else Latin-1.
+    /// Decodes a file: UTF-8, UTF-16 with a byte order mark, or else Latin-1.
     pub(super) fn new(name: String, bytes: Vec<u8>) -> Self {
         let utf16 = |order: fn([u8; 2]) -> u16| {
             let units = bytes[2..].chunks_exact(2).map(|unit| order([unit[0], unit[1]]));
@@ -54,17 +54,17 @@ impl File {
     }
 }
 
-/// What the files have, which are read as if one included the next.
+/// The content of the files, which are read as if one included the next.
 pub(super) struct Header<'a> {
     files: &'a [File],
-    /// The first line of each file, all lines being numbered through.
+    /// The first line of each file; the lines of all files are numbered in one sequence.
     firsts: Vec<u32>,
     source: Preprocessed<'a>,
     declared: Declarations<'a>,
-    /// Something of Windows is in it, or something of Linux.
+    /// The system that the header is for, by its words.
     pub(super) model: Model,
     pub(super) codes: Vec<Code<'a>>,
-    /// What was left out, and why.
+    /// Notes about what was left out, and why.
     pub(super) notes: Vec<String>,
 }
 
@@ -106,12 +106,12 @@ impl<'a> Header<'a> {
         Layouts::new(&self.source, &self.declared, self.model)
     }
 
-    /// The device interfaces that it defines: names and GUIDs.
+    /// The device interfaces that the header defines: names and GUIDs.
     pub(super) fn interfaces(&self) -> &[(&'a str, String, u32)] {
         &self.declared.interfaces
     }
 
-    /// The texts among its constants that read like the name of a device, as it is opened.
+    /// The constants whose text looks like the path of a device.
     pub(super) fn devices(&self) -> Vec<(&'a str, String, u32)> {
         let each = self.source.order.iter().filter_map(|name| {
             let (tokens, line) = self.source.body(name)?;
@@ -138,7 +138,7 @@ impl<'a> Header<'a> {
         each.collect()
     }
 
-    /// What the header says in words of what stands at a line: the comment before it, or behind it.
+    /// The comment about a line: the one before it, or behind it.
     pub(super) fn comment(&self, line: u32) -> Vec<String> {
         let comments = &self.source.comments;
         let at = comments.partition_point(|comment| comment.first <= line);
@@ -146,7 +146,7 @@ impl<'a> Header<'a> {
         let mut before: Vec<&Comment<'_>> = Vec::new();
         let mut next = line;
         for comment in comments[..at].iter().rev().filter(|comment| comment.first < line).take(8) {
-            // Comments of one line each go on upwards.
+            // A comment may be several comments of one line each.
             if comment.is_behind || comment.last + 1 != next {
                 break;
             }
@@ -157,7 +157,7 @@ impl<'a> Header<'a> {
     }
 }
 
-/// Windows has its own macro for codes, and its own types.
+/// Windows has a macro for codes and types of its own.
 fn is_of_windows(source: &Preprocessed<'_>) -> bool {
     const WINDOWS: [&str; 5] = ["DEFINE_GUID", "ULONG", "DWORD", "UCHAR", "BOOLEAN"];
     const LINUX: [&str; 8] = ["_IO", "_IOR", "_IOW", "_IOWR", "__u32", "__u8", "__u16", "__u64"];

@@ -9,12 +9,12 @@ use super::lexer::{Kind, Token};
 use super::preprocessed::Preprocessed;
 use super::standard::Model;
 
-/// What makes a code.
+/// The macros that make a code.
 const MAKERS: [&str; 9] = ["CTL_CODE", "_IO", "_IOR", "_IOW", "_IOWR", "_IOC", "_IOR_BAD", "_IOW_BAD", "_IOWR_BAD"];
-/// Names for names for codes.
+/// The most macros from a name to its code.
 const DEEPEST: u32 = 16;
 
-/// A code, and what the header says of it.
+/// A code, with its comment in the header.
 #[derive(Clone, Debug)]
 pub(in super::super) struct Code<'a> {
     pub(in super::super) name: &'a str,
@@ -36,17 +36,17 @@ pub(in super::super) enum Number {
         number: u32,
         carried: Carried,
     },
-    /// A number, of which nobody says what it is.
+    /// A plain number.
     Plain(u32),
 }
 
-/// What an ioctl says of its argument.
+/// The argument of an ioctl, by its macro.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(in super::super) struct Carried {
-    /// In the header's words; empty where there is none.
+    /// The type in the header's words; empty where there is none.
     pub(in super::super) of: String,
     pub(in super::super) size: Option<u64>,
-    /// Why it is not known.
+    /// Why the size is unknown.
     pub(in super::super) unknown: String,
     pub(in super::super) record: Option<usize>,
     pub(in super::super) is_pointer: bool,
@@ -56,7 +56,7 @@ pub(super) struct Finder<'h, 'a> {
     source: &'h Preprocessed<'a>,
     declared: &'h Declarations<'a>,
     layouts: Layouts<'h, 'a>,
-    /// The names of macros from which a code may come.
+    /// The names of macros that may make a code.
     makers: HashSet<&'a str>,
 }
 
@@ -83,7 +83,7 @@ impl<'h, 'a> Finder<'h, 'a> {
         candidates.sort_by_key(|(.., line)| *line);
         let (mut codes, mut notes) = (Vec::new(), self.with_arguments());
         for (name, body, line) in candidates {
-            // Another name for the same is no other call.
+            // A second name for a code is not a second call.
             if matches!(body, [alias] if self.makers.contains(alias.text)) {
                 continue;
             }
@@ -103,7 +103,7 @@ impl<'h, 'a> Finder<'h, 'a> {
         (codes, notes)
     }
 
-    /// The codes that depend on what a program gives them: macros with arguments that no other macro uses.
+    /// The codes that depend on arguments: macros with arguments that no other macro uses.
     fn with_arguments(&self) -> Notes {
         let mut used = HashSet::new();
         for name in &self.source.order {
@@ -138,7 +138,7 @@ impl<'h, 'a> Finder<'h, 'a> {
         if !before || rest[taken..].iter().any(|token| !token.is(")")) {
             return Err("it is more than a code alone".to_owned());
         }
-        // What the header says of its own macro counts, except where that only makes the number.
+        // The comment of the header's own macro counts, unless the macro only makes the number.
         let is_own = self.source.macros.contains_key(name) && !MAKERS.contains(&name);
         match given {
             Some((arguments, _)) if !is_own => self.made(name, &arguments),
@@ -195,7 +195,8 @@ impl<'h, 'a> Finder<'h, 'a> {
             of.push_str(if of.is_empty() || joined || of.ends_with('[') { "" } else { " " });
             of.push_str(token.text);
         }
-        // `_IOR('x', 1, sizeof(struct y))` has the size of a size in it: that macro takes a type.
+        // `_IOR('x', 1, sizeof(struct y))` is a mistake of headers: the macro takes a type, so this is the size of a
+        // size.
         if tokens.first().is_some_and(|token| token.is("sizeof")) {
             let record =
                 arguments(&tokens[1..]).and_then(|(arguments, _)| self.layouts.record_of_words(arguments.first()?));
@@ -210,7 +211,7 @@ impl<'h, 'a> Finder<'h, 'a> {
     }
 }
 
-/// The macros in which something stands that makes a code, or another such macro.
+/// The macros that use a macro that makes a code, directly or through others.
 fn makers<'a>(source: &Preprocessed<'a>) -> HashSet<&'a str> {
     let mut users: HashMap<&str, Vec<&'a str>> = HashMap::new();
     for name in &source.order {
@@ -232,7 +233,7 @@ fn makers<'a>(source: &Preprocessed<'a>) -> HashSet<&'a str> {
     makers
 }
 
-/// Whether a plain number of this name is likely to be a code.
+/// Whether a plain number with this name is probably a code.
 fn is_named_as_code(name: &str) -> bool {
     let words: Vec<_> = name.split('_').collect();
     let is_code = words.iter().any(|word| matches!(word.to_ascii_uppercase().as_str(), "IOCTL" | "IOC" | "IOCTRL"));

@@ -1,4 +1,4 @@
-//! Structs, unions, enums and types as a header declares them. What is none of these is passed over.
+//! The structs, unions, enums and types that a header declares. Everything else is skipped.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -8,41 +8,41 @@ use super::lexer::{Kind, Token};
 use super::preprocessed::Preprocessed;
 use super::standard::{is_plain_type, is_qualifier};
 
-/// Structs within structs: more are no header's.
+/// The most structs within each other.
 const DEEPEST: usize = 64;
-/// Macros that are replaced within declarations: more are no header's.
+/// The most macros that are replaced in declarations.
 const MOST_REPLACED: usize = 1 << 20;
-/// Tokens of a macro that stands for a type, or for attributes.
+/// The most tokens of a macro that stands for a type or attributes.
 const LONGEST: usize = 16;
 
-/// What a field's type is made of.
+/// The base of a field's type.
 #[derive(Clone, Debug)]
 pub(super) enum Base<'a> {
-    /// Words: a type of C, or one that has a name.
+    /// Words: a type of C, or a named type.
     Words(Vec<&'a str>),
     /// `struct name`
     Tag(&'a str),
-    /// One that is declared where it is used.
+    /// A struct that is declared in the place of its use.
     Record(usize),
     Enum,
 }
 
-/// A type: of a field, or one that got a name.
+/// A type of a field, or a named type.
 #[derive(Clone, Debug)]
 pub(super) struct Type<'a> {
     pub(super) base: Base<'a>,
     pub(super) is_pointer: bool,
-    /// How many there are, in each direction; empty for as many as follow.
+    /// The length of each dimension; an empty one has no length.
     pub(super) dimensions: Vec<Vec<Token<'a>>>,
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Member<'a> {
-    /// Empty for a struct or union whose fields are reached without a name.
+    /// Empty for an anonymous struct or union.
     pub(super) name: &'a str,
     pub(super) of: Type<'a>,
     pub(super) is_bits: bool,
-    /// What it is aligned to at least, if it says so.
+    /// The least alignment, if the field states one.
     pub(super) align: Option<u64>,
 }
 
@@ -50,13 +50,13 @@ pub(super) struct Member<'a> {
 pub(super) struct Record<'a> {
     pub(super) is_union: bool,
     pub(super) members: Vec<Member<'a>>,
-    /// The most that a field is aligned to.
+    /// The greatest alignment of a field.
     pub(super) pack: Option<u64>,
     pub(super) align: Option<u64>,
     pub(super) line: u32,
-    /// Parts of it are there only if something holds that nobody knows.
+    /// A part depends on a condition that is unknown.
     pub(super) is_unsure: bool,
-    /// Its tag, or the first name that it got.
+    /// Its tag, or its first name.
     pub(super) name: Option<&'a str>,
 }
 
@@ -93,7 +93,7 @@ struct Reader<'s, 'a> {
     source: &'s Preprocessed<'a>,
     tokens: &'s [Token<'a>],
     at: usize,
-    /// What a macro stands for, the first one last.
+    /// The tokens of replaced macros, the next one last.
     replaced: Vec<Token<'a>>,
     left: usize,
     pack: u8,
@@ -101,7 +101,7 @@ struct Reader<'s, 'a> {
     declared: Declarations<'a>,
 }
 
-/// What a declaration begins with.
+/// The specifiers at the start of a declaration.
 #[derive(Default)]
 struct Specifiers<'a> {
     base: Option<Base<'a>>,
@@ -134,7 +134,7 @@ impl<'a> Reader<'_, 'a> {
         }
     }
 
-    /// The next token of a declaration, macros being replaced.
+    /// The next token of a declaration, with macros replaced.
     fn peek(&mut self) -> Option<Token<'a>> {
         for _ in 0..2 * LONGEST {
             let token = self.next()?;
@@ -147,7 +147,7 @@ impl<'a> Reader<'_, 'a> {
                     Some((body, _)) if body.len() <= LONGEST && self.left > body.len() + 1 => {
                         self.left -= body.len() + 1;
                         self.bump();
-                        // It is not replaced by itself again.
+                        // A macro is not replaced within itself.
                         let body = body.iter().rev().filter(|word| word.text != token.text);
                         self.replaced.extend(body);
                     }
@@ -159,7 +159,7 @@ impl<'a> Reader<'_, 'a> {
         self.next()
     }
 
-    /// The next token as it stands.
+    /// The next token, with macros unreplaced.
     fn next(&self) -> Option<Token<'a>> {
         self.replaced.last().or_else(|| self.tokens.get(self.at)).copied()
     }
@@ -178,7 +178,7 @@ impl<'a> Reader<'_, 'a> {
         is
     }
 
-    /// Passes over what is between brackets, which are open here; gives it.
+    /// Takes the tokens up to the closing bracket; the opening one is next.
     fn enclosed(&mut self, open: &str, close: &str) -> Vec<Token<'a>> {
         let mut inner = Vec::new();
         if !self.takes(open) {
@@ -202,7 +202,8 @@ impl<'a> Reader<'_, 'a> {
         inner
     }
 
-    /// `__attribute__((packed))`, `__declspec(align(8))`, `alignas(8)` and their like; whether it was one.
+    /// Takes an attribute such as `__attribute__((packed))`, `__declspec(align(8))` or `alignas(8)`; says whether it
+    /// was one.
     fn attribute(&mut self, word: &str, into: &mut Attributes) -> bool {
         match word {
             "__packed" | "PACKED" | "_Packed" => {
@@ -230,7 +231,7 @@ impl<'a> Reader<'_, 'a> {
     }
 
     fn note(&mut self, line: u32, what: String) {
-        // More of them nobody reads.
+        // Nobody reads more notes.
         if self.declared.notes.len() < 1000 {
             self.declared.notes.push((line, what));
         }
@@ -243,7 +244,7 @@ impl<'a> Reader<'_, 'a> {
                 continue;
             }
             if let (Base::Record(record), false) = (&of.base, of.is_pointer) {
-                // The name that it got is better known than its tag.
+                // Programs use the name of a typedef rather than the tag.
                 if self.declared.records[*record].name.is_none_or(|name| name.starts_with('_')) {
                     self.declared.records[*record].name = Some(name);
                 }
@@ -253,7 +254,7 @@ impl<'a> Reader<'_, 'a> {
         self.replaced.clear();
     }
 
-    /// What is before the first name.
+    /// Takes the specifiers before the first name.
     fn specifiers(&mut self) -> Specifiers<'a> {
         let mut specifiers = Specifiers::default();
         while let Some(token) = self.peek() {
@@ -294,7 +295,7 @@ impl<'a> Reader<'_, 'a> {
         if (specifiers.base.is_some() || types > 1) && !next_is_name { specifiers.words.pop() } else { None }
     }
 
-    /// The names that are declared with it, each with its type, up to the end of the declaration.
+    /// Takes the declared names, each with its type, up to the end of the declaration.
     fn declarators(&mut self, mut specifiers: Specifiers<'a>) -> Vec<Member<'a>> {
         let mut declared = Vec::new();
         let mut name = self.name_among(&mut specifiers);
@@ -353,7 +354,7 @@ impl<'a> Reader<'_, 'a> {
         declared
     }
 
-    /// Behind `struct` or `union`.
+    /// Takes what follows `struct` or `union`.
     fn record(&mut self, keyword: Token<'a>) -> Option<Base<'a>> {
         let mut attributes = Attributes::default();
         let mut tag = None;
@@ -435,7 +436,7 @@ impl<'a> Reader<'_, 'a> {
                     record.members.push(member);
                 }
             }
-            // The body of a function of C++.
+            // The body of a C++ function.
             if self.peek().is_some_and(|token| token.is("{")) {
                 self.enclosed("{", "}");
                 record.members.pop();
@@ -446,7 +447,7 @@ impl<'a> Reader<'_, 'a> {
         }
     }
 
-    /// Behind `enum`.
+    /// Takes what follows `enum`.
     fn enumeration(&mut self) {
         while self.tokens.get(self.at).is_some_and(|token| token.kind == Kind::Word || token.is(":")) {
             self.at += 1;
@@ -482,7 +483,7 @@ impl<'a> Reader<'_, 'a> {
         }
     }
 
-    /// What comes before the next comma, semicolon or brace.
+    /// Takes the tokens before the next comma, semicolon or brace.
     fn until_comma(&mut self) -> Rc<[Token<'a>]> {
         let mut depth = 0_u32;
         let from = self.at;
@@ -500,14 +501,14 @@ impl<'a> Reader<'_, 'a> {
         self.tokens[from..self.at].iter().filter(plain).take(256).copied().collect()
     }
 
-    /// `static const unsigned NAME = …;`
+    /// Takes `static const unsigned NAME = …;`.
     fn constant(&mut self, name: Token<'a>) {
         self.at += 1;
         let tokens = self.until_comma();
         self.keep(name, Constant { tokens, added: 0, line: name.line });
     }
 
-    /// `DEFINE_GUID(NAME, 0x…, …)`
+    /// Takes `DEFINE_GUID(NAME, 0x…, …)`.
     fn guid(&mut self) {
         let rest = &self.tokens[self.at..self.tokens.len().min(self.at + 64)];
         let Some((arguments, _)) = arguments(rest) else { return };

@@ -1,4 +1,4 @@
-//! Constant expressions of C, with macros. What is not known stays unknown, and is named.
+//! Constant expressions of C, with macros. An unknown name makes the value unknown, and is reported.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -8,42 +8,42 @@ use super::lexer::{Kind, Token};
 use super::preprocessed::Preprocessed;
 use super::standard;
 
-/// Parentheses and macros within each other: more are no header's.
+/// The most parentheses and macros within each other.
 const DEEPEST: u32 = 64;
-/// Steps of one expression.
+/// The most steps of one expression.
 const MOST_STEPS: u64 = 20_000;
-/// Tokens that a macro with arguments becomes.
+/// The most tokens that a macro with arguments becomes.
 const MOST_TOKENS: usize = 4096;
 
-/// A constant that is no macro: of an enum, or a variable that never changes.
+/// A constant that is not a macro: one of an enum, or a constant variable.
 #[derive(Clone, Debug)]
 pub(super) struct Constant<'a> {
-    /// What it is given; a constant of an enum may have none before it.
+    /// Its expression, or that of a constant before it in the enum; none if there is none.
     pub(super) tokens: Rc<[Token<'a>]>,
-    /// What is added: its place behind the one that has a value.
+    /// The number added to the expression: its distance from that constant.
     pub(super) added: i128,
     pub(super) line: u32,
 }
 
-/// The size of a type that is written in these words.
+/// Gives the size of a type from its words.
 type SizeOf<'s, 'a> = dyn Fn(&[Token<'a>]) -> Option<u64> + 's;
-/// Whether a macro is defined, if that is known.
+/// Says whether a macro is defined, if that is known.
 type Defined<'d> = dyn Fn(&str) -> Option<i128> + 'd;
 
-/// Where names are looked up.
+/// The names that an expression may use.
 pub(super) struct Scope<'s, 'a> {
     source: &'s Preprocessed<'a>,
     constants: Option<&'s HashMap<&'a str, Constant<'a>>>,
-    /// The size of a type, in whose words it is written.
+    /// Gives the size of a type from its words.
     size_of: Option<&'s SizeOf<'s, 'a>>,
-    /// Whether a word is a type: what is before it in parentheses is then no number.
+    /// Whether a word is a type: then parentheses around it are a cast.
     is_type: Option<&'s dyn Fn(&str) -> bool>,
     steps: Cell<u64>,
-    /// The first name that nobody knows.
+    /// The first unknown name.
     unknown: RefCell<Option<String>>,
 }
 
-/// What cannot be read as an expression.
+/// Tokens that are not an expression.
 struct NoExpression;
 
 /// A number, if it is known.
@@ -65,7 +65,7 @@ impl<'s, 'a> Scope<'s, 'a> {
         Self { constants, size_of, is_type, ..Self::of_macros(source) }
     }
 
-    /// The number that an expression is. `Err` says what is not known of it.
+    /// Computes an expression. `Err` says what is unknown.
     pub(super) fn evaluate(&self, tokens: &[Token<'a>]) -> Result<i128, String> {
         self.begin();
         match self.parse(tokens, 0, None) {
@@ -88,7 +88,7 @@ impl<'s, 'a> Scope<'s, 'a> {
         self.unknown.replace(None);
     }
 
-    /// One step more; not without end.
+    /// Counts a step; fails at the limit.
     fn step(&self) -> Result<(), NoExpression> {
         self.source.steps.set(self.source.steps.get().saturating_sub(1));
         match self.steps.get().checked_sub(1) {
@@ -125,7 +125,7 @@ impl<'s, 'a> Scope<'s, 'a> {
         Ok(standard)
     }
 
-    /// What a macro becomes with its arguments; none if it takes none.
+    /// Replaces a macro with arguments; `None` if it takes none.
     pub(super) fn expand(&self, name: &str, arguments: &[&[Token<'a>]]) -> Option<Vec<Token<'a>>> {
         let of_name = self.source.macros.get(name)?;
         let parameters = of_name.parameters.as_ref()?;
@@ -143,7 +143,7 @@ impl<'s, 'a> Scope<'s, 'a> {
     }
 }
 
-/// What stands between the parentheses from here on, by the commas between, and how many tokens that took.
+/// The arguments in the parentheses that begin here, and the number of tokens they take.
 pub(super) fn arguments<'p, 'a>(tokens: &'p [Token<'a>]) -> Option<(Vec<&'p [Token<'a>]>, usize)> {
     if !tokens.first()?.is("(") {
         return None;
@@ -174,7 +174,7 @@ struct Parser<'p, 's, 'a> {
     tokens: &'p [Token<'a>],
     at: usize,
     depth: u32,
-    /// In a condition: whether a macro is defined.
+    /// In a condition, says whether a macro is defined.
     defined: Option<&'p Defined<'p>>,
 }
 
@@ -276,7 +276,7 @@ impl<'a> Parser<'_, '_, 'a> {
         }
     }
 
-    /// Whether a type stands in the parentheses that are open here; then it is passed over.
+    /// Skips a type in parentheses; says whether there was one.
     fn is_cast(&mut self) -> bool {
         let Some(is_type) = self.scope.is_type else { return false };
         let inner = &self.tokens[self.at..];
@@ -314,7 +314,7 @@ impl<'a> Parser<'_, '_, 'a> {
 }
 
 fn combined(operator: &str, left: Option<i128>, right: Option<i128>) -> Option<i128> {
-    // One of the two may be enough.
+    // `&&` and `||` may be known from one side.
     match (operator, left, right) {
         ("&&", Some(0), _) | ("&&", _, Some(0)) => return Some(0),
         ("||", Some(number), _) | ("||", _, Some(number)) if number != 0 => return Some(1),
@@ -344,7 +344,7 @@ fn combined(operator: &str, left: Option<i128>, right: Option<i128>) -> Option<i
     })
 }
 
-/// A whole number as C writes it.
+/// Reads a whole number as C writes it.
 pub(super) fn number(text: &str) -> Option<i128> {
     let text: String = text.chars().filter(|c| *c != '\'').collect();
     let lower = text.to_ascii_lowercase();
@@ -363,13 +363,13 @@ pub(super) fn number(text: &str) -> Option<i128> {
         return None;
     }
     if digits.is_empty() {
-        // Of `0u`, say.
+        // `0u`, for example.
         return (radix == 8).then_some(0);
     }
     u64::from_str_radix(digits, radix).ok().map(i128::from)
 }
 
-/// The number of a character, or of a few.
+/// The value of a character constant, which may have several characters.
 fn letter(text: &str) -> Option<i128> {
     let inner = text.strip_prefix('\'')?.strip_suffix('\'')?;
     let bytes = match inner.as_bytes() {

@@ -1,4 +1,4 @@
-//! Where the fields of a struct are, as a compiler for 64 bits lays it out.
+//! The places of the fields of a struct, as a 64-bit compiler lays it out.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -10,34 +10,34 @@ use super::lexer::{Kind, Token};
 use super::preprocessed::Preprocessed;
 use super::standard::{Model, is_qualifier, room};
 
-/// Names for types of other names.
+/// The most type names from a name to its type.
 const DEEPEST: u32 = 32;
 
-/// A number somewhere in a struct.
+/// A number in a struct.
 #[derive(Clone, Debug, PartialEq)]
 pub(in super::super) struct Place {
-    /// With the names of the structs that it is in.
+    /// The name, behind the names of the structs around it.
     pub(in super::super) name: String,
     pub(in super::super) of: String,
     pub(in super::super) at: u64,
-    /// Of one, if there are several.
+    /// The size of one element.
     pub(in super::super) width: u64,
-    /// How many there are one after the other; none for as many as follow.
+    /// The number of elements; none for an array without a length.
     pub(in super::super) count: Option<u64>,
-    /// How far it is from one to the next.
+    /// The distance from one element to the next.
     pub(in super::super) stride: u64,
     pub(in super::super) is_big_endian: bool,
     pub(in super::super) is_pointer: bool,
 }
 
-/// A struct, laid out.
+/// The layout of a struct.
 #[derive(Clone, Debug, Default)]
 pub(in super::super) struct Shape {
     pub(in super::super) name: String,
     pub(in super::super) line: u32,
     pub(in super::super) size: Option<u64>,
     pub(in super::super) places: Vec<Place>,
-    /// What is not known of it, in sentences.
+    /// What is unknown about it, in sentences.
     pub(in super::super) doubts: Vec<String>,
 }
 
@@ -47,7 +47,7 @@ type Room = Result<(u64, u64), String>;
 #[derive(Debug)]
 struct Laid {
     room: Room,
-    /// Where its members are, as far as that is known.
+    /// The places of its members, as far as they are known.
     at: Vec<Option<u64>>,
 }
 
@@ -56,14 +56,14 @@ pub(in super::super) struct Layouts<'h, 'a> {
     declared: &'h Declarations<'a>,
     model: Model,
     laid: RefCell<HashMap<usize, Option<Rc<Laid>>>>,
-    /// Structs and sizes within each other, at the moment.
+    /// The current depth of structs and sizes within each other.
     depth: Cell<u32>,
 }
 
 impl<'h, 'a> Layouts<'h, 'a> {
     pub(super) fn new(source: &'h Preprocessed<'a>, declared: &'h Declarations<'a>, model: Model) -> Self {
         let layouts = Self { source, declared, model, laid: RefCell::default(), depth: Cell::default() };
-        // In the order of the file none needs one that is not laid out yet.
+        // In the order of the file, no struct needs a later one.
         (0..declared.records.len()).for_each(|record| drop(layouts.laid(record)));
         layouts
     }
@@ -78,12 +78,12 @@ impl<'h, 'a> Layouts<'h, 'a> {
         result
     }
 
-    /// All structs of the header, with the names that they have.
+    /// All structs of the header, with their names.
     pub(in super::super) fn all(&self) -> impl Iterator<Item = usize> + '_ {
         self.declared.records.iter().enumerate().filter(|(_, record)| record.name.is_some()).map(|(index, _)| index)
     }
 
-    /// The struct of this name: its tag, or a type's.
+    /// The struct with this tag or type name.
     pub(in super::super) fn named(&self, name: &str) -> Option<usize> {
         let of_type = self.declared.types.get(name).filter(|of| !of.is_pointer && of.dimensions.is_empty());
         match of_type.map(|of| &of.base) {
@@ -174,7 +174,7 @@ impl<'h, 'a> Layouts<'h, 'a> {
         if let Some(laid) = self.laid.borrow().get(&record) {
             return laid.clone();
         }
-        // While it is being laid out, whoever has it in itself is endless.
+        // A struct that contains itself has no end.
         self.laid.borrow_mut().insert(record, None);
         let laid = Rc::new(self.lay(record));
         self.laid.borrow_mut().insert(record, Some(laid.clone()));
@@ -223,7 +223,7 @@ impl<'h, 'a> Layouts<'h, 'a> {
             return Err(format!("{called} is a bit-field, whose place is the compiler's choice"));
         }
         let room = self.size_of(&member.of, 0);
-        // One name on the way to what is not known is enough.
+        // One name on the way to the unknown one is enough.
         room.map_err(|why| match why.contains(": ") {
             true => why,
             false => format!("the size of {called} is not known: {why}"),
@@ -237,7 +237,7 @@ impl<'h, 'a> Layouts<'h, 'a> {
         Ok((size.checked_mul(count).ok_or("it is larger than any memory")?, align))
     }
 
-    /// How many there are; none for as many as follow.
+    /// The number of elements; none for an array without a length.
     fn count(&self, dimensions: &[Vec<Token<'a>>]) -> Result<Option<u64>, String> {
         let mut all = Some(1_u64);
         for dimension in dimensions {
@@ -251,7 +251,7 @@ impl<'h, 'a> Layouts<'h, 'a> {
         }
     }
 
-    /// The number that an expression is.
+    /// Computes an expression.
     pub(super) fn number(&self, tokens: &[Token<'a>]) -> Result<u64, String> {
         let number = self.scoped(|scope| scope.evaluate(tokens))?;
         u64::try_from(number).map_err(|_| "a number in it is negative".to_owned())
@@ -268,7 +268,7 @@ impl<'h, 'a> Layouts<'h, 'a> {
         is_keyword || self.declared.types.contains_key(word) || room(&[word], self.model).is_some()
     }
 
-    /// The type that words name: `struct name`, `unsigned long`, `ULONG`.
+    /// Finds the type that words name: `struct name`, `unsigned long`, `ULONG`.
     pub(super) fn type_of_words(&self, tokens: &[Token<'a>]) -> Option<Type<'a>> {
         let is_pointer = tokens.iter().any(|token| token.is("*"));
         let mut dimensions = Vec::new();
@@ -294,7 +294,7 @@ impl<'h, 'a> Layouts<'h, 'a> {
         self.deeper(|| self.size_of(&of, 0)).map(|(size, _)| size)
     }
 
-    /// The struct that words name, or the address of which, if they do.
+    /// Finds the struct that words name, or point to.
     pub(super) fn record_of_words(&self, tokens: &[Token<'a>]) -> Option<usize> {
         self.record_of(&self.resolved(&self.type_of_words(tokens)?, 0)?.base)
     }
@@ -311,7 +311,7 @@ impl<'h, 'a> Layouts<'h, 'a> {
         self.resolved(of, 0).is_some_and(|of| of.is_pointer)
     }
 
-    /// What a type is in the end, names being looked up, and macros that stand for types.
+    /// Resolves a type through type names and macros.
     fn resolved(&self, of: &Type<'a>, depth: u32) -> Option<Type<'a>> {
         if depth > DEEPEST {
             return None;
@@ -333,7 +333,7 @@ impl<'h, 'a> Layouts<'h, 'a> {
         Some(Type { base: inner.base, is_pointer: inner.is_pointer, dimensions })
     }
 
-    /// Of one element.
+    /// The size of one element.
     fn room_of_one(&self, of: &Type<'a>) -> Room {
         if of.is_pointer {
             return Ok((8, 8));
@@ -369,9 +369,9 @@ impl<'h, 'a> Layouts<'h, 'a> {
     }
 }
 
-/// Structs within structs whose fields are shown; those of deeper ones are one field each.
+/// The depth to which fields of inner structs are shown; a deeper struct is one field.
 const DEEPEST_SHOWN: u32 = 6;
-/// Fields of a struct that are shown.
+/// The most fields of a struct that are shown.
 const MOST_PLACES: usize = 200;
 
 /// A type in the header's words.

@@ -1,6 +1,6 @@
-//! The words, numbers and signs of a header, with its comments set aside.
+//! The words, numbers and signs of a header; its comments are kept apart.
 
-/// What a token is. Its text says the rest.
+/// The kind of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Word,
@@ -14,9 +14,9 @@ pub(super) enum Kind {
     Directive,
     /// The end of a directive's line.
     End,
-    /// From here on structs are packed: the most that a field is aligned to, 0 for no limit.
+    /// Structs from here on are packed: the text is the greatest alignment of a field, 0 for no limit.
     Pack(u8),
-    /// A part begins or ends that is there only if something holds that is not known.
+    /// The begin or end of a part that depends on an unknown condition.
     Condition,
 }
 
@@ -25,7 +25,7 @@ pub(super) struct Token<'a> {
     pub(super) text: &'a str,
     pub(super) line: u32,
     pub(super) kind: Kind,
-    /// Nothing is between it and the token before.
+    /// Whether it follows the token before without a space.
     pub(super) is_glued: bool,
 }
 
@@ -35,18 +35,18 @@ impl Token<'_> {
     }
 }
 
-/// A comment, with the lines that it begins and ends in.
+/// A comment, with its first and last line.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Comment<'a> {
     pub(super) first: u32,
     pub(super) last: u32,
-    /// It is behind something on its line.
+    /// Whether something stands before it on its line.
     pub(super) is_behind: bool,
     text: &'a str,
 }
 
 impl Comment<'_> {
-    /// What it says, line by line, without what draws it.
+    /// Its lines, without the signs of the comment.
     pub(super) fn lines(&self) -> Vec<String> {
         let bare = self.text.trim_start_matches("/*").trim_start_matches("//").trim_end_matches("*/");
         let lines = bare.lines().map(|line| {
@@ -64,11 +64,11 @@ pub(super) struct Lexer<'a> {
     is_in_directive: bool,
     is_first: bool,
     pub(super) comments: Vec<Comment<'a>>,
-    /// Where a comment begins that has no end.
+    /// The line of a comment without an end.
     pub(super) endless: Option<u32>,
 }
 
-/// Signs of two characters.
+/// The signs of two characters.
 const PAIRS: [&str; 10] = ["<<", ">>", "&&", "||", "==", "!=", "<=", ">=", "##", "->"];
 
 impl<'a> Lexer<'a> {
@@ -81,7 +81,7 @@ impl<'a> Lexer<'a> {
         self.text.as_bytes().get(self.at + ahead).copied()
     }
 
-    /// The length of a line's end, if there is one so far ahead.
+    /// The length of the line end at this distance, if there is one.
     fn newline(&self, ahead: usize) -> Option<usize> {
         match (self.peek(ahead), self.peek(ahead + 1)) {
             (Some(b'\n'), _) => Some(1),
@@ -107,7 +107,7 @@ impl<'a> Lexer<'a> {
                     break;
                 };
                 from += end + 1;
-                // A backslash before it has the comment go on.
+                // A backslash before the line end continues the comment.
                 if !rest[..from].trim_end_matches(['\n', '\r']).ends_with('\\') {
                     self.at += from - 1;
                     break;
@@ -119,7 +119,7 @@ impl<'a> Lexer<'a> {
         self.comments.push(Comment { first, last: self.line, is_behind: !self.is_first, text });
     }
 
-    /// The length of what is in quotes; it ends with its line at the latest.
+    /// The length of a quoted text, which ends at the end of its line at the latest.
     fn quoted(&self, quote: u8) -> usize {
         let bytes = &self.text.as_bytes()[self.at..];
         let mut at = 1;
@@ -139,7 +139,7 @@ impl<'a> Lexer<'a> {
     }
 
     fn token(&mut self, kind: Kind, length: usize, is_glued: bool) -> Token<'a> {
-        // What is in quotes may end in the middle of a character.
+        // The quoted text may end in the middle of a character.
         let mut end = (self.at + length).min(self.text.len());
         while !self.text.is_char_boundary(end) {
             end += 1;
@@ -200,7 +200,7 @@ impl<'a> Iterator for Lexer<'a> {
                     let is_pair = PAIRS.iter().any(|pair| self.text[self.at..].starts_with(pair));
                     self.token(Kind::Sign, 1 + usize::from(is_pair), is_glued)
                 }
-                // White space, and what no header has.
+                // White space, and characters that no header has.
                 _ => {
                     self.at += 1;
                     while !self.text.is_char_boundary(self.at) {

@@ -1,4 +1,4 @@
-//! What is left of headers when their directives are read: tokens, macros and comments.
+//! Headers after their directives: tokens, macros and comments.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -6,31 +6,31 @@ use std::ops::Range;
 
 use super::lexer::{Comment, Kind, Token};
 
-/// Steps that all expressions together may take: more than any header needs, and fewer than anybody would wait for.
+/// The most steps of all expressions: more than any header needs, and few enough to wait for.
 const MOST_STEPS: u64 = 20_000_000;
 
 #[derive(Clone, Debug)]
 pub(super) struct Macro<'a> {
-    /// The names of its arguments, if it takes some.
+    /// The names of its arguments, if it has any.
     pub(super) parameters: Option<Vec<&'a str>>,
     pub(super) body: Range<usize>,
     pub(super) line: u32,
 }
 
-/// What is left of the headers.
+/// The headers after their directives.
 #[derive(Debug)]
 pub(super) struct Preprocessed<'a> {
-    /// All but directives.
+    /// All tokens except directives.
     pub(super) tokens: Vec<Token<'a>>,
     pub(super) macros: HashMap<&'a str, Macro<'a>>,
     /// The names of the macros in the order of the file.
     pub(super) order: Vec<&'a str>,
     pub(super) bodies: Vec<Token<'a>>,
     pub(super) comments: Vec<Comment<'a>>,
-    /// Headers in quotes, which are not read.
+    /// Included headers in quotes, which are not read.
     pub(super) includes: Vec<&'a str>,
     pub(super) notes: Vec<(u32, String)>,
-    /// Steps that expressions may still take.
+    /// The steps that are left for expressions.
     pub(super) steps: Cell<u64>,
 }
 
@@ -50,13 +50,13 @@ impl Default for Preprocessed<'_> {
 }
 
 impl<'a> Preprocessed<'a> {
-    /// The words of everything that is there.
+    /// All words.
     pub(super) fn words(&self) -> impl Iterator<Item = &'a str> + '_ {
         let words = self.tokens.iter().chain(&self.bodies).filter(|token| token.kind == Kind::Word);
         words.map(|token| token.text)
     }
 
-    /// What a macro without arguments stands for, and where it is defined.
+    /// The tokens of a macro without arguments, and its line.
     pub(super) fn body(&self, name: &str) -> Option<(&[Token<'a>], u32)> {
         let of_name = self.macros.get(name).filter(|of_name| of_name.parameters.is_none())?;
         Some((self.tokens_of(of_name), of_name.line))

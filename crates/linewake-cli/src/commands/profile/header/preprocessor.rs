@@ -1,20 +1,20 @@
-//! Directives: macros are kept, conditions are decided as far as they can be, packing is told to who lays structs out.
+//! Directives: macros are kept, conditions are decided where possible, and packing becomes tokens for the layout.
 
 use super::expression::Scope;
 use super::lexer::{Kind, Lexer, Token};
 use super::preprocessed::{Macro, Preprocessed};
 
-/// A condition, and what of it was taken already.
+/// A condition, and whether one of its parts was taken.
 #[derive(Clone, Copy)]
 struct Level {
     is_outer_active: bool,
     is_active: bool,
     was_true: bool,
-    /// Nobody knows whether this part is there.
+    /// Whether this part is compiled is unknown.
     is_unsure: bool,
 }
 
-/// What is never defined for who calls a driver from a program of 64 bits.
+/// Macros that are never defined in a 64-bit user program.
 const UNDEFINED: [&str; 11] = [
     "__KERNEL__",
     "KERNEL",
@@ -28,12 +28,12 @@ const UNDEFINED: [&str; 11] = [
     "__ASSEMBLER__",
     "_M_IX86",
 ];
-/// What is, where this program runs.
+/// Macros that are defined on this system.
 const DEFINED: [&str; 8] =
     ["_WIN64", "__x86_64__", "_M_X64", "_M_AMD64", "__LP64__", "CONFIG_64BIT", "__STDC__", "CONFIG_X86_64"];
 
 impl<'a> Preprocessed<'a> {
-    /// Reads a header, whose first line has this number; gives that of the next header's.
+    /// Reads a header whose first line has this number; gives the number for the next header.
     pub(super) fn read(&mut self, text: &'a str, line: u32) -> u32 {
         let mut lexer = Lexer::new(text, line);
         let mut levels: Vec<Level> = Vec::new();
@@ -87,7 +87,7 @@ impl<'a> Preprocessed<'a> {
             parameters = Some(body[1..end].iter().filter(|token| !token.is(",")).map(|token| token.text).collect());
             body = &body[end + 1..];
         }
-        // Of several, by conditions that nobody knows, the first one counts.
+        // If unknown conditions define a macro several times, the first definition counts.
         if self.macros.contains_key(name.text) {
             return;
         }
@@ -175,7 +175,7 @@ impl<'a> Preprocessed<'a> {
         (DEFINED.contains(&name) || self.macros.contains_key(name)).then_some(true)
     }
 
-    /// Whether it is sure that nothing of this name is defined: a header's own guard is not.
+    /// Whether a name is undefined, as far as that is known; the name of a guard is taken as undefined.
     fn is_guard(&self, name: &str) -> Option<bool> {
         match self.is_defined(name) {
             Some(is_defined) => Some(!is_defined),

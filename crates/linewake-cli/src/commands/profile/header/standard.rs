@@ -1,6 +1,6 @@
-//! What compilers and the systems' own headers define: constants, types, and words beside them.
+//! Definitions of compilers and of the systems' own headers: constants, types and qualifiers.
 
-/// How long the types are that differ from system to system.
+/// The size of types that differs between systems.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) enum Model {
     /// `long` has 4 bytes.
@@ -74,7 +74,7 @@ pub(super) fn number(name: &str) -> Option<i128> {
     CONSTANTS.iter().find(|(known, _)| *known == name).map(|(_, number)| *number)
 }
 
-/// The size and the alignment of a type that every compiler, or the system's own headers, have.
+/// The size and the alignment of a type of the compiler or of the system's own headers.
 pub(super) fn room(words: &[&str], model: Model) -> Option<(u64, u64)> {
     let long = if model == Model::Windows { 4 } else { 8 };
     let of = |size: u64| Some((size, size));
@@ -120,7 +120,7 @@ pub(super) fn room(words: &[&str], model: Model) -> Option<(u64, u64)> {
     }
 }
 
-/// What says nothing of a type's size.
+/// Whether a word does not change the size of a type.
 pub(super) fn is_qualifier(word: &str) -> bool {
     matches!(
         word,
@@ -158,7 +158,7 @@ pub(super) fn is_qualifier(word: &str) -> bool {
     )
 }
 
-/// The words of C's own types: no name is one of them.
+/// Whether a word is part of C's own types, and so cannot be a name.
 pub(super) fn is_plain_type(word: &str) -> bool {
     matches!(
         word,
