@@ -1,6 +1,7 @@
 //! Chips that speak the reference driver's protocol: `linewake.sys`, and the simulated one.
 //!
-//! The driver has a queue for each reader, and counts what does not fit: so a thread that waits submits further waits itself.
+//! The driver has a queue for each reader and counts edges that do not fit. So a thread that waits submits further
+//! waits itself.
 
 mod client;
 #[expect(unsafe_code, reason = "declaring what a control code reads and writes is a promise")]
@@ -33,14 +34,14 @@ use crate::{
     Offset, Trust,
 };
 
-/// A chip behind a device that speaks the protocol.
+/// A chip whose device speaks the protocol.
 #[derive(Debug)]
 pub(crate) struct ReferenceChip {
     source: DeviceOpener,
     spec: String,
     reference: ReferenceDriver,
     info: ChipInfo,
-    /// Whether it keeps time, and can debounce.
+    /// Whether it has timers, and so can debounce.
     has_timers: bool,
 }
 
@@ -69,18 +70,18 @@ impl ReferenceChip {
         &self.reference.client
     }
 
-    /// A handle of its own, for a new reader.
+    /// Opens a handle for a new reader.
     fn open_reader(&self) -> Result<(Client, Option<Arc<sim::Handle>>), Error> {
         let (device, handle) = self.source.open()?;
         let (client, _) = Client::new(device)?;
         if client.lines() == self.info.lines {
             Ok((client, handle))
         } else {
-            Err(client.malformed("the number of its lines has changed"))
+            Err(client.malformed("the number of its lines changed"))
         }
     }
 
-    /// Says which line is busy, and who holds it.
+    /// Adds the busy line and its holder to an error.
     fn explain_busy(&self, error: Error, asked: &[(Offset, LineConfig)]) -> Error {
         if error.device().is_none_or(|device| device.kind() != overlapped::ErrorKind::Busy) {
             return error;
@@ -98,7 +99,7 @@ impl ReferenceChip {
         let name = line.name.as_deref().map(|name| format!(" (\"{name}\")")).unwrap_or_default();
         let consumer = line.consumer.as_deref().unwrap_or("a program that gave no name");
         let chip = &self.info.name;
-        error.busy(format!("line {}{name} of chip \"{chip}\" is held alone by \"{consumer}\"", line.offset))
+        error.busy(format!("line {}{name} of chip \"{chip}\" is held exclusively by \"{consumer}\"", line.offset))
     }
 }
 
@@ -162,7 +163,7 @@ impl Backend for ReferenceChip {
         let explain = |error| self.explain_busy(error, ask.lines);
         let configs: Vec<_> = ask.lines.iter().map(|&(offset, config)| record(offset, &config)).collect();
         if ask.lines.iter().any(|(_, config)| !config.debounce.is_zero()) {
-            // No edge is to come that is not debounced.
+            // Every edge is to be debounced.
             let quiet = |config: &protocol::LineConfig| protocol::LineConfig {
                 flags: config.flags & !protocol::LINE_EDGES,
                 ..*config
@@ -210,7 +211,7 @@ enum Phase {
     Live(InvertedCall<[u8]>),
     /// No line is watched.
     Idle,
-    /// It was stopped; so many edges were queued then, and are still taken.
+    /// It was stopped. So many edges are left to take from the queue.
     Stopped {
         left: u64,
     },
@@ -241,7 +242,7 @@ impl Reader {
         Ok(Self { client, handle, received: 0, lines, active_at_start, seqno_base, phase })
     }
 
-    /// The waits are over. What is queued now had happened, and is still to be taken.
+    /// The waits are over. The edges queued now happened before and are still to be taken.
     fn queued(&self) -> Result<u64, Error> {
         if let Some(handle) = &self.handle {
             handle.hurry();
@@ -249,7 +250,7 @@ impl Reader {
         Ok(self.client.counters()?.iter().fold(0, |sum: u64, line| sum.saturating_add(line.queued)))
     }
 
-    /// Takes some of those that are queued. Returns how many are left.
+    /// Takes some of the queued edges. Returns how many are left.
     fn take_queued(&mut self, left: u64, into: &mut Vec<RawEdge>) -> Result<u64, Error> {
         let before = into.len();
         self.client.take(usize::try_from(left).unwrap_or(BATCH), into)?;
@@ -378,7 +379,7 @@ impl HeldLines for Reader {
     }
 }
 
-/// Finds out which level each line had before the first edge that is counted for it.
+/// Finds the level of each line before its first counted edge.
 fn levels_at_start(client: &Client, lines: &[(Offset, LineConfig)]) -> Result<Vec<Option<bool>>, Error> {
     let mut levels = vec![None; lines.len()];
     let mut before = client.counters()?;
@@ -387,7 +388,7 @@ fn levels_at_start(client: &Client, lines: &[(Offset, LineConfig)]) -> Result<Ve
         let after = client.counters()?;
         for (level, (offset, config)) in levels.iter_mut().zip(lines).filter(|(level, _)| level.is_none()) {
             let driven = after[offset.index()].driven;
-            // Else the value may be from before or after the edges in between.
+            // Otherwise the value may be from before or after the edges in between.
             if driven == before[offset.index()].driven {
                 let active = values.contains(offset.get());
                 *level = Some(match config.edges {
@@ -406,7 +407,7 @@ fn levels_at_start(client: &Client, lines: &[(Offset, LineConfig)]) -> Result<Ve
     Ok(levels)
 }
 
-/// What becomes of lines, as the driver tells it.
+/// Reports of lines that are taken, given back or reconfigured.
 #[derive(Debug)]
 struct Information {
     chip: Arc<str>,
@@ -425,7 +426,7 @@ impl InfoWatch for Information {
             match ready!(Pin::new(&mut self.waits).poll_next(cx)) {
                 Some(Ok(records)) => self.arrived.extend(records.iter()),
                 Some(Err(error)) => return Poll::Ready(Err(error.into())),
-                None => return Poll::Ready(Err(self.client.malformed("it ended a wait that does not end"))),
+                None => return Poll::Ready(Err(self.client.malformed("it ended a wait for line events"))),
             }
         }
     }
@@ -437,11 +438,11 @@ impl Information {
             protocol::INFO_REQUESTED => InfoEventKind::Requested,
             protocol::INFO_RELEASED => InfoEventKind::Released,
             protocol::INFO_RECONFIGURED => InfoEventKind::Reconfigured,
-            kind => return Err(self.client.malformed(format_args!("it tells of a line what is not known, {kind}"))),
+            kind => return Err(self.client.malformed(format_args!("it reports the unknown line event {kind}"))),
         };
         let offset = record.line.offset;
         if !self.lines.contains(offset) {
-            return Err(self.client.malformed(format_args!("it tells of line {offset}, which was not asked for")));
+            return Err(self.client.malformed(format_args!("it reports line {offset}, which is not watched")));
         }
         Ok(InfoEvent {
             chip: self.chip.clone(),
@@ -459,7 +460,7 @@ fn debounces(lines: impl Iterator<Item = (Offset, LineConfig)>) -> Vec<Debounce>
     lines.map(|(offset, config)| Debounce { offset: offset.get(), period_us: period_us(config) }).collect()
 }
 
-/// How a line is to be held, as the driver reads it.
+/// The configuration of a line, as the driver reads it.
 fn record(offset: Offset, config: &LineConfig) -> protocol::LineConfig {
     let mut flags = match config.direction {
         None => 0,
@@ -485,7 +486,7 @@ fn record(offset: Offset, config: &LineConfig) -> protocol::LineConfig {
     protocol::LineConfig { offset: offset.get(), flags }
 }
 
-/// What the driver says of a line.
+/// A line, from the driver's description.
 fn line_info(record: &protocol::LineInfo) -> LineInfo {
     let has = |flag| record.flags & flag != 0;
     let edges = match (has(protocol::LINE_EDGE_RISING), has(protocol::LINE_EDGE_FALLING)) {

@@ -1,9 +1,9 @@
 //! The chips of Linux: `/dev/gpiochipN`.
 //!
-//! - `uapi` is the kernel's interface, `config` what it says of how lines are held.
-//! - `file` is a chip on the caller's thread alone, for libgpiod's tools.
-//! - `chip` is one that is open; `find` knows which there are; `help` says what to do when it does not open.
-//! - `lines` are lines that are held, `held` knows which of them this process still wants, `watch` is who takes them and gives them back.
+//! - `uapi` is the kernel's interface, `config` makes configurations of lines for it.
+//! - `file` is a chip on the caller's thread, for libgpiod's tools.
+//! - `chip` is an open chip, `find` lists those that exist, `help` has remedies when one does not open.
+//! - `lines` are the lines of a request, `held` knows which this process still wants, `watch` reports changes of lines.
 
 mod chip;
 mod config;
@@ -34,9 +34,9 @@ use super::{Ask, Backend, Capabilities, HeldLines, InfoWatch};
 use crate::{ChipInfo, Clock, Error, ErrorKind, EventClock, LineConfig, LineInfo, Offset, Trust};
 
 impl GpioChip {
-    /// A line nobody holds, and that is not among those asked for.
+    /// A free line that was not requested.
     fn witness(&self, asked: &[(Offset, LineConfig)]) -> Result<Option<Offset>, Error> {
-        // The last ones are the least likely to be wired to anything.
+        // The last lines are the least likely to be wired.
         for offset in (0..self.info.lines).rev().map(Offset::from) {
             if asked.iter().all(|line| line.0 != offset) && !self.line_info(offset)?.used {
                 return Ok(Some(offset));
@@ -45,7 +45,7 @@ impl GpioChip {
         Ok(None)
     }
 
-    /// Takes the lines as inputs and outputs whose edges are not watched yet; none if the driver says so and makes no file.
+    /// Takes the lines without watching their edges yet. `None` if the driver reports success and makes no file.
     fn take(
         &self,
         ask: &Ask<'_>,
@@ -61,12 +61,12 @@ impl GpioChip {
         request.consumer = uapi::name(ask.consumer);
         request.config = config;
         request.event_buffer_size = match ask.queue_size {
-            // What gathers must have room.
+            // Gathering edges need room.
             0 if !ask.gather.is_zero() => MAX_QUEUE,
             size => size,
         };
-        // Who gave a line back may take it again at once; but its file is closed by whoever used it last, and that may be
-        // the dispatcher, a moment later.
+        // A line that was given back can be taken again at once, but its last user closes the file, which may be the
+        // dispatcher a moment later.
         let mut tries = 0..50;
         loop {
             match uapi::get_lines(&self.device, &request) {
@@ -137,7 +137,7 @@ impl Backend for GpioChip {
             None => config,
         }))?;
         let device = match self.take(ask, witness, unwatched) {
-            // Somebody may have taken the witness since; it is not what was asked for.
+            // The witness may have been taken meanwhile; the request goes on without it.
             Err(error) if error.kind() == overlapped::ErrorKind::Busy && witness.is_some() => {
                 return self.request(&Ask { witness: false, ..*ask });
             }
@@ -145,7 +145,8 @@ impl Backend for GpioChip {
         };
         let device = device.ok_or_else(|| {
             let path = self.info.path.as_deref().unwrap_or(&self.info.name);
-            let message = format!("\"{path}\" grants lines and makes no file for them; its driver is to be mended");
+            let message =
+                format!("\"{path}\" grants lines and makes no file for them; report this to the author of its driver");
             Error::new(ErrorKind::Device, message)
         })?;
         let queue = if ask.queue_size == 0 { MAX_QUEUE } else { ask.queue_size };
@@ -154,7 +155,7 @@ impl Backend for GpioChip {
     }
 
     fn watch_info(&self, offsets: &[Offset]) -> Result<Box<dyn InfoWatch>, Error> {
-        // What is watched belongs to the open file, so each watch has its own.
+        // The kernel keeps watches by open file, so each watch has its own.
         let path = self.info.path.as_deref().unwrap_or_default();
         let device = Device::open(path).map_err(|error| self.error(error))?;
         let same = uapi::chip_info(&device).map_err(|error| self.error(error))?;
@@ -181,9 +182,9 @@ pub(crate) fn open(spec: &str) -> Result<Arc<dyn Backend>, Error> {
         return open_labelled(spec, label);
     }
     let path = path_of(spec);
-    // A link may lead elsewhere when the chip comes back; what it leads to now is the chip.
+    // A link may lead elsewhere when the chip comes back. The chip is what it leads to now.
     let real = fs::canonicalize(&path).map_or_else(|_| path.clone(), |real| real.to_string_lossy().into_owned());
-    // A pipe would wait to be read, and a plain file would say that it is no terminal.
+    // Opening a pipe would wait, and a plain file would give a misleading error.
     if fs::metadata(&real).is_ok_and(|found| !found.file_type().is_char_device()) {
         return Err(help::no_device(&real));
     }
@@ -214,7 +215,7 @@ fn again(before: &GpioChip) -> Result<Arc<dyn Backend>, Error> {
     let at_its_place = alike.iter().position(|chip| chip.place == before.place);
     match at_its_place.or((alike.len() == 1).then_some(0)) {
         Some(at) => Ok(Arc::new(alike.swap_remove(at))),
-        // Its own file says best that it is gone.
+        // The error of its own file tells best that it is gone.
         None => Err(match uapi::chip_info(&before.device) {
             Err(error) => before.error(error),
             Ok(_) => {

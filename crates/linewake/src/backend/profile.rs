@@ -1,10 +1,10 @@
-//! A vendor's driver, by a [profile](crate::profile).
+//! Chips of vendors' drivers, by [profiles](crate::profile).
 //!
 //! ```text
 //!   opener, find ──► Link: calls are sent and answered (call.rs, ioctl.rs)
 //!                      │
-//!   ProfileChip ── request ──► ProfileLines ──► Sources: what is waited for (blocking.rs, event.rs)
-//!                         └─────► EdgeDecoder: what completions mean
+//!   ProfileChip ── request ──► ProfileLines ──► waits (pending.rs, blocking.rs, event.rs)
+//!                         └─────► EdgeDecoder: edges from bytes
 //! ```
 
 #[cfg(all(target_os = "linux", not(miri)))]

@@ -1,4 +1,4 @@
-//! A chip that is open, what it is, and where it is in the machine.
+//! An open chip, its facts, and its place in the machine.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,29 +13,29 @@ use crate::{ChipInfo, Error, EventClock, LineInfo, Offset};
 /// The most events that the kernel queues for a request.
 pub(super) const MAX_QUEUE: u32 = 1024;
 
-/// Buses behind which a chip is asked for its lines by messages, so that its interrupts are found out by a thread.
+/// Buses with messages: a thread asks a chip behind them which line interrupted.
 const MESSAGE_BUSES: &[&str] = &["i2c", "i3c", "spi", "usb", "hid", "mdio_bus", "w1", "serial", "sdio", "greybus"];
 
-/// Where a chip is in the machine, whatever its number.
+/// The place of a chip in the machine, whatever its number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Place(Option<PathBuf>);
 
 impl Place {
-    /// Of the chip that has this name now.
+    /// The place of the chip that has this name now.
     pub(super) fn of(name: &str) -> Self {
         let path = fs::canonicalize(Path::new("/sys/bus/gpio/devices").join(name)).ok();
         Self(path.and_then(|path| Some(path.parent()?.to_owned())))
     }
 
-    /// What a chip at this place is called, whatever its number.
+    /// An id of a chip at this place, whatever its number.
     pub(super) fn id(&self, name: &str, label: &str) -> Arc<str> {
         let path = self.0.as_ref().map(|path| path.strip_prefix("/sys/devices").unwrap_or(path).to_string_lossy());
         let place = path.as_deref().map_or(name, |path| path.trim_start_matches('/'));
         format!("{place}:{label}").into()
     }
 
-    /// Whether the kernel is likely to number this chip's interrupts as they happen, and not when a thread has found them
-    /// out by asking the chip.
+    /// Whether the kernel probably numbers this chip's interrupts as they happen, and not when a thread has asked the
+    /// chip for them.
     pub(super) fn interrupts_directly(&self) -> bool {
         let Some(path) = &self.0 else { return true };
         let bus = |device: &Path| Some(fs::read_link(device.join("subsystem")).ok()?.file_name()?.to_owned());
@@ -69,20 +69,20 @@ impl GpioChip {
         Ok(Self { device, info, place })
     }
 
-    /// Says which chip an error is of; by itself it names the chip's file.
+    /// Adds the name of the chip to an error, which names the chip's file.
     pub(super) fn error(&self, error: overlapped::Error) -> Error {
         let message = format!("chip \"{}\": {error}", self.info.name);
         Error::from(error).saying(message)
     }
 
-    /// What the kernel says of a line now.
+    /// A line as it is now.
     pub(super) fn line_info(&self, offset: Offset) -> Result<LineInfo, Error> {
         let said = uapi::line_info(&self.device, offset.get()).map_err(|error| self.error(error))?;
         Ok(config::line_info(&said))
     }
 }
 
-/// The time by the clock that stamps edges, where it can be read.
+/// The time of a clock that stamps edges, if it can be read.
 pub(super) fn now_ns(clock: EventClock) -> Option<u64> {
     let now = match clock {
         EventClock::Monotonic => clock_gettime(ClockId::Monotonic),

@@ -1,4 +1,4 @@
-//! How lines are held, as the kernel reads it and says it.
+//! Configurations of lines, as the kernel reads and writes them.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use super::uapi::{self, Attribute, ConfigAttribute, attribute, flag};
 use crate::backend::InfoEventKind;
 use crate::{Bias, Direction, Drive, Edges, Error, ErrorKind, EventClock, LineConfig, LineInfo, Offset};
 
-/// The configuration of a request: of each line, by its place.
+/// The configuration of a request, from the configurations of its lines in order.
 ///
-/// The kernel has one set of flags for all lines, and ten attributes that say something else of some. Each setting that
-/// some lines have and others have not takes one of the ten.
+/// The kernel has one set of flags for all lines, and ten attributes for lines that differ. Each setting that only some
+/// lines have takes one of the ten.
 pub(super) fn encode(chip: &str, lines: impl Iterator<Item = LineConfig>) -> Result<uapi::LineConfig, Error> {
     let (mut flags_of, mut periods_of) = (Groups::default(), Groups::default());
     let (mut outputs, mut active) = (0, 0);
@@ -50,7 +50,7 @@ pub(super) fn encode(chip: &str, lines: impl Iterator<Item = LineConfig>) -> Res
     Ok(encoded)
 }
 
-/// Lines by what they have in common.
+/// Lines grouped by a common setting.
 struct Groups<T>(Vec<(T, u64)>);
 
 impl<T> Default for Groups<T> {
@@ -107,12 +107,12 @@ fn flags(config: &LineConfig) -> u64 {
         }
 }
 
-/// A debounce period as the kernel counts it, rounded up: one that is asked for is never none.
+/// A debounce period in the kernel's microseconds, rounded up, so that none becomes zero.
 fn micros(period: Duration) -> u32 {
     u32::try_from(period.as_nanos().div_ceil(1000)).unwrap_or(u32::MAX)
 }
 
-/// What the kernel says of a line.
+/// A line, from the kernel's description.
 pub(super) fn line_info(said: &uapi::LineInfo) -> LineInfo {
     let has = |flag| said.flags & flag != 0;
     let named = |name| Some(uapi::text(name)).filter(|text| !text.is_empty()).map(Into::into);

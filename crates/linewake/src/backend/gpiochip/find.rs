@@ -1,4 +1,4 @@
-//! Which chips there are, and how they are named.
+//! The chips that exist, and their specs.
 
 use std::fs;
 use std::io;
@@ -12,15 +12,15 @@ use rustix::fs::FileType;
 use super::chip::GpioChip;
 use crate::ChipInfo;
 
-/// What a spec calls a chip that goes by its label.
+/// The prefix of a spec with a label.
 pub(super) const LABEL: &str = "label:";
-/// Whether a spec names a chip of Linux.
+/// Whether a spec is one of a Linux gpiochip.
 pub(crate) fn is_spec(spec: &str) -> bool {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     spec.starts_with(LABEL) || spec.starts_with("/dev/") || is_number(spec.strip_prefix("gpiochip").unwrap_or(spec))
 }
 
-/// Of a number, a name or a path.
+/// The path of a chip, from its number, name or path.
 pub(super) fn path_of(spec: &str) -> String {
     match spec.strip_prefix("gpiochip").unwrap_or(spec) {
         path if path.starts_with('/') => path.to_owned(),
@@ -45,16 +45,16 @@ pub fn is_chip(path: &Path) -> bool {
     bus.is_ok_and(|bus| bus.as_bytes().ends_with(b"/bus/gpio"))
 }
 
-/// The gpiochips in a directory, in no order. A link to a chip is not another chip, and what has a chip's name and is a plain
-/// file, a pipe or a directory is none.
+/// The gpiochips in a directory, in no order, without links. Plain files, pipes and directories with the name of a chip
+/// are left out.
 pub(super) fn paths_in(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = fs::read_dir(directory)?.flatten();
     let devices = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_char_device()));
     Ok(devices.map(|entry| entry.path()).filter(|path| is_chip(path)).collect())
 }
 
-/// The specs of the chips there are: `gpiochipN` in the order of the numbers, then the paths of those that are called
-/// otherwise.
+/// The specs of the chips that exist: `gpiochipN` in the order of the numbers, then the paths of chips with other
+/// names.
 pub(crate) fn names() -> Vec<String> {
     let paths = paths_in(Path::new("/dev")).unwrap_or_default();
     let number = |path: &Path| path.file_name()?.to_str()?.strip_prefix("gpiochip")?.parse::<u32>().ok();
@@ -66,7 +66,7 @@ pub(crate) fn names() -> Vec<String> {
     numbered.into_iter().map(|number| format!("gpiochip{number}")).chain(others).collect()
 }
 
-/// Opens one after the other; those that cannot be opened are left out.
+/// Opens the chips one after the other. Chips that do not open are left out.
 pub(super) fn chips() -> impl Iterator<Item = GpioChip> {
     names().into_iter().filter_map(|name| {
         let path = path_of(&name);
@@ -74,8 +74,8 @@ pub(super) fn chips() -> impl Iterator<Item = GpioChip> {
     })
 }
 
-/// The chips there are, by the name to open each by; with nothing, if that is not possible. It says no more of those, since
-/// that is where it is asked from.
+/// The specs of the chips that exist, each with its facts if it opens. It explains no failure, since failures are
+/// explained by it.
 pub(super) fn list() -> Vec<(String, Option<ChipInfo>)> {
     let info = |name: String| {
         let path = path_of(&name);

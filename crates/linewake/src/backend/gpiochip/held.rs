@@ -1,4 +1,4 @@
-//! The lines that this process holds and still wants, to be told from those whose files are about to be closed.
+//! The lines that this process still wants, apart from those whose files are about to be closed.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -14,7 +14,7 @@ fn held() -> MutexGuard<'static, Vec<HeldLine>> {
     HELD.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Lines of a chip that are wanted as long as this lives.
+/// Marks lines of a chip as wanted while it lives.
 #[derive(Debug)]
 pub(super) struct Wanted(Vec<HeldLine>);
 
@@ -37,7 +37,7 @@ impl Drop for Wanted {
     }
 }
 
-/// Whether lines that are busy will be free in a moment: nobody in this process wants them, and no other process has them.
+/// Whether busy lines will be free in a moment: this process does not want them, and no other process holds them.
 pub(super) fn is_being_closed(chip: &GpioChip, asked: &[(Offset, LineConfig)]) -> bool {
     let name = &chip.info.name;
     let mut used = asked.iter().map(|line| line.0).filter(|&offset| chip.line_info(offset).is_ok_and(|line| line.used));

@@ -1,4 +1,5 @@
-//! What to do when a chip does not open, or does not give its lines: who holds them, which group may, what there is.
+//! Remedies when a chip does not open or does not give its lines: the holders, the group that may, the chips that
+//! exist.
 
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
@@ -14,7 +15,7 @@ use crate::{Error, ErrorKind, LineConfig, LineHolder, Offset};
 
 const RULE: &str = r#"SUBSYSTEM=="gpio", KERNEL=="gpiochip[0-9]*", GROUP="gpio", MODE="0660""#;
 
-/// The chips there are, as the second half of a sentence.
+/// The chips that exist, as the second half of a sentence.
 pub(super) fn chips() -> String {
     let names: Vec<_> = find::list()
         .into_iter()
@@ -26,13 +27,13 @@ pub(super) fn chips() -> String {
     if names.is_empty() {
         let simulate =
             if can_simulate() { "; as root, \"modprobe gpio-sim\" has the kernel simulate some" } else { "" };
-        format!("there is none on this system: load the driver of yours, or take \"sim\"{simulate}")
+        format!("there is none on this system: load the driver of your chip, or open \"sim\"{simulate}")
     } else {
         format!("there are {}", names.join(", "))
     }
 }
 
-/// What a text that names no chip is, if it is the label of some.
+/// The error of a text that is the label of chips, and no spec.
 pub(crate) fn labelled(spec: &str) -> Option<String> {
     let names = find::labelled(spec);
     let names: Vec<_> = names.iter().map(|name| format!("\"{name}\"")).collect();
@@ -50,7 +51,7 @@ fn can_simulate() -> bool {
     modules.is_ok_and(|modules| modules.contains("/gpio-sim.ko"))
 }
 
-/// A chip's file does not open.
+/// The error of a chip's file that does not open.
 pub(super) fn not_opened(spec: &str, path: &str, error: overlapped::Error) -> Error {
     let message = match error.kind() {
         Kind::NotFound => format!("there is no chip \"{spec}\"; {}", chips()),
@@ -60,7 +61,7 @@ pub(super) fn not_opened(spec: &str, path: &str, error: overlapped::Error) -> Er
     Error::from(error).saying(message)
 }
 
-/// Which group may open a file, and how to be in it.
+/// The group that may open a file, and how to join it.
 fn permission(path: &str) -> String {
     let group = fs::metadata(path).ok().filter(|file| file.mode() & 0o060 == 0o060).map(|file| file.gid());
     match group.filter(|&group| group != 0).and_then(group_name) {
@@ -80,7 +81,7 @@ fn group_name(id: u32) -> Option<String> {
     Some(line.split(':').next()?.to_owned())
 }
 
-/// A file opened, and is no chip.
+/// The error of a file that opened and is no chip.
 pub(super) fn no_chip(spec: &str, path: &str, error: overlapped::Error) -> Error {
     if error.kind() != Kind::Unsupported {
         let message = format!("chip \"{spec}\": {error}");
@@ -89,7 +90,7 @@ pub(super) fn no_chip(spec: &str, path: &str, error: overlapped::Error) -> Error
     Error::new(ErrorKind::UnknownChip, format!("\"{path}\" is no gpiochip; {}", chips()))
 }
 
-/// There is something of that name, and it is not even a device.
+/// The error of a path that is no device.
 pub(super) fn no_device(path: &str) -> Error {
     let what = match fs::metadata(path) {
         Ok(found) if found.is_dir() => "a directory",
@@ -99,34 +100,33 @@ pub(super) fn no_device(path: &str) -> Error {
     Error::new(ErrorKind::UnknownChip, format!("\"{path}\" is {what}, and no gpiochip; {}", chips()))
 }
 
-/// The kernel does not give lines.
+/// The error of lines that the kernel does not give.
 pub(super) fn not_taken(chip: &GpioChip, error: overlapped::Error, asked: &[(Offset, LineConfig)]) -> Error {
     match error.kind() {
         Kind::Busy => busy(chip, error, asked),
         Kind::InvalidInput => {
             let said = chip.error(error);
-            let message = format!(
-                "{said}; a bias, a drive and a debounce period are for lines that are asked for as inputs or outputs"
-            );
+            let message =
+                format!("{said}; request the lines as inputs or outputs to set a bias, a drive or a debounce period");
             said.saying(message)
         }
         _ => chip.error(error),
     }
 }
 
-/// The kernel does not watch lines for edges.
+/// The error of lines that the kernel does not watch for edges.
 pub(super) fn not_watched(chip: &GpioChip, error: overlapped::Error, asked: &[(Offset, LineConfig)]) -> Error {
-    /// ENXIO: a line has no interrupt. Some chips say EIO, EINVAL or ENOSYS, of which nothing can be known.
+    /// ENXIO: a line has no interrupt. Some chips return EIO, EINVAL or ENOSYS, which may mean anything.
     const NO_INTERRUPT: i32 = 6;
     if error.code() == Some(overlapped::ErrorCode::Errno(NO_INTERRUPT)) {
         return unsupported(
             &chip.info.name,
-            "has lines that cannot be watched, and one that was asked for is such: it has no interrupt",
+            "has lines without an interrupt, which cannot be watched, and one of them was requested",
         );
     }
     let hte = asked.iter().any(|line| line.1.clock == crate::EventClock::Hte);
     if error.kind() == Kind::Unsupported && hte {
-        return unsupported(&chip.info.name, "has no hardware time stamp engine, or the kernel none for it");
+        return unsupported(&chip.info.name, "has no hardware timestamp engine that the kernel supports");
     }
     chip.error(error)
 }
@@ -136,7 +136,7 @@ fn busy(chip: &GpioChip, error: overlapped::Error, asked: &[(Offset, LineConfig)
     let name = &chip.info.name;
     let held = asked.iter().filter_map(|line| chip.line_info(line.0).ok()).find(|line| line.used);
     let Some(line) = held else {
-        let message = format!("a line of chip \"{name}\" was held by somebody else a moment ago; try again");
+        let message = format!("a line of chip \"{name}\" was held elsewhere a moment ago; try again");
         return Error::from(error).busy(message);
     };
     let called = line.name.as_deref().map(|name| format!(" (\"{name}\")")).unwrap_or_default();
@@ -144,7 +144,7 @@ fn busy(chip: &GpioChip, error: overlapped::Error, asked: &[(Offset, LineConfig)
     let holder = match holder(name, line.offset.get()) {
         None if sees_all_processes() => {
             let by = line.consumer.as_deref().map(|consumer| format!(" as \"{consumer}\"")).unwrap_or_default();
-            format!("the kernel{by}: a driver, or a hog of the device tree; no process has it, and none can take it")
+            format!("the kernel{by}: by a driver or a hog of the device tree; no process can take it")
         }
         Some(LineHolder { process, program }) if process == std::process::id() => {
             format!("\"{consumer}\", which is this process ({process}, \"{program}\"): use the request that holds it")
@@ -159,13 +159,13 @@ fn busy(chip: &GpioChip, error: overlapped::Error, asked: &[(Offset, LineConfig)
     Error::from(error).busy(format!("line {}{called} of chip \"{name}\" is held by {holder}", line.offset))
 }
 
-/// The process that holds a line, and the name of its program: what /proc tells of open files.
+/// The process that holds a line, by the open files in /proc.
 pub(super) fn holder(chip: &str, offset: u32) -> Option<LineHolder> {
     let (process, _) = held_lines().find(|(_, info)| lines_of(info, chip).any(|line| line == offset))?;
     Some(LineHolder { process, program: program(process) })
 }
 
-/// The same of all lines of a chip.
+/// The holders of all lines of a chip.
 pub(super) fn holders(chip: &str) -> HashMap<Offset, LineHolder> {
     let of_file = |(process, info): (u32, String)| {
         let holder = LineHolder { process, program: program(process) };
@@ -174,7 +174,7 @@ pub(super) fn holders(chip: &str) -> HashMap<Offset, LineHolder> {
     held_lines().flat_map(of_file).collect()
 }
 
-/// The open files that hold lines: whose each is, and what the kernel says of it.
+/// The open files that hold lines: the process of each, and its fdinfo.
 fn held_lines() -> impl Iterator<Item = (u32, String)> {
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     let processes = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
@@ -191,12 +191,12 @@ fn held_lines() -> impl Iterator<Item = (u32, String)> {
     })
 }
 
-/// Whether the open files of every process can be seen, so that what none of them has is the kernel's.
+/// Whether the open files of every process can be seen. Then the kernel holds a line that no process holds.
 fn sees_all_processes() -> bool {
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     let mut processes = processes.filter(|entry| entry.file_name().as_encoded_bytes()[0].is_ascii_digit());
     let is_hidden = |process: fs::DirEntry| {
-        // One that has ended meanwhile has no files.
+        // A process that has ended meanwhile has no files.
         let files = fs::read_dir(process.path().join("fd"));
         files.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
     };
@@ -208,7 +208,7 @@ fn program(process: u32) -> String {
     program.trim_end().to_owned()
 }
 
-/// The lines of a chip that a file holds, as the kernel says.
+/// The lines of a chip that a file holds, by its fdinfo.
 fn lines_of<'a>(info: &'a str, chip: &str) -> impl Iterator<Item = u32> + use<'a> {
     let values = |key| info.lines().filter_map(move |line| Some(line.strip_prefix(key)?.trim()));
     let is_its = values("gpio-chip:").any(|name| name == chip);

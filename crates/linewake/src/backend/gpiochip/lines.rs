@@ -1,7 +1,7 @@
-//! Lines that are held, and the edges of those that are watched.
+//! The lines of a request, and the edges of the watched ones.
 //!
-//! The kernel keeps the edges that nobody reads, in a queue for each request. So a thread that waits reads them itself, and
-//! needs nobody who reads ahead of it.
+//! The kernel keeps edges that are not read, in a queue for each request. So the thread that waits reads them itself,
+//! and nothing reads ahead of it.
 
 mod events;
 mod gathering;
@@ -23,31 +23,32 @@ use super::{config, uapi};
 use crate::backend::{HeldLines, Interrupts, Numbering, RawEdge};
 use crate::{Error, LineConfig, Offset};
 
-/// How many events one read brings at most: as many as the kernel queues for four lines unless told otherwise, and enough
-/// for the system call to cost little by the event.
+/// The most events of one read: the kernel's default queue of four lines, and enough that the system call costs little
+/// for each event.
 const BATCH: usize = 64;
-/// How many batches are read ahead of the program. Beyond, events wait in the kernel's queue, which drops the oldest.
+/// The most batches that are read ahead of the program. Further events wait in the kernel's queue, which drops the
+/// oldest.
 const AHEAD: usize = 16;
 /// How long cancelled reads may take to end: they end when the dispatcher runs.
 const CANCEL: Duration = Duration::from_secs(10);
 
-/// Lines held by one request of the kernel's.
+/// Lines held by one request to the kernel.
 #[derive(Debug)]
 pub(super) struct GpioLines {
     chip: Arc<str>,
     device: Device,
     lines: Vec<(Offset, LineConfig)>,
-    /// A line that is held beside those asked for, so that the kernel numbers interrupts.
+    /// A line held beside the requested ones, so that the kernel numbers interrupts.
     witness: Option<Offset>,
     /// Whether the chip's interrupts come as they happen.
     direct: bool,
     active_at_start: Vec<Option<bool>>,
     levels_read_ns: Option<u64>,
     phase: Phase,
-    /// What is read already.
+    /// Edges that were read and not given yet.
     read: Vec<RawEdge>,
     gathering: Option<Gathering>,
-    /// Goes last: from then on the lines are not wanted any more.
+    /// Dropped last: from then on the lines are not wanted.
     _wanted: Wanted,
 }
 
@@ -56,7 +57,7 @@ enum Phase {
     Live(InvertedCall<[u8]>),
     /// No line is watched.
     Idle,
-    /// It was stopped; what the kernel has queued is still taken.
+    /// It was stopped. The kernel's queue is still to be taken.
     Stopped,
     Over,
 }
@@ -73,14 +74,14 @@ impl fmt::Debug for Phase {
 }
 
 impl GpioLines {
-    /// Begins to watch lines that are held as the kernel gave them: as asked for, but without edges.
+    /// Begins to watch lines that the kernel gave without edges.
     ///
-    /// The levels are read before the first edge can be queued, and again after that. Where both are the same and no edge
-    /// is queued, the line had that level at the start. Where an edge is queued, it says the level before it. Else the line
-    /// changed in between, and nobody can tell if an edge is on its way through the kernel's thread: there is none from
-    /// before the interrupt was enabled, nor until `linereq_set_config`, when that was done, has noted which edges to tell.
-    /// A line that changed twice in between deceives us until its edge comes, with a time stamp from before the levels
-    /// were read.
+    /// The levels are read before the first edge can be queued, and again after. If both are the same and no edge is
+    /// queued, the line had that level at the start. A queued edge shows the level before it. Otherwise the line
+    /// changed in between, and an edge may be on its way through the kernel's thread or not: there is none from before
+    /// the interrupt was enabled, nor before `linereq_set_config` has noted, after that, which edges to report. A line
+    /// that changed twice in between looks unchanged until its edge comes, with a time stamp from before the second
+    /// reading.
     pub(super) fn start(
         chip: &GpioChip,
         device: Device,
@@ -126,7 +127,7 @@ impl GpioLines {
         self.lines.iter().any(|(_, config)| config.edges.is_some())
     }
 
-    /// The time, by the clock of the edges, if they have one and it can be read.
+    /// The time of the clock of the edges, if all have the same clock and it can be read.
     fn now_ns(&self) -> Option<u64> {
         let mut clocks = self.lines.iter().filter(|(_, config)| config.edges.is_some()).map(|(_, config)| config.clock);
         let clock = clocks.next()?;
@@ -137,7 +138,7 @@ impl GpioLines {
     }
 
     fn reads(&self) -> InvertedCall<[u8]> {
-        // With one batch that nobody took, no further one is read.
+        // While one batch waits to be taken, no further one is read.
         let window = if self.gathering.is_some() { 1 } else { AHEAD };
         self.device
             .standing_reads(BATCH * size_of::<uapi::LineEvent>())
@@ -158,7 +159,7 @@ impl GpioLines {
         loop {
             match reads.wait_next_timeout(Duration::ZERO) {
                 Some(Ok(bytes)) => decode(&self.chip, &bytes, &mut self.read)?,
-                // There is nothing; on the dispatcher it is said in the other way.
+                // Nothing is there. On the dispatcher's thread the error is a deadlock.
                 Some(Err(error)) if matches!(error.kind(), Kind::TimedOut | Kind::Deadlock) => return Ok(()),
                 Some(Err(error)) => return Err(self.error(error)),
                 None => return Ok(()),
@@ -172,14 +173,14 @@ impl GpioLines {
             match self.device.read(BATCH * size_of::<uapi::LineEvent>()).wait_timeout(Duration::ZERO) {
                 Ok(bytes) if bytes.is_empty() => return Ok(()),
                 Ok(bytes) => decode(&self.chip, &bytes, &mut self.read)?,
-                // The queue is empty; on the dispatcher it is said in the other way.
+                // The queue is empty. On the dispatcher's thread the error is a deadlock.
                 Err(error) if matches!(error.kind(), Kind::TimedOut | Kind::Deadlock) => return Ok(()),
                 Err(error) => return Err(self.error(error)),
             }
         }
     }
 
-    /// Waits for the end of the standing reads, and takes all that had happened by then.
+    /// Waits for the end of the standing reads, and takes all earlier edges.
     fn take_all(&mut self) -> Result<(), Error> {
         if let Phase::Live(reads) = &mut self.phase {
             reads.stopper().stop();
@@ -256,7 +257,7 @@ impl HeldLines for GpioLines {
         let mut set = uapi::LineValues { bits: 0, mask: 0 };
         for &(place, active) in values {
             set.mask |= 1 << place;
-            // The last word on a line is the one that counts.
+            // The last value of a line counts.
             set.bits = set.bits & !(1 << place) | u64::from(active) << place;
         }
         uapi::set_values(&self.device, set).map_err(|error| self.error(error))
@@ -276,8 +277,8 @@ impl HeldLines for GpioLines {
     }
 
     fn numbering(&self) -> Numbering {
-        // The kernel numbers interrupts as they come only in a request of several lines; those of a line that it debounces
-        // itself it does not.
+        // The kernel numbers interrupts as they come only in a request of several lines, and not those of a line that
+        // it debounces.
         let several = self.lines.len() + usize::from(self.witness.is_some()) > 1;
         let mut watched = self.lines.iter().filter(|(_, config)| config.edges.is_some());
         let counted = watched.clone().any(|(_, config)| config.debounce.is_zero());

@@ -1,5 +1,5 @@
-//! Who takes a chip's lines, gives them back, holds them otherwise. The kernel keeps what nobody reads: the thread that
-//! waits for it reads it itself.
+//! Watches a chip's lines being taken, given back and reconfigured. The kernel keeps events that are not read, so the
+//! thread that waits for them reads the file itself.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -14,10 +14,10 @@ use super::{config, uapi};
 use crate::backend::InfoWatch;
 use crate::{ChipInfo, Error, ErrorKind, InfoEvent, Offset};
 
-/// The kernel queues so many, and drops those that come when it is full without a word.
+/// The length of the kernel's queue, which drops further events without a report.
 const QUEUED: usize = 32;
 
-/// Lines that are watched, by a file of the chip of its own.
+/// A watch, with a file of its own on the chip.
 #[derive(Debug)]
 pub(super) struct GpioInfoWatch {
     chip: Arc<str>,

@@ -1,4 +1,4 @@
-//! A wait that blocks in the call: a thread of its own makes it again and again, and hands over what it brings.
+//! A wait that blocks in the call: a thread of its own makes the call again and again and hands over the results.
 //!
 //! ```text
 //!   thread:   call ──► result ──► call ──► result …          poll_next ──► result
@@ -6,9 +6,9 @@
 //! ```
 //!
 //! The thread waits while the queue is full, and after a failure until it is [told to go on](Blocking::go_on). It is
-//! ended by whatever makes the driver answer, which is done again until the thread is gone: it may not have been in the
-//! driver when it was done first. Nothing else can end it: without that, or when the driver does not care, the thread
-//! and what it has are left behind until the driver answers.
+//! ended by a call that makes the driver answer, which is repeated until the thread is gone, since the thread may not
+//! have been in the driver the first time. Nothing else can end it: otherwise the thread and its device are left behind
+//! until the driver answers.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -18,17 +18,17 @@ use std::time::{Duration, Instant};
 
 use crate::{Error, ErrorKind};
 
-/// So long a driver may take to answer all calls when it is told to.
+/// How long a driver may take to answer all blocked calls when they are to end.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
-/// What a call brought.
+/// The result of a call.
 #[derive(Debug)]
 pub(super) struct CallResult {
     pub(super) bytes: Vec<u8>,
     pub(super) error: Option<Error>,
     /// How long it took.
     pub(super) lasted: Duration,
-    /// It came when the wait was to end: perhaps because of that.
+    /// It came while the wait was ending, perhaps because of that.
     pub(super) at_the_end: bool,
 }
 
@@ -47,7 +47,7 @@ struct State {
     /// Memory of results that were taken.
     spare: Vec<Vec<u8>>,
     waker: Option<Waker>,
-    /// No call is made before somebody says so.
+    /// No call is made until it is told to go on.
     is_held: bool,
     is_ending: bool,
     is_gone: bool,
@@ -70,7 +70,7 @@ impl Shared {
     }
 }
 
-/// Whether the wait is to end, for who makes the call.
+/// Tells the maker of the call whether the wait is to end.
 pub(super) struct Ending<'a>(&'a Shared);
 
 impl Ending<'_> {
@@ -79,7 +79,7 @@ impl Ending<'_> {
     }
 }
 
-/// However the thread ends, also by a panic of whom it tells, that is known.
+/// Marks the thread as gone however it ends, also by a panic.
 struct ThreadEnd(Arc<Shared>);
 
 impl Drop for ThreadEnd {
@@ -89,8 +89,8 @@ impl Drop for ThreadEnd {
 }
 
 impl Blocking {
-    /// Begins to make the call, which puts what it brings into the memory it is given. At most `window` results wait to
-    /// be taken; `one_by_one`: each call waits until it is [told to go on](Self::go_on).
+    /// Begins to make the call, which appends its bytes to the given buffer. At most `window` results wait to be taken.
+    /// `one_by_one`: each call waits until it is [told to go on](Self::go_on).
     ///
     /// # Errors
     /// When there can be no further thread.
@@ -127,8 +127,12 @@ impl Blocking {
             }
         };
         let spawned = overlapped::linux::spawn_without_signals(&format!("wait {name}"), run);
-        let refused =
-            |error| Error::new(ErrorKind::Device, format!("no thread can be had to wait for \"{name}\": {error}"));
+        let refused = |error| {
+            Error::new(
+                ErrorKind::Device,
+                format!("cannot start the thread that waits for \"{name}\": {error}; end other programs"),
+            )
+        };
         spawned.map_err(refused)?;
         Ok(Self(shared))
     }

@@ -1,4 +1,4 @@
-//! The chip: what is known of it before lines are asked for, and what happens then.
+//! The chip: its facts, and requests for its lines.
 
 use std::fmt;
 use std::sync::Arc;
@@ -74,7 +74,7 @@ impl ProfileChip {
             Some(foreign) => format!("the profile opens {foreign}"),
             None => "is it plugged in, and its driver running? The profile says what to open".to_owned(),
         };
-        // Whether it is there. Each request has a handle of its own.
+        // Whether the device is there. Each request opens a handle of its own.
         let device = chip.device().map_err(|error| chip.not_listed(error.with_remedy_if_not_found(&remedy)))?;
         chip.info.path = match chip.plan.target.as_ref().map(|target| &target.place) {
             Some(Place::Path(path)) => Some(path.as_str().into()),
@@ -84,7 +84,7 @@ impl ProfileChip {
         Ok(chip)
     }
 
-    /// Says which interface it is whose devices the system does not list, and what to do.
+    /// Names the interface whose devices the system does not list, with a remedy.
     fn not_listed(&self, error: Error) -> Error {
         let target = self.plan.target.as_ref().map(|target| &target.place);
         let is_list = error.device().is_some_and(|device| device.operation() == overlapped::Operation::Interface);
@@ -114,7 +114,7 @@ impl ProfileChip {
         Ok(device)
     }
 
-    /// The device, for lines that are asked for.
+    /// Opens the device for requested lines.
     fn link(&self, ask: &Ask<'_>, event: u64) -> Result<Link, Error> {
         Ok(Link {
             plan: self.plan.clone(),
@@ -206,8 +206,8 @@ impl Backend for ProfileChip {
                 link.release();
             }
         })?;
-        // A level that has changed meanwhile may be from before or after the first edge that will be told; but not
-        // where an edge is what differs from the level that was read last.
+        // A level that changed meanwhile may be from before or after the first edge. Where an edge is a difference from
+        // the last level, it is from before.
         let steady = |(before, after): (&Option<bool>, &Option<bool>)| after.filter(|_| before == after);
         let (levels, active_at_start) = match self.plan.levels {
             Levels::Start(active) => (vec![Some(active); after.len()], vec![Some(active); after.len()]),

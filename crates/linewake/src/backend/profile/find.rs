@@ -1,4 +1,4 @@
-//! Which of the devices that are there a profile means.
+//! Finds the device that a profile means.
 //!
 //! ```text
 //!   Windows:  interface ─► present devices ─► match ─┐
@@ -10,12 +10,12 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::{Error, ErrorKind};
 
-/// The device that was found last. While it is there it is the one: another that fits is another chip.
+/// The device that was found last. While it is present it stays the one: another that fits is another chip.
 #[derive(Debug, Default)]
 pub(super) struct DeviceChoice(Mutex<Option<PathBuf>>);
 
 impl DeviceChoice {
-    /// The one that is meant, of those that fit. `what` says what was looked for.
+    /// Chooses among the devices that fit. `what` names what was looked for.
     ///
     /// # Errors
     /// One that [`is_disconnected`](Error::is_disconnected) when there is none; [`ErrorKind::InvalidInput`] when there

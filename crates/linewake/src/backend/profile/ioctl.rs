@@ -1,5 +1,4 @@
-//! The ioctls of a profile, made. Their arguments are as long as the profile says, with room behind that nothing may
-//! touch.
+//! Makes the ioctls of a profile. Arguments are as long as the profile says, with guard bytes behind them.
 
 use std::thread;
 use std::time::Instant;
@@ -24,7 +23,7 @@ pub(super) struct Room {
     used: usize,
 }
 
-/// What an ioctl came to: the reason, if the driver did what the profile does not say.
+/// The result of an ioctl; the inner error tells how the driver broke the profile.
 pub(super) type Made = Result<Result<u32, String>, overlapped::Error>;
 
 /// What lies behind an argument; each byte is another than those beside it.

@@ -1,4 +1,4 @@
-//! The levels of lines, as calls tell them.
+//! The levels of lines, as calls report them.
 
 use super::decoder::EdgeDecoder;
 use super::link::Link;
@@ -6,7 +6,7 @@ use crate::Error;
 use crate::backend::unsupported;
 use crate::profile::{Plan, Role};
 
-/// The levels now of the lines that are asked for; none for those the driver does not tell.
+/// The levels of the requested lines now; `None` for those that the driver does not report.
 pub(super) fn levels_now(link: &Link, decoder: &EdgeDecoder) -> Result<Vec<Option<bool>>, Error> {
     let mut levels = vec![None; link.asked.len()];
     for step in link.plan.steps(link.plan.levels.calls(), None, link.asked.len()) {
@@ -20,7 +20,7 @@ pub(super) fn levels_now(link: &Link, decoder: &EdgeDecoder) -> Result<Vec<Optio
     Ok(levels)
 }
 
-/// Whether a call for levels tells some; another may have to go before it.
+/// Whether a call for levels reports levels, and is not one that has to go before another.
 pub(super) fn gives_levels(plan: &Plan, call: usize) -> bool {
     let output = &plan.call(call).output;
     output.has(Role::Levels) || output.has(Role::Level)

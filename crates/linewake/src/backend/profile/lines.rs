@@ -1,5 +1,5 @@
-//! Lines that are held on a handle of their own: what they wait for is polled, and what is to be done then is done, one
-//! thing after the other.
+//! The lines of a request, on a handle of their own: their waits are polled, and the steps after a completion are done
+//! one after the other.
 //!
 //! ```text
 //!   completion ──► [EdgeDecoder] ──► then: calls, in order ──► [EdgeDecoder] ──► wait again
@@ -29,10 +29,10 @@ use crate::ready::Ready;
 use crate::timer::Timer;
 use crate::{Error, ErrorKind, LineConfig};
 
-/// Completions that are looked at before what they brought is handed over.
+/// The most completions before their edges are handed over.
 const TURNS: usize = 32;
 
-/// Something to be done.
+/// A step to do.
 #[derive(Clone, Copy)]
 enum Turn {
     /// A call that a completion asks for.
@@ -41,7 +41,7 @@ enum Turn {
     Again { index: usize, lasted: Duration, told: u64 },
     /// A call for levels.
     Levels(Step),
-    /// All levels are read: of all lines, or of the one at a place.
+    /// All levels are read, of all lines or of the one at a place: edges come of them.
     Resolve(Option<usize>),
 }
 
@@ -52,19 +52,19 @@ pub(super) struct ProfileLines {
     active_at_start: Vec<Option<bool>>,
     waits: Vec<PendingWait>,
     ready: Ready,
-    /// What is to be done, in this order, before anything else is looked at.
+    /// The steps to do, in this order, before waits are polled.
     turns: VecDeque<Turn>,
-    /// A call of these that was sent, and is not answered yet.
+    /// The call of a step that was sent and is not answered yet.
     sent: Option<(Turn, Step, SentCall)>,
-    /// What calls for levels have said, until all have.
+    /// The levels so far, until all calls for levels are answered.
     levels: Vec<(usize, bool)>,
-    /// What the first look gave, before anybody asked.
+    /// The edges of the first look.
     first: Vec<RawEdge>,
-    /// How often something was made of what came: of a completion that leaves it as it was came nothing.
+    /// The count of answers with news.
     told: u64,
-    /// The driver is asked again because it has answered: less often if it has nothing to say.
+    /// The driver is asked again when it has answered, less often if it has no news.
     is_paced: bool,
-    /// The completion itself says what it means: by the output of this call, or of the wait.
+    /// The completion itself has the report, in the output of this call or of the read.
     teller: Option<Option<usize>>,
     stopped: Option<Instant>,
     is_released: bool,
@@ -120,7 +120,7 @@ impl ProfileLines {
         Ok(lines)
     }
 
-    /// What counts needs a first reading. What has been queued or latched before nobody asked for.
+    /// Counters need a first reading. Edges that were queued or latched before belong to nobody.
     fn look_first(&mut self, place: Option<usize>) -> Result<(), Error> {
         let plan = self.link.plan.clone();
         let mut edges = Vec::new();
@@ -131,8 +131,7 @@ impl ProfileLines {
                 first.map_err(|reason| self.malformed_in(step.call, &reason))?;
             }
         }
-        // A level that is another than the one that was read just now has changed since; a count from zero is of now
-        // too.
+        // A level that differs from the one that was read just now has changed since, and a count from zero is of now.
         let is_of_now = match plan.wait.means {
             Means::Level => !plan.wait.repeats_are_losses,
             Means::Count => plan.all_told().all(|told| told.since == Since::Open),
@@ -175,7 +174,7 @@ impl ProfileLines {
                     let _relay = self.ready.relay(cx.waker(), index);
                     self.poll_wait(index, into)?;
                 }
-                // All that was told is in: now the levels say which way.
+                // All reports are in: now the levels tell the directions.
                 None if self.decoder.wants_levels() => self.ask_levels(),
                 None if into.len() > before => break,
                 None if turn >= TURNS => {
@@ -193,8 +192,7 @@ impl ProfileLines {
         self.waits.iter().all(|wait| matches!(wait.state, WaitState::Over))
     }
 
-    /// Has the driver answer the calls that block, and waits until they are over: a second at most, however many they
-    /// are.
+    /// Makes the driver answer all blocked calls, and waits for their ends: at most a second in all.
     fn end_blocked(&mut self) {
         #[cfg(all(target_os = "linux", not(miri)))]
         {
@@ -204,7 +202,7 @@ impl ProfileLines {
                 matches!(wait.state, WaitState::Blocked(_)) && !wait.is_stopping.swap(true, Relaxed)
             };
             let blocked: Vec<_> = self.waits.iter().filter(blocked).collect();
-            // What has one answer may have the others answer too.
+            // The call that ends one wait may end the others too.
             blocked.iter().for_each(|wait| wait.leave());
             let ends = plan.call(call).request().and_then(|request| request.when.ended_by());
             let Some(ends) = ends.map(|call| [call]) else { return };
@@ -227,7 +225,7 @@ impl ProfileLines {
         }
     }
 
-    /// Nothing is waited for any more: the lines are given back by who calls this.
+    /// Ends all waits. The caller gives the lines back.
     fn wait_no_more(&mut self) {
         self.is_released = true;
         self.end_blocked();
@@ -236,7 +234,7 @@ impl ProfileLines {
         self.sent = None;
     }
 
-    /// The call for the device's own counters, if they are about the edges that are given here.
+    /// The call for the device's own counters, if they count the edges that are given here.
     fn account(&self) -> Option<usize> {
         let plan = &self.link.plan;
         plan.account.filter(|_| self.decoder.sees_all() && plan.tells(Role::Overflowed))
@@ -270,7 +268,7 @@ impl HeldLines for ProfileLines {
                 WaitState::Signals(_) => wait.state = WaitState::Last,
                 WaitState::Sleep(_) => wait.state = WaitState::Last,
                 WaitState::Idle => wait.state = WaitState::Over,
-                // What is there is taken, and then it is over.
+                // It takes the results that are there, and is over then.
                 #[cfg(all(target_os = "linux", not(miri)))]
                 WaitState::Blocked(_) | WaitState::Ready(_) => {}
                 WaitState::Rest(_) | WaitState::Last | WaitState::Over => {}

@@ -1,4 +1,4 @@
-//! The open device of a profile: its calls are sent here, and answered.
+//! The open device of a profile: calls and their answers.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::ioctl::Room;
 use crate::profile::{self, About, Plan, RequestedLine, Step, Trace, Tracer, What};
 use crate::{Error, ErrorKind};
 
-/// How long a driver may take to answer what it should answer at once.
+/// How long a driver may take for a call that should be answered at once.
 const ANSWER: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
@@ -71,12 +71,12 @@ impl Link {
         place.map(|place| self.asked[place].number)
     }
 
-    /// The device does what the profile does not say.
+    /// The error of a device that does not do what the profile says.
     pub(super) fn malformed(&self, reason: &str) -> Error {
         malformed(&self.plan, self.device.name(), reason)
     }
 
-    /// Why a call is left out, which is told, if it is.
+    /// Whether a call is left out; then it is traced with the reason.
     pub(super) fn leaves_out(&self, step: Step) -> bool {
         let Some(reason) = self.left_out[step.call] else { return false };
         let call = self.plan.call(step.call);
@@ -85,7 +85,7 @@ impl Link {
         true
     }
 
-    /// Sends a call, which ends when the driver has had its time. An ioctl is over when this returns.
+    /// Sends a call with a time limit. An ioctl is over when this returns.
     pub(super) fn send(&self, step: Step) -> SentCall {
         match self.send_for_a_thread(step) {
             SentCall::Control(call) => SentCall::Control(call.timeout(ANSWER)),
@@ -94,7 +94,7 @@ impl Link {
         }
     }
 
-    /// [`send`](Self::send), for who waits for it and keeps its time.
+    /// [`send`](Self::send) without a time limit, for a thread that waits with one.
     fn send_for_a_thread(&self, step: Step) -> SentCall {
         if self.leaves_out(step) {
             return SentCall::Over(Some(Ok(Answer::LeftOut)));
@@ -109,7 +109,7 @@ impl Link {
         }
     }
 
-    /// Whether what was sent was answered.
+    /// The answer of a call that was sent, when it is there.
     pub(super) fn poll(&self, step: Step, sent: &mut SentCall, cx: &mut Context<'_>) -> Poll<Result<Answer, Error>> {
         let answer = match sent {
             SentCall::Control(call) => std::task::ready!(Pin::new(call).poll(cx)).map(Answer::Reply),
@@ -133,7 +133,7 @@ impl Link {
     pub(super) fn set_up(&self) -> Result<(), Error> {
         for (done, step) in self.plan.steps(&self.plan.setup, None, self.asked.len()).enumerate() {
             if let Err(error) = self.ask(step) {
-                // If nothing was set up, it may be somebody else's.
+                // If nothing was set up, the device may be set up by another program.
                 if done > 0 {
                     self.release();
                 }
@@ -174,7 +174,7 @@ impl Link {
         }
     }
 
-    /// Tells of an answer, and passes it on.
+    /// Traces an answer, and passes it on.
     fn answered(&self, step: Step, answer: Result<Answer, Error>) -> Result<Answer, Error> {
         let (call, line) = (&*self.plan.call(step.call).name, self.number(step.place));
         match &answer {
@@ -219,7 +219,7 @@ impl Link {
     }
 }
 
-/// What makes one ioctl, on whatever thread.
+/// The maker of one ioctl, on any thread.
 #[cfg(all(target_os = "linux", not(miri)))]
 pub(super) struct Maker<'m> {
     pub(super) plan: &'m Plan,
@@ -232,7 +232,7 @@ pub(super) struct Maker<'m> {
 
 #[cfg(all(target_os = "linux", not(miri)))]
 impl Maker<'_> {
-    /// Makes it, appends its answer, and tells of that.
+    /// Makes the ioctl, appends its answer, and traces it.
     pub(super) fn make(
         &self,
         room: &mut Room,

@@ -1,4 +1,4 @@
-//! What opens the device that a profile names, again and again by the same rule.
+//! Opens the device that a profile names, each time by the same rule.
 
 use overlapped::Device;
 

@@ -1,8 +1,8 @@
-//! What is waited for: calls and reads kept pending, a call that blocks, a file that becomes ready, an event, time.
+//! Waits: calls and reads kept pending, a call that blocks, a file that becomes ready, an event, time.
 //!
-//! A driver may forget what happens while no call waits. So calls are submitted again at once, by the dispatcher, unless
-//! it is known that something keeps what nobody asks for: the driver's queue, if the profile sends its size; on Linux a
-//! file that is polled, since no read waits in its driver at all.
+//! A driver may forget what happens while no call waits. So the dispatcher submits calls again at once, unless
+//! something is known to keep what happens: the driver's queue, if the profile sends its size; on Linux the driver of a
+//! file that is polled, in which no read ever waits.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -26,20 +26,20 @@ use crate::profile::Request;
 use crate::profile::{By, End, Plan, Reads, Step, Trace, What, When};
 use crate::timer::{Sleep, Timer};
 
-/// What is waited for, of the line at a place or of the card.
+/// One wait, for the line at a place or for the card.
 pub(super) struct PendingWait {
     pub(super) place: Option<usize>,
     pub(super) state: WaitState,
-    /// It is made anew when this is over.
+    /// It begins again after this pause.
     pub(super) pause: Option<Sleep>,
     pub(super) slow: Slow,
-    /// When the wait began that is under way.
+    /// When the wait began.
     pub(super) began: Instant,
-    /// Something came of the wait since then.
+    /// It brought something since then.
     pub(super) brought: bool,
-    /// The last thing that came was an end that is none.
+    /// Its last result was an end that it survives.
     pub(super) is_passing: bool,
-    /// It was stopped, and what its calls end with then is the end.
+    /// It was stopped: whatever ends its calls now is its end.
     pub(super) is_stopping: Arc<AtomicBool>,
 }
 
@@ -54,16 +54,16 @@ pub(super) enum WaitState {
     #[cfg(windows)]
     Signals(InvertedCall<()>),
     Sleep(Sleep),
-    /// The wait is left out: nothing comes.
+    /// The profile's call is left out: nothing comes.
     Idle,
-    /// It was stopped: what the driver has still queued comes at once, if anything does.
+    /// It was stopped: the driver's queue is read, which answers at once.
     Rest(Call<[u8]>),
     /// It was stopped: one more look.
     Last,
     Over,
 }
 
-/// What one result of a stream is.
+/// What one result of a stream holds.
 pub(super) enum Unit {
     Call,
     Message,
@@ -71,7 +71,7 @@ pub(super) enum Unit {
     Bytes(Vec<u8>),
 }
 
-/// An event, where there are such.
+/// An event, where events exist.
 pub(super) struct Signal {
     pub(super) handle: u64,
     #[cfg(windows)]
@@ -145,7 +145,7 @@ impl PendingWait {
                     Reads::Bytes => Unit::Bytes(Vec::new()),
                     Reads::Messages => Unit::Message,
                 };
-                // Room for more than a message has shows one that would be cut.
+                // One byte more shows a message that would be cut.
                 let room = output.length + usize::from(cuts_messages(&link.device));
                 let keeps = plan.max_queue > 0 || is_polled(&link.device);
                 WaitState::Stream(self.stream(link.device.standing_reads(room), plan, output.length, keeps), unit)
@@ -193,7 +193,7 @@ impl PendingWait {
         }
     }
 
-    /// Which failures of calls that are kept pending are no end, until it is stopped.
+    /// The failures that pending calls survive, until the stop.
     fn passing(&self, plan: &Plan) -> impl Fn(&overlapped::Error) -> bool + Send + Sync + 'static {
         let (ends, is_stopping) = (plan.wait.again_on.clone(), self.is_stopping.clone());
         move |error| !is_stopping.load(Relaxed) && ends.contains(&End::Error(error.kind()))
@@ -221,7 +221,7 @@ impl PendingWait {
         Err(unsupported(&link.plan.name, "is told by ioctls, which only Linux has"))
     }
 
-    /// Whether it waits anew only when all was done that its completion asked for.
+    /// Whether the next wait begins only after all steps of its completion.
     pub(super) fn is_one_by_one(&self) -> bool {
         match self.state {
             #[cfg(all(target_os = "linux", not(miri)))]
@@ -232,7 +232,7 @@ impl PendingWait {
     }
 }
 
-/// The thread that makes an ioctl which waits.
+/// The thread of an ioctl that blocks.
 #[cfg(all(target_os = "linux", not(miri)))]
 fn blocking(
     link: &Link,
@@ -254,8 +254,8 @@ fn blocking(
         move |bytes: &mut Vec<u8>, ending: &Ending<'_>| {
             let call = plan.call(index);
             let maker = Maker { plan: &plan, device: &device, tracer: &tracer, call, request: &request, line };
-            // What ended as it may, after it did wait, is no news: until somebody took it, nobody would be in the
-            // driver.
+            // A wait that timed out is no news. If it were handed over, no call would be in the driver until it is
+            // taken.
             let is_no_news = |error: &Error, began: Instant| {
                 let passes = error.device().is_some_and(|error| plan.wait.again_on.contains(&End::Error(error.kind())));
                 passes && super::slow::did_wait(began.elapsed()) && !ending.is_near()
@@ -272,7 +272,7 @@ fn blocking(
     Blocking::start(name, window, one_by_one, make)
 }
 
-/// Whether reads of the file wait until it is ready, and not in its driver: what has no poll operation is refused by epoll.
+/// Whether reads wait for the file to be ready, and not in its driver. epoll refuses files without a poll operation.
 #[cfg(all(target_os = "linux", not(miri)))]
 fn is_polled(device: &overlapped::Device) -> bool {
     use rustix::event::epoll::{CreateFlags, EventData, EventFlags, add, create};
@@ -285,7 +285,7 @@ fn is_polled(_: &overlapped::Device) -> bool {
     false
 }
 
-/// Whether what there is no room for of a message is lost without a word: by sockets that are no streams.
+/// Whether the rest of a message that is too long is lost without an error, as by datagram sockets.
 #[cfg(all(target_os = "linux", not(miri)))]
 fn cuts_messages(device: &overlapped::Device) -> bool {
     use rustix::fs::{FileType, fstat};
@@ -298,13 +298,13 @@ fn cuts_messages(_: &overlapped::Device) -> bool {
     false
 }
 
-/// How many results may wait to be taken, so that they do not take too much memory.
+/// The most results that wait to be taken, within 4 MiB.
 fn window(pending: usize, length: usize) -> usize {
     const MOST: usize = 4 << 20;
     (MOST / length.max(1)).clamp(1, 32).max(pending)
 }
 
-/// What the wait is called where its calls are told of.
+/// The name of the wait in traces.
 pub(super) fn name(plan: &Plan) -> &str {
     match &plan.wait.by {
         By::Call(call) => &plan.call(*call).name,

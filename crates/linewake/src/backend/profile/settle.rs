@@ -1,11 +1,11 @@
-//! The driver's own counters, once no more edges are wanted.
+//! The driver's own counters, at the end of a request.
 
 use super::link::Link;
 use crate::backend::Settlement;
 use crate::profile::{Output, Plan, RequestedLine, Role, Step};
 use crate::{Error, Figures};
 
-/// What became of the edges of the lines that were asked for; `None` if the call for it is left out.
+/// The accounts of the requested lines; `None` if the call for them is left out.
 pub(super) fn settled(link: &Link, account: usize) -> Result<Option<Vec<Settlement>>, Error> {
     let answer = link.ask(Step { call: account, place: None })?;
     let Some(bytes) = answer.bytes() else { return Ok(None) };

@@ -1,17 +1,17 @@
-//! How long to leave a driver alone that ends waits at once, again and again.
+//! Pauses between waits that a driver ends at once, again and again.
 
 use std::time::Duration;
 
-/// A wait that took so long did wait.
+/// A call of at least this time did wait.
 const LASTED: Duration = Duration::from_millis(10);
 const LEAST: Duration = Duration::from_millis(1);
 /// After a failure.
 pub(super) const AFTER_FAILURE: Duration = Duration::from_secs(1);
-/// After an answer that says nothing new: what is new may come meanwhile.
+/// After an answer without news. News may come meanwhile, so the pause is short.
 #[cfg(all(target_os = "linux", not(miri)))]
 pub(super) const AFTER_NOTHING: Duration = Duration::from_millis(10);
 
-/// Whether a wait that lasted so long was one.
+/// Whether a call that lasted so long did wait.
 pub(super) fn did_wait(lasted: Duration) -> bool {
     lasted >= LASTED
 }
@@ -23,8 +23,7 @@ pub(super) struct Slow {
 }
 
 impl Slow {
-    /// The next pause, after a wait that lasted so long, and brought something or not. None after one that did wait, or
-    /// brought something; and never more than `most`.
+    /// The next pause after a wait of this time, at most `most`. `None` after one that did wait or brought something.
     pub(super) fn next(&mut self, lasted: Duration, brought: bool, most: Duration) -> Option<Duration> {
         if brought || did_wait(lasted) {
             self.pause = Duration::ZERO;

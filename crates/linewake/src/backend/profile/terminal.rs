@@ -1,12 +1,12 @@
-//! Terminals, and serial ports as Linux has them: unless they are told otherwise they are for people, and change bytes.
+//! Terminals, which serial ports are on Linux: unless set to raw they are for people, and change bytes.
 
 use overlapped::Device;
 use rustix::termios::{InputModes, LocalModes, tcgetattr};
 
 use crate::{Error, ErrorKind};
 
-/// Refuses a terminal that keeps bytes until a line is over, takes some for signs, or makes others of them: records
-/// that are read of it would not be those that were sent.
+/// Refuses a terminal that keeps bytes until the end of a line, interprets or replaces bytes: records would not arrive
+/// as they were sent.
 pub(super) fn is_raw(device: &Device) -> Result<(), Error> {
     // A simulated one has no file, and other files have no such settings.
     let Ok(file) = device.as_fd() else { return Ok(()) };

@@ -2,8 +2,8 @@
 
 use crate::{EdgeKind, Edges};
 
-/// Whether a line was active before the first edge that is given for it; `levels` are those before and after its edges
-/// began to be watched, `first` is the first edge that was queued by then.
+/// Whether a line was active before its first edge, by the levels before and after the start of the watch, and by the
+/// `first` edge that was queued by then.
 pub(super) fn level_at_start(
     (before, after): (bool, bool),
     edges: Option<Edges>,

@@ -1,5 +1,4 @@
-//! What a completion asks for, done one thing after the other: calls in their order, the readings of levels, and then
-//! the next wait.
+//! The work after a completion, one step after the other: calls in their order, reads of levels, then the next wait.
 
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use crate::clock::program_ns as now_ns;
 use crate::profile::By;
 
 impl ProfileLines {
-    /// EdgeDecoders what one of those that tell gave.
+    /// Decodes what a call or the wait gave.
     pub(super) fn take(
         &mut self,
         teller: Option<usize>,
@@ -33,7 +32,7 @@ impl ProfileLines {
         })
     }
 
-    /// Something happened.
+    /// A wait was completed.
     pub(super) fn completed(
         &mut self,
         index: usize,
@@ -53,7 +52,7 @@ impl ProfileLines {
         Ok(())
     }
 
-    /// Does the next thing that is to be done.
+    /// Does the next step.
     pub(super) fn turn(&mut self, turn: Turn, into: &mut Vec<RawEdge>) -> Result<(), Error> {
         match turn {
             Turn::Then(step) | Turn::Levels(step) => self.sent = Some((turn, step, self.link.send(step))),
@@ -68,7 +67,7 @@ impl ProfileLines {
         Ok(())
     }
 
-    /// All that a completion asked for is done.
+    /// All steps of a completion are done.
     fn again(&mut self, index: usize, lasted: Duration, brought: bool) -> Result<(), Error> {
         let wait = &mut self.waits[index];
         #[cfg(not(all(target_os = "linux", not(miri))))]
@@ -98,7 +97,7 @@ impl ProfileLines {
         Ok(())
     }
 
-    /// A call that was made because of a completion was answered.
+    /// A call of a step was answered.
     pub(super) fn answered(&mut self, turn: Turn, answer: &Answer, into: &mut Vec<RawEdge>) -> Result<(), Error> {
         let Some(bytes) = answer.bytes() else { return Ok(()) };
         let plan = self.link.plan.clone();
@@ -115,7 +114,7 @@ impl ProfileLines {
         Ok(())
     }
 
-    /// Asks for the levels of lines that changed.
+    /// Adds the steps that read the levels of changed lines.
     pub(super) fn ask_levels(&mut self) {
         let plan = self.link.plan.clone();
         let one = if plan.levels_each_line() { self.decoder.next_changed() } else { None };

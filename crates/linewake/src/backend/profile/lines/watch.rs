@@ -1,4 +1,4 @@
-//! What came of what is waited for, and whether it goes on.
+//! The results of waits, and whether they go on.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -19,9 +19,9 @@ use crate::backend::RawEdge;
 use crate::profile::Step;
 use crate::profile::{By, End, Trace, What};
 
-/// After a stop, a wait that takes longer than this has nothing more to give.
+/// After a stop, a wait that takes longer than this has no more results.
 const QUIET: Duration = Duration::from_millis(50);
-/// What happens all the time is not waited for longer than this.
+/// After a stop, a device that reports all the time is read no longer than this.
 const ENOUGH: Duration = Duration::from_secs(1);
 
 /// The bytes of a result.
@@ -143,11 +143,11 @@ impl ProfileLines {
         }
     }
 
-    /// A wait was completed: it is looked at again, and is no end.
+    /// A wait brought a result: it is polled again.
     fn came(&mut self, index: usize, bytes: &[u8]) {
         let wait = &mut self.waits[index];
         (wait.brought, wait.is_passing) = (true, false);
-        // What a part of a stream means is told when it is put together.
+        // A part of a byte stream is traced when its records are whole.
         if !matches!(wait.state, WaitState::Stream(_, Unit::Bytes(_))) {
             let (call, line) = (pending::name(&self.link.plan), self.link.number(wait.place));
             self.link.tracer.tell(Trace::Answered { call, line, bytes, value: None });
@@ -193,7 +193,7 @@ impl ProfileLines {
         let wait = &mut self.waits[index];
         wait.began = std::time::Instant::now().checked_sub(brought.lasted).unwrap_or(wait.began);
         match brought.error {
-            // The call that ends it may have it say anything, and what it says then has not happened.
+            // The call that ends the wait may make the driver answer anything; that answer is no edge.
             None if brought.at_the_end && self.teller.is_some() => {}
             None => self.completed(index, place, &brought.bytes, into)?,
             Some(_) if brought.at_the_end || self.stopped.is_some() => {}
@@ -217,7 +217,7 @@ impl ProfileLines {
         self.link.tracer.tell(Trace::Sent { call: &call.name, line: self.link.number(place), input: &input });
         match self.link.ioctl(step, call, request, &input, true) {
             Ok(answer) => self.completed(index, place, answer.bytes().unwrap_or_default(), into),
-            // It is ready, and has nothing: no reason to ask all the time.
+            // It is ready and has nothing: it is asked less often.
             Err(error) if error.device().is_some_and(is_not_ready) => self.pause(index),
             Err(error) => self.ended(index, Some(error)),
         }
@@ -237,7 +237,7 @@ impl ProfileLines {
         }
         match error {
             _ if stopped && passes => {}
-            // Of a stream it may be the last thing, or may not.
+            // A stream may go on after it, or end.
             Some(_) if passes && is_stream => {
                 wait.is_passing = true;
                 self.ready.push(index);
@@ -265,7 +265,7 @@ impl ProfileLines {
         Ok(())
     }
 
-    /// Says what to look at when a driver does not take a read of such a length.
+    /// Adds a remedy to the error of a driver that refuses the length of a read.
     fn of_length(&self, error: Error) -> Error {
         let is_refused = error.device().is_some_and(|device| device.kind() == overlapped::ErrorKind::InvalidInput);
         match &self.link.plan.wait.by {
@@ -310,7 +310,7 @@ impl ProfileLines {
         wait.begin(&self.link, &self.timer, &mut None)
     }
 
-    /// After a stop: takes what the driver has queued.
+    /// After a stop: takes the edges that the driver has queued.
     fn rest(&mut self, index: usize) {
         let enough = self.stopped.is_some_and(|at| at.elapsed() > ENOUGH);
         self.waits[index].state = match &self.link.plan.wait.by {
