@@ -50,8 +50,6 @@ pub mod sim;
 mod stopper;
 #[doc(hidden)]
 pub mod text;
-mod timer;
-mod wait;
 mod world;
 
 #[cfg(target_os = "linux")]
@@ -72,7 +70,6 @@ pub use monitor::{Event, Gap, LineState, Monitor, MonitorBuilder, MonitorStats, 
 pub use open::{ChipOptions, DEFAULT_SEED, chips};
 pub use request::{Request, RequestBuilder, WatchedLine};
 pub use stopper::Stopper;
-pub use wait::wait_for;
 pub use world::World;
 
 /// The README's example is a test.

@@ -12,14 +12,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use overlapped::{Port, Sleep};
+
 pub use self::builder::MonitorBuilder;
 pub use self::event::{Event, Gap, LineState};
 use self::merge::Merge;
 pub use self::merge::{MonitorStats, WhenFull};
 use self::source::{Source, Status};
-use crate::ready::Ready;
-use crate::timer::{Sleep, Timer};
-use crate::wait::wait;
+use crate::ready::{Ready, wait_next};
 use crate::{Account, Chip, Clock, Error, ErrorKind, Request, Stopper};
 
 /// Many requests, on many chips, as one stream of what happens, in order of time.
@@ -67,8 +67,7 @@ pub struct Monitor {
     clock: Clock,
     stopper: Stopper,
     is_stopping: bool,
-    timer: Timer,
-    sleep: Option<(Instant, Sleep)>,
+    sleep: Sleep,
     /// When it was last looked for what there is.
     looked: Instant,
     /// The same of when the last edge was given.
@@ -122,7 +121,6 @@ impl Monitor {
                 source.states(index, None, &mut merge);
             }
         }
-        let timer = Timer::new()?;
         Ok(Self {
             sources,
             ready,
@@ -131,8 +129,7 @@ impl Monitor {
             clock,
             stopper,
             is_stopping: false,
-            timer,
-            sleep: None,
+            sleep: Port::global()?.sleep_until(None),
             looked: Instant::now(),
             last_edge: None,
             end: None,
@@ -204,7 +201,7 @@ impl Monitor {
     /// As [`next`](Self::next); and on a thread that dispatches completions one of kind
     /// [`Deadlock`](crate::ErrorKind::Deadlock), which ends nothing.
     pub fn wait_next(&mut self) -> Option<Result<Event, Error>> {
-        wait(None, |cx| self.poll_event(cx)).or_error("an event")
+        wait_next(None, "an event", |cx| self.poll_event(cx))
     }
 
     /// [`wait_next`](Self::wait_next), at most for `timeout`.
@@ -212,7 +209,7 @@ impl Monitor {
     /// # Errors
     /// As [`wait_next`](Self::wait_next); and one that [`is_timeout`](Error::is_timeout), which ends nothing.
     pub fn wait_next_timeout(&mut self, timeout: Duration) -> Option<Result<Event, Error>> {
-        wait(Some(timeout), |cx| self.poll_event(cx)).or_error("an event")
+        wait_next(Some(timeout), "an event", |cx| self.poll_event(cx))
     }
 
     /// The next of what came with the last one, without waiting: for programs that write out what one wake-up brought.
@@ -325,24 +322,8 @@ impl Monitor {
     /// Ready when there may be something to release, or a chip to look for.
     fn sleep_until(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let retries = self.sources.iter().filter_map(Source::retry_at);
-        let Some(deadline) = retries.chain(self.merge.release_at()).min() else {
-            self.sleep = None;
-            return Poll::Pending;
-        };
-        let now = Instant::now();
-        if deadline <= now {
-            return Poll::Ready(());
-        }
-        // One that ends too early does no harm.
-        if self.sleep.as_ref().is_none_or(|(until, _)| *until > deadline) {
-            self.sleep = Some((deadline, self.timer.sleep(deadline - now)));
-        }
-        let (_, sleep) = self.sleep.as_mut().expect("it was just made");
-        let slept = Pin::new(sleep).poll(cx);
-        if slept.is_ready() {
-            self.sleep = None;
-        }
-        slept
+        self.sleep.reset(retries.chain(self.merge.release_at()).min());
+        Pin::new(&mut self.sleep).poll(cx)
     }
 
     pub(crate) fn requests(&self) -> usize {

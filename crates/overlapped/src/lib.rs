@@ -35,7 +35,7 @@
 //!   [`RawCall`] lends the driver buffers of your own.
 //! - [`views`] reads answers of a length that the driver chooses: a header and the rest, and lists of records.
 //! - [`Port`] is where completions arrive: threads that wait take them, one dispatcher thread in all takes the others; or
-//!   no thread does, or the system's thread pool.
+//!   no thread does, or the system's thread pool. It keeps the time too: [`Port::sleep`] needs no runtime.
 //! - On Windows: `Event` awaits the Win32 events that many vendors' libraries signal, `InterfaceClass` finds devices by
 //!   what they are, and `Device::call_with` makes a call of any other overlapped function.
 //!
@@ -72,7 +72,7 @@ pub use device::Device;
 pub use device::closing::Closing;
 #[doc(inline)]
 pub use overlapped_codes::{Access, CtlCode, ErrorKind, Ioctl, Method, ParseCtlCodeError, Status};
-pub use port::{PendingCall, Port, PortStats, Relay};
+pub use port::{PendingCall, Port, PortStats, Relay, Sleep};
 pub use words::buffer::Buffer;
 pub use words::error::{Error, ErrorCode, Operation};
 #[cfg(windows)]

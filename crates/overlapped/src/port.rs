@@ -9,6 +9,7 @@ mod dispatcher;
 mod inner;
 mod jobs;
 pub(crate) mod queue;
+mod sleep;
 mod sleeper;
 mod timers;
 mod turn;
@@ -23,13 +24,14 @@ use std::pin::pin;
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
-use std::task::Waker;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 pub(crate) use devices::Device;
 use inner::Kind;
 pub(crate) use inner::{Inner, Slot, Waiter, Whose, inherited};
 pub(crate) use queue::Queue;
+pub use sleep::Sleep;
 pub use wait::Relay;
 pub(crate) use wait::block_on;
 
@@ -101,7 +103,7 @@ pub struct PortStats {
     pub lost_bytes: u64,
     /// Wakers and callbacks that panicked. The panic was caught.
     pub panics: u64,
-    /// Timeouts that are kept; some may be of calls that are over.
+    /// Timeouts and sleeps that are kept; some may be of what is over.
     pub timers: usize,
 }
 
@@ -300,12 +302,14 @@ impl Port {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Deadlock`] inside of a waker or a callback of this port, or inside of those of eight others.
+    /// [`ErrorKind::Deadlock`] inside of a waker or a callback of this port, or inside of those of eight others, unless the
+    /// future is ready.
     pub fn block_on<T>(&self, future: impl Future<Output = T>) -> Result<T, Error> {
-        self.run(None, future).map(|ready| ready.expect("without a deadline it is ready when it returns"))
+        self.block_on_timeout(future, None).map(|ready| ready.expect("without a deadline it is ready when it returns"))
     }
 
-    /// [`block_on`](Self::block_on), at most for `timeout`: `None` when that is over. What is ready then is still taken.
+    /// [`block_on`](Self::block_on), at most for `timeout`: `None` when that is over. What is ready then is still taken. A
+    /// timeout that is `None` is never over.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -318,19 +322,58 @@ impl Port {
     ///
     /// # Errors
     /// As [`block_on`](Self::block_on).
-    pub fn block_on_timeout<T>(&self, future: impl Future<Output = T>, timeout: Duration) -> Result<Option<T>, Error> {
-        self.run(Instant::now().checked_add(timeout), future)
-    }
-
-    fn run<T>(&self, deadline: Option<Instant>, future: impl Future<Output = T>) -> Result<Option<T>, Error> {
+    pub fn block_on_timeout<T>(
+        &self,
+        future: impl Future<Output = T>,
+        timeout: impl Into<Option<Duration>>,
+    ) -> Result<Option<T>, Error> {
+        let deadline = timeout.into().and_then(|timeout| Instant::now().checked_add(timeout));
         let mut future = pin!(future);
         if self.inner.must_not_wait_here() {
-            return Err(Error::new(ErrorKind::Deadlock, Operation::Port)
-                .hint("this thread dispatches completions; await the future instead"));
+            return match future.poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(ready) => Ok(Some(ready)),
+                Poll::Pending => Err(Error::new(ErrorKind::Deadlock, Operation::Port)
+                    .hint("this thread dispatches completions; await the future instead")),
+            };
         }
         // On a manual port it is the one that polls, and runs the callbacks too.
         let whose = if self.inner.is_manual() { Whose::All } else { Whose::NOBODY };
         Ok(self.inner.drive(deadline, whose, |cx| future.as_mut().poll(cx)))
+    }
+
+    /// A future that is ready after `time`, which begins now.
+    ///
+    /// The port keeps the time: a thread that waits at it, or else its dispatcher. A manual port is to be polled.
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    /// # async fn example(port: &overlapped::Port) {
+    /// let begun = Instant::now();
+    /// port.sleep(Duration::from_millis(5)).await;
+    /// assert!(begun.elapsed() >= Duration::from_millis(5));
+    /// # }
+    /// # let port = overlapped::Port::global()?;
+    /// # port.block_on(example(&port))?;
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
+    pub fn sleep(&self, time: Duration) -> Sleep {
+        self.sleep_until(Instant::now().checked_add(time))
+    }
+
+    /// [`sleep`](Self::sleep), until then; `None`: for ever, or until it is [reset](Sleep::reset).
+    ///
+    /// ```
+    /// # use std::time::{Duration, Instant};
+    /// let port = overlapped::Port::global()?;
+    /// let mut next = Instant::now();
+    /// for _ in 0..3 {
+    ///     next += Duration::from_millis(2); // a beat that does not drift
+    ///     port.block_on(port.sleep_until(next))?;
+    /// }
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
+    pub fn sleep_until(&self, until: impl Into<Option<Instant>>) -> Sleep {
+        Sleep::new(self.inner.clone(), until.into())
     }
 
     /// For a future of many parts that polls each with a waker of its own, which wakes `waker`: while what this returns is

@@ -80,6 +80,9 @@ fn the_dispatcher_is_there_for_what_nobody_waits_for() {
     });
     assert_eq!(*port.block_on(restless).unwrap().unwrap(), 6, "a future that never lets its thread wait");
     none("block_on");
+    port.block_on(port.sleep(Duration::from_millis(5))).unwrap();
+    drop(port.sleep(LONG));
+    none("a sleep");
     assert_eq!(port.stats().in_flight, 0, "a call that was dropped is handled by the thread that drops it");
     let mut items = device.inverted(WAIT, &()).armed_by_consumer().start();
     for value in 6..9 {

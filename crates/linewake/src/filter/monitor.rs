@@ -10,7 +10,7 @@ use super::lines::Lines;
 use super::order::Order;
 use super::stream::{Came, Core, Source};
 use super::{Filter, FilterEvent, FilterTally};
-use crate::wait::wait;
+use crate::ready::wait_next;
 use crate::{Error, Event, LineId, Monitor};
 
 /// A [`Monitor`] whose edges go through a [`Filter`] for each line: [`Monitor::filtered`], [`Monitor::filtered_lines`].
@@ -125,7 +125,7 @@ impl FilteredMonitor {
     /// # Errors
     /// As [`Monitor::wait_next`].
     pub fn wait_next(&mut self) -> Option<Result<Event, Error>> {
-        wait(None, |cx| self.0.poll_next(cx)).or_error("an event")
+        wait_next(None, "an event", |cx| self.0.poll_next(cx))
     }
 
     /// [`wait_next`](Self::wait_next), at most for `timeout`.
@@ -133,7 +133,7 @@ impl FilteredMonitor {
     /// # Errors
     /// As [`Monitor::wait_next_timeout`].
     pub fn wait_next_timeout(&mut self, timeout: Duration) -> Option<Result<Event, Error>> {
-        wait(Some(timeout), |cx| self.0.poll_next(cx)).or_error("an event")
+        wait_next(Some(timeout), "an event", |cx| self.0.poll_next(cx))
     }
 
     /// The next of what came with the last one, without waiting.

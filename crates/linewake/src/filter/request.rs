@@ -10,7 +10,7 @@ use super::lines::Lines;
 use super::order::Order;
 use super::stream::{Came, Core, Source};
 use super::{Filter, FilterEvent, FilterTally};
-use crate::wait::wait;
+use crate::ready::wait_next;
 use crate::{Error, LineId, Request};
 
 /// A [`Request`] whose edges go through a [`Filter`] for each line: [`Request::filtered`], [`Request::filtered_lines`].
@@ -92,7 +92,7 @@ impl Filtered {
     /// # Errors
     /// As [`Request::wait_next`].
     pub fn wait_next(&mut self) -> Option<Result<FilterEvent, Error>> {
-        wait(None, |cx| self.poll_next_event(cx)).or_error("an edge")
+        wait_next(None, "an edge", |cx| self.poll_next_event(cx))
     }
 
     /// [`wait_next`](Self::wait_next), at most for `timeout`.
@@ -100,7 +100,7 @@ impl Filtered {
     /// # Errors
     /// As [`Request::wait_next_timeout`].
     pub fn wait_next_timeout(&mut self, timeout: Duration) -> Option<Result<FilterEvent, Error>> {
-        wait(Some(timeout), |cx| self.poll_next_event(cx)).or_error("an edge")
+        wait_next(Some(timeout), "an edge", |cx| self.poll_next_event(cx))
     }
 
     /// The next event of those that are there, without waiting.

@@ -6,10 +6,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use overlapped::{Port, Sleep};
+
 use super::lines::{Lines, Say};
 use super::order::Order;
 use super::{ChatterKind, FilterEvent, FilterTally};
-use crate::timer::{Sleep, Timer};
 use crate::{EdgeEvent, Error};
 
 /// So much may come and lead to nothing before it is somebody else's turn.
@@ -85,8 +86,7 @@ pub(super) struct Core<S: Source> {
     /// The first place of each request.
     firsts: Vec<usize>,
     order: Order<S::Event>,
-    timer: Timer,
-    sleep: Option<(Instant, Sleep)>,
+    sleep: Sleep,
     /// The latest time of what came.
     latest_ns: u64,
     /// How it ended, to be told when all events are taken.
@@ -95,8 +95,8 @@ pub(super) struct Core<S: Source> {
 
 impl<S: Source> Core<S> {
     pub(super) fn new(source: S, lines: Lines, firsts: Vec<usize>, order: Order<S::Event>) -> Result<Self, Error> {
-        let timer = Timer::new()?;
-        Ok(Self { source, lines, firsts, order, timer, sleep: None, latest_ns: 0, end: None })
+        let sleep = Port::global()?.sleep_until(None);
+        Ok(Self { source, lines, firsts, order, sleep, latest_ns: 0, end: None })
     }
 
     pub(super) fn next_ready(&mut self) -> Option<S::Event> {
@@ -178,30 +178,15 @@ impl<S: Source> Core<S> {
         });
     }
 
-    /// Sleeps until the first deadline. Ready when it may have come; pending too if there is none.
+    /// Sleeps until the first deadline, if there is one.
     fn poll_sleep(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(due) = self.lines.due().into_iter().chain(self.order.due()).min() else {
-            self.sleep = None;
-            return Poll::Pending;
-        };
-        let sleep = match &mut self.sleep {
-            Some((until, sleep)) if *until <= due => sleep,
-            sleep => {
-                let left = due.saturating_duration_since(Instant::now());
-                &mut sleep.insert((due, self.timer.sleep(left))).1
-            }
-        };
-        let ended = Pin::new(sleep).poll(cx);
-        if ended.is_ready() {
-            self.sleep = None;
-        }
-        ended
+        self.sleep.reset(self.lines.due().into_iter().chain(self.order.due()).min());
+        Pin::new(&mut self.sleep).poll(cx)
     }
 
     fn finish(&mut self, end: Option<Error>) {
         self.filter(|lines, into| lines.finish(0..lines.len(), into));
         self.release(None);
-        self.sleep = None;
         self.end = Some(end);
     }
 

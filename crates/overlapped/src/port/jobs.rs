@@ -53,6 +53,7 @@ impl Inner {
         self.jobs_waiting.store(jobs.queue.len(), SeqCst);
         drop(jobs);
         callbacks.into_iter().for_each(|job| self.give_up(job));
+        self.timers.take_callbacks().into_iter().for_each(|alarm| self.guarded(|| drop(alarm)));
     }
 
     /// Drops a job, which is somebody else's; the result that it was to deliver has nobody.

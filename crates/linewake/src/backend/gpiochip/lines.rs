@@ -10,14 +10,13 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use futures_core::Stream as _;
-use overlapped::{Device, ErrorKind as Kind, InvertedCall, Port, Reply};
+use overlapped::{Device, ErrorKind as Kind, InvertedCall, Port, Reply, Sleep};
 use zerocopy::FromBytes;
 
 use super::chip::{Chip, now_ns};
 use super::held::Wanted;
 use super::{config, uapi};
 use crate::backend::{Held, Interrupts, Numbering, RawEdge};
-use crate::timer::{Sleep, Timer};
 use crate::{EdgeKind, Edges, Error, ErrorKind, LineConfig, Missed, Offset};
 
 /// How many events one read brings at most: as many as the kernel queues for four lines unless told otherwise, and enough
@@ -65,7 +64,7 @@ enum Phase {
 #[derive(Debug)]
 struct Gathering {
     time: Duration,
-    timer: Timer,
+    timer: Port,
     /// Nothing is taken before.
     until: Option<Sleep>,
     /// Something was taken since they gathered last.
@@ -77,7 +76,7 @@ impl Gathering {
         if time.is_zero() {
             return Ok(None);
         }
-        Ok(Some(Self { time, timer: Timer::new()?, until: None, taken: false }))
+        Ok(Some(Self { time, timer: Port::global()?, until: None, taken: false }))
     }
 
     fn begin(&mut self) {

@@ -15,6 +15,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use overlapped::Port;
+
 #[cfg(all(target_os = "linux", not(miri)))]
 use super::blocking::PATIENCE;
 use super::judge::Judge;
@@ -26,7 +28,6 @@ use crate::backend::{Held, Numbering, RawEdge, Settled, unsupported};
 use crate::clock::program_ns as now_ns;
 use crate::profile::{By, Means, Role, Since, Step};
 use crate::ready::Ready;
-use crate::timer::Timer;
 use crate::{Error, ErrorKind, LineConfig};
 
 /// Completions that are looked at before what they brought is handed over.
@@ -48,7 +49,7 @@ enum Turn {
 pub(super) struct Lines {
     link: Link,
     judge: Judge,
-    timer: Timer,
+    timer: Port,
     active_at_start: Vec<Option<bool>>,
     sources: Vec<Source>,
     ready: Ready,
@@ -75,7 +76,7 @@ impl Lines {
     pub(super) fn start(
         link: Link,
         judge: Judge,
-        timer: Timer,
+        timer: Port,
         active_at_start: Vec<Option<bool>>,
         mut signal: Option<Signal>,
     ) -> Result<Self, Error> {
