@@ -60,6 +60,16 @@ fn generation(word: u64) -> Generation {
     (word >> 32) as Generation
 }
 
+/// Whether the operation `of` is in flight and its owner is there.
+fn is_pending(word: u64, of: Generation) -> bool {
+    generation(word) == of && word & PHASE == PENDING
+}
+
+/// Whether there is a waiter, and nobody at it.
+fn is_awaited(word: u64) -> bool {
+    word & (AWAITED | HELD) == AWAITED
+}
+
 /// What a packet meant. Without the waiter itself: mostly there is none, and then nothing is moved about.
 pub(crate) enum Packet<'a, W> {
     /// The result is published, and there is nobody to be woken.
@@ -149,32 +159,33 @@ impl<W> Machine<W> {
     /// the operation was [unattended](Self::set_unattended).
     #[inline]
     pub(crate) fn publish(&self, of: Generation) -> (Packet<'_, W>, bool) {
-        let mut word = self.word.load(Acquire);
-        loop {
-            if generation(word) != of {
-                return (Packet::Stray, false);
-            }
+        let before = self.change(|word| {
             let published = word & !PHASE | COMPLETE;
-            let next = match word & PHASE {
+            match word & PHASE {
+                _ if generation(word) != of => None,
+                PENDING if is_awaited(word) => Some(published & !AWAITED | HELD),
                 // Who is at the waiter looks at the phase when coming out.
-                PENDING if word & (AWAITED | HELD) == AWAITED => published & !AWAITED | HELD,
-                PENDING => published,
-                ABANDONED if word & BUSY != 0 => published | DEFERRED,
-                ABANDONED => Self::after(of),
-                _ => return (Packet::Stray, false),
-            };
-            if let Err(now) = self.word.compare_exchange_weak(word, next, AcqRel, Acquire) {
-                word = now;
-                continue;
+                PENDING => Some(published),
+                ABANDONED if word & BUSY != 0 => Some(published | DEFERRED),
+                ABANDONED => Some(Self::after(of)),
+                _ => None,
             }
-            let packet = match word & PHASE {
-                PENDING if next & !word & HELD != 0 => Packet::Awaited(Held(self, of)),
-                PENDING => Packet::Published,
-                _ if next & DEFERRED != 0 => Packet::Left,
-                _ => Packet::Recycle(Self::recycle(of)),
-            };
-            return (packet, word & UNATTENDED != 0);
-        }
+        });
+        let Ok(word) = before else { return (Packet::Stray, false) };
+        let packet = match word & PHASE {
+            PENDING if is_awaited(word) => Packet::Awaited(Held(self, of)),
+            PENDING => Packet::Published,
+            _ if word & BUSY != 0 => Packet::Left,
+            _ => Packet::Recycle(Self::recycle(of)),
+        };
+        (packet, word & UNATTENDED != 0)
+    }
+
+    /// Changes the word to what `next` makes of it, which is asked again when somebody else was faster: gives what the word
+    /// was. `Err`: it stays as it is.
+    #[inline]
+    fn change(&self, next: impl FnMut(u64) -> Option<u64>) -> Result<u64, u64> {
+        self.word.fetch_update(AcqRel, Acquire, next)
     }
 
     /// Puts a waiter in the place of the one that is there.
@@ -190,30 +201,18 @@ impl<W> Machine<W> {
     /// Ends what kept the slot from its release: PINNED or HELD. `Some`: the release was left to the caller.
     #[inline]
     fn let_go(&self, of: Generation, mine: u64) -> Option<Recycle> {
-        let mut word = self.word.load(Acquire);
-        loop {
+        let is_last = |word| word & DEFERRED != 0 && word & BUSY == mine;
+        let before = self.change(|word| {
             debug_assert!(generation(word) == of && word & mine != 0);
-            let is_last = word & DEFERRED != 0 && word & BUSY == mine;
-            let next = if is_last { Self::after(of) } else { word & !mine };
-            match self.word.compare_exchange_weak(word, next, AcqRel, Acquire) {
-                Ok(_) => return is_last.then(|| Self::recycle(of)),
-                Err(now) => word = now,
-            }
-        }
+            Some(if is_last(word) { Self::after(of) } else { word & !mine })
+        });
+        before.is_ok_and(is_last).then(|| Self::recycle(of))
     }
 
     /// Takes the waiter of the operation `of` back, by its owner. `None` when there is none, or somebody has it to wake.
     pub(crate) fn take_waiter(&self, of: Generation) -> Option<W> {
-        let mut word = self.word.load(Acquire);
-        loop {
-            if generation(word) != of || word & (AWAITED | HELD) != AWAITED {
-                return None;
-            }
-            match self.word.compare_exchange_weak(word, word & !AWAITED | HELD, AcqRel, Acquire) {
-                Ok(_) => break,
-                Err(now) => word = now,
-            }
-        }
+        let is_there = |word| generation(word) == of && is_awaited(word);
+        self.change(|word| is_there(word).then_some(word & !AWAITED | HELD)).ok()?;
         // SAFETY: HELD was set above.
         let waiter = unsafe { self.exchange(None) };
         // The owner has not released the slot: there is nothing left to be done.
@@ -274,20 +273,12 @@ impl<W> Machine<W> {
 
     /// Goes to the waiter, by the owner. `false`: the result is published.
     fn enter(&self) -> bool {
-        let mut word = self.word.load(Acquire);
         loop {
-            if word & PHASE == COMPLETE {
-                return false;
-            }
-            if word & HELD != 0 {
-                // Whoever tells of the expiry has the waiter in hand, and comes out.
-                yield_now();
-                word = self.word.load(Acquire);
-                continue;
-            }
-            match self.word.compare_exchange_weak(word, word | HELD, AcqRel, Acquire) {
+            match self.change(|word| (word & PHASE != COMPLETE && word & HELD == 0).then_some(word | HELD)) {
                 Ok(_) => return true,
-                Err(now) => word = now,
+                Err(word) if word & PHASE == COMPLETE => return false,
+                // Whoever tells of the expiry has the waiter in hand, and comes out.
+                Err(_) => yield_now(),
             }
         }
     }
@@ -295,17 +286,13 @@ impl<W> Machine<W> {
     /// Comes from the waiter, by the owner. What is there is to be woken from now on; unless a completer was here
     /// meanwhile, who left it alone: then it is given out.
     fn come_out(&self) -> (Progress, Option<W>) {
-        let mut word = self.word.load(Acquire);
-        loop {
-            if word & PHASE == COMPLETE {
+        match self.change(|word| (word & PHASE != COMPLETE).then_some(word & !HELD | AWAITED)) {
+            Ok(word) => (Self::progress(word), None),
+            Err(_) => {
                 // SAFETY: HELD is set.
                 let left = unsafe { self.exchange(None) };
                 self.word.fetch_and(!(HELD | AWAITED), AcqRel);
-                return (Progress::Complete, left);
-            }
-            match self.word.compare_exchange_weak(word, word & !HELD | AWAITED, AcqRel, Acquire) {
-                Ok(_) => return (Self::progress(word), None),
-                Err(now) => word = now,
+                (Progress::Complete, left)
             }
         }
     }
@@ -332,32 +319,16 @@ impl<W> Machine<W> {
 
     /// The time of the operation `of` is over: whoever finds it cancelled knows why.
     pub(crate) fn set_overdue(&self, of: Generation) -> bool {
-        let mut word = self.word.load(Acquire);
-        loop {
-            if generation(word) != of || word & PHASE != PENDING {
-                return false;
-            }
-            match self.word.compare_exchange_weak(word, word | OVERDUE, AcqRel, Acquire) {
-                Ok(_) => return true,
-                Err(now) => word = now,
-            }
-        }
+        self.change(|word| is_pending(word, of).then_some(word | OVERDUE)).is_ok()
     }
 
     /// The driver had its chance: the owner is to be told, by the waiter, not to wait any more.
     pub(crate) fn expire(&self, of: Generation) -> Option<Held<'_, W>> {
-        let mut word = self.word.load(Acquire);
-        loop {
-            if generation(word) != of || word & PHASE != PENDING {
-                return None;
-            }
-            let takes = word & (AWAITED | HELD) == AWAITED;
-            let next = if takes { word & !AWAITED | HELD | EXPIRED } else { word | EXPIRED };
-            match self.word.compare_exchange_weak(word, next, AcqRel, Acquire) {
-                Ok(_) => return takes.then_some(Held(self, of)),
-                Err(now) => word = now,
-            }
-        }
+        let before = self.change(|word| {
+            let held = if is_awaited(word) { word & !AWAITED | HELD } else { word };
+            is_pending(word, of).then_some(held | EXPIRED)
+        });
+        before.is_ok_and(is_awaited).then_some(Held(self, of))
     }
 
     /// The operation `of` counts from now on among those that nobody waits for; `false` if it does already, or is over.
@@ -372,38 +343,29 @@ impl<W> Machine<W> {
 
     /// The owner leaves. Returns whether the result was published already: then the slot is still the owner's.
     pub(crate) fn abandon(&self, of: Generation) -> bool {
-        let mut word = self.word.load(Acquire);
-        loop {
+        let before = self.change(|word| {
             debug_assert_eq!(generation(word), of);
-            if word & PHASE == COMPLETE {
-                return true;
-            }
-            match self.word.compare_exchange_weak(word, word & !PHASE | ABANDONED, AcqRel, Acquire) {
-                Ok(_) => return false,
-                Err(now) => word = now,
-            }
-        }
+            (word & PHASE != COMPLETE).then_some(word & !PHASE | ABANDONED)
+        });
+        before.is_err()
     }
 
     /// The owner gives the slot up: the result is taken, or the submission returned a final status. From here on a
     /// packet with this generation is a stray. `None`: a canceller, or who is at the waiter, will give the slot back.
     #[inline]
     pub(crate) fn release(&self, of: Generation) -> Option<Recycle> {
-        let mut word = self.word.load(Acquire);
+        let word = self.word.load(Acquire);
         // Complete, and nobody at work: none but the owner changes the word, so that a plain store will do.
         if word & (PHASE | BUSY) == COMPLETE {
             self.word.store(Self::after(of), Release);
             return Some(Self::recycle(of));
         }
-        loop {
+        let is_busy = |word| word & BUSY != 0;
+        let before = self.change(|word| {
             debug_assert_eq!(generation(word), of);
-            let busy = word & BUSY != 0;
-            let next = if busy { word & !PHASE | COMPLETE | DEFERRED } else { Self::after(of) };
-            match self.word.compare_exchange_weak(word, next, AcqRel, Acquire) {
-                Ok(_) => return (!busy).then(|| Self::recycle(of)),
-                Err(now) => word = now,
-            }
-        }
+            Some(if is_busy(word) { word & !PHASE | COMPLETE | DEFERRED } else { Self::after(of) })
+        });
+        (!before.is_ok_and(is_busy)).then(|| Self::recycle(of))
     }
 
     /// Somebody who is not the owner wants to cancel the operation `of`. On `true` its address stays its own until
@@ -414,17 +376,9 @@ impl<W> Machine<W> {
 
     /// Sets a flag of the operation `of`, if it is in flight and has not got it.
     fn mark(&self, of: Generation, flag: u64) -> bool {
-        let mut word = self.word.load(Acquire);
-        loop {
-            let in_flight = matches!(word & PHASE, PENDING | ABANDONED);
-            if generation(word) != of || !in_flight || word & flag != 0 {
-                return false;
-            }
-            match self.word.compare_exchange_weak(word, word | flag, AcqRel, Acquire) {
-                Ok(_) => return true,
-                Err(now) => word = now,
-            }
-        }
+        let in_flight = |word| matches!(word & PHASE, PENDING | ABANDONED);
+        let may = |word| generation(word) == of && in_flight(word) && word & flag == 0;
+        self.change(|word| may(word).then_some(word | flag)).is_ok()
     }
 
     /// The canceller is done. `Some`: the release was left to it, the slot is to be given back.
