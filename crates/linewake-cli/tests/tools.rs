@@ -1,8 +1,6 @@
 //! `detect`, `info`, `get`, `set`, `notify` and `links`, as their users run them; and the program under the names of
 //! libgpiod's tools. How those compare with libgpiod's own is in `gpiod_tools.rs`.
 
-#[path = "../../linewake/tests/support/schema.rs"]
-mod schema;
 mod support;
 
 use std::fs;
@@ -13,6 +11,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use support::{err, out};
+use test_support::schema;
 
 /// Links to the program, made by itself; by their names it is one of libgpiod's tools.
 fn links() -> &'static Path {

@@ -2,18 +2,13 @@
 //! drivers do. What is told is compared with what was driven.
 #![cfg(all(target_os = "linux", not(miri)))]
 
-#[path = "support/stream.rs"]
-mod stream;
-#[path = "support/cards.rs"]
-mod support;
-
 use std::fs;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use linewake::{Chip, EdgeEvent, EdgeKind, Edges, ErrorKind, Figures, Request};
-use stream::until_quiet;
-use support::{Card, LONG, cards};
+use test_support::cards::{Card, LONG, cards};
+use test_support::stream::until_quiet;
 
 const QUIET: Duration = Duration::from_millis(100);
 /// What a stop may take that waits for nobody.

@@ -2,19 +2,16 @@
 //! numbers show. `cargo xtask test --only vm` runs it with two processors.
 #![cfg(all(target_os = "linux", not(miri)))]
 
-#[macro_use]
-#[path = "support/conformance.rs"]
-#[allow(dead_code, unused_macros, reason = "only the bench is of use here")]
-mod conformance;
 #[path = "support/gpio.rs"]
 mod gpio;
 
 use std::thread;
 use std::time::Duration;
 
-use conformance::Bench as _;
 use gpio::GpioSim;
 use linewake::{Account, Trust};
+use test_support::conformance;
+use test_support::conformance::Bench as _;
 
 /// What is known of so many edges on the first lines, made as fast as this machine can. They begin and end low.
 fn flood(bench: &GpioSim, lines: u32, edges: u32, witness: bool) -> Account {

@@ -1,16 +1,11 @@
 //! The monitor: many chips, one stream in order, unplugged and plugged in again, within its memory.
 
-#[path = "support/process.rs"]
-#[allow(dead_code, reason = "only one of the two is asked here")]
-mod process;
-#[path = "support/thousand.rs"]
-mod thousand;
-
 use std::collections::HashMap;
 use std::thread;
 use std::time::Duration;
 
 use linewake::{Chip, EdgeKind, ErrorKind, Event, Figures, Gap, Monitor, MonitorBuilder, Trust, WhenFull};
+use test_support::thousand;
 
 fn still(spec: &str) -> Chip {
     Chip::options().life(false).open(spec).unwrap()

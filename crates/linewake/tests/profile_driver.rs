@@ -4,12 +4,9 @@
 //! what of the driver's batches was on its way when a request was dropped), and unplugging, where this chip opens the
 //! device anew (`tests/profile.rs` has that).
 
-#[path = "support/conformance.rs"]
-#[allow(dead_code, unused_macros, reason = "some are not for this chip")]
-mod conformance;
-
 use linewake::Chip;
 use linewake::profile::Profile;
+use test_support::conformance;
 
 fn chip() -> Chip {
     let host = Chip::options().life(false).open("sim:1024").unwrap();

@@ -1,16 +1,8 @@
 //! The simulated chip is pulled out and put back in the middle of a flood. Alone in its process: a thread that waits handles
 //! the completions of others too, and here it is counted how often it wakes up.
 
-#[path = "support/conformance.rs"]
-#[allow(dead_code, unused_macros, reason = "only the bench is of use here")]
-mod conformance;
-#[path = "support/process.rs"]
-#[allow(dead_code, reason = "only one of the two is asked here")]
-mod process;
-#[path = "support/replug.rs"]
-mod replug;
-
 use linewake::Chip;
+use test_support::{conformance, replug};
 
 #[test]
 fn a_monitor_survives_a_replug_in_the_middle_of_a_flood() {

@@ -1,13 +1,10 @@
 //! The simulated chip: all that a chip has to do, and a life of its own.
 
-#[macro_use]
-#[path = "support/conformance.rs"]
-mod conformance;
-
 use std::time::Duration;
 
 use linewake::sim::{ClockKind, Line, Quadrature, Script, Signal};
 use linewake::{Chip, EdgeEvent, EdgeKind, ErrorKind, Request};
+use test_support::{conformance, every_test};
 
 fn still() -> Chip {
     Chip::options().life(false).open("sim:512").unwrap()

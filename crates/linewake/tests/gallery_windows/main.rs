@@ -2,11 +2,6 @@
 //! names, in good weather and in bad: dropped edges, waits that end by themselves, answers that are too short, devices that
 //! are pulled out. What is told is compared with what was driven.
 
-#[path = "../support/random.rs"]
-mod random;
-#[path = "../support/stream.rs"]
-mod stream;
-
 mod amex;
 mod dmap;
 mod gpioclx;
@@ -23,7 +18,7 @@ use linewake::profile::Profile;
 use linewake::{Account, Chip, EdgeEvent, EdgeKind, Request};
 use overlapped::Device;
 use overlapped::sim::Driver;
-use stream::{end, next, nothing_comes, until_quiet, wait_until};
+use test_support::stream::{end, next, nothing_comes, until_quiet, wait_until};
 
 /// The gallery's profile of this name.
 macro_rules! profile {

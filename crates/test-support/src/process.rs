@@ -6,18 +6,18 @@ use std::thread;
 use std::time::Duration;
 
 /// Threads of the process, and bytes of it in memory.
-pub(crate) fn threads_and_memory() -> Option<(u64, u64)> {
+pub fn threads_and_memory() -> Option<(u64, u64)> {
     imp::threads_and_memory()
 }
 
 /// How often this thread went to sleep of its own accord, if that is counted, and its time on a processor.
-pub(crate) fn woken() -> Option<(Option<u64>, Duration)> {
+pub fn woken() -> Option<(Option<u64>, Duration)> {
     imp::woken()
 }
 
 /// What a thread has on a processor that does nothing but work, all the time that `wait` takes; `None` where the system's
 /// word on a thread's time cannot be believed.
-pub(crate) fn beside_one_that_spins(wait: impl FnOnce()) -> Option<Duration> {
+pub fn beside_one_that_spins(wait: impl FnOnce()) -> Option<Duration> {
     let is_over = AtomicBool::new(false);
     let spin = || {
         let (_, before) = imp::woken()?;

@@ -2,7 +2,7 @@
 
 /// The names of those that are no thread of the test's: not the main one, where its harness waits, and not one whose name
 /// begins with this.
-pub(crate) fn others(tests: &str) -> Vec<String> {
+pub fn others(tests: &str) -> Vec<String> {
     let main = std::process::id().to_string();
     let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
     let name = |task: std::fs::DirEntry| {
