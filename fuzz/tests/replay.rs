@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use linewake_fuzz::TARGETS;
+use test_support::random::Random;
 
 /// How often each seed is spoiled.
 const ROUNDS: usize = 500;
@@ -22,26 +23,18 @@ fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
     seeds
 }
 
-/// xorshift64
-fn random(state: &mut u64) -> usize {
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    (*state >> 8) as usize
-}
-
-/// Changes a byte, or removes, repeats or cuts off some.
-fn spoil(bytes: &mut Vec<u8>, state: &mut u64) {
-    let (at, until) = (random(state) % (bytes.len() + 1), random(state) % (bytes.len() + 1));
+/// A byte is changed, or some are left out, said twice, or cut off.
+fn spoil(bytes: &mut Vec<u8>, random: &mut Random) {
+    let (at, until) = (random.below(bytes.len() + 1), random.below(bytes.len() + 1));
     let range = at.min(until)..at.max(until);
-    match random(state) % 6 {
+    match random.below(6) {
         0 => bytes.truncate(at),
         1 => drop(bytes.drain(range)),
         2 => bytes.extend_from_within(range),
-        3 => bytes.insert(at, random(state) as u8),
+        3 => bytes.insert(at, random.number() as u8),
         _ => {
             if let Some(byte) = bytes.get_mut(at) {
-                *byte = [0, 1, 0x7f, 0x80, 0xff, random(state) as u8][random(state) % 6];
+                *byte = [0, 1, 0x7f, 0x80, 0xff, random.number() as u8][random.below(6_usize)];
             }
         }
     }
@@ -55,10 +48,10 @@ fn replay(target: &str) {
     for (name, seed) in &seeds {
         println!("{name}"); // the last one is that which failed
         run(seed);
-        let mut state = 0x9e37_79b9_7f4a_7c15;
+        let mut random = Random::new(1);
         let mut bytes = seed.clone();
         for round in 0..ROUNDS {
-            spoil(&mut bytes, &mut state);
+            spoil(&mut bytes, &mut random);
             println!("round {round}: {bytes:02x?}");
             run(&bytes);
             if round % 8 == 7 {

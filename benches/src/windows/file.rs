@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::ptr::{null, null_mut};
 use std::thread;
 
-use overlapped::Device;
+use overlapped::{CtlCode, Device, Ioctl};
 use windows_sys::Wdk::Storage::FileSystem::NtFsControlFile;
 use windows_sys::Win32::Foundation::STATUS_PENDING;
 use windows_sys::Win32::Storage::FileSystem::{
@@ -24,7 +24,6 @@ use windows_sys::Win32::System::WindowsProgramming::FILE_SKIP_COMPLETION_PORT_ON
 
 use super::bare::Port;
 use super::io::error;
-use super::pipe;
 use crate::turns::{Program, program};
 
 const SET_SPARSE: u32 = 0x0009_00c4;
@@ -107,10 +106,12 @@ fn win32(file: OwnedHandle) -> Program {
 }
 
 fn ours(file: OwnedHandle) -> Program {
+    // SAFETY: FSCTL_SET_SPARSE without an input sets the attribute; it writes nothing.
+    let set_sparse: Ioctl<(), ()> = unsafe { Ioctl::new(CtlCode::from_u32(SET_SPARSE)) };
     let file = Device::from_handle(file).unwrap();
     program(move |count| {
         for _ in 0..count {
-            file.call(pipe::SET_SPARSE, &()).wait().unwrap();
+            file.call(set_sparse, &()).wait().unwrap();
         }
     })
 }

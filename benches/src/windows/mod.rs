@@ -9,11 +9,6 @@ mod file;
 mod io;
 mod ours;
 mod overlapped_io;
-#[path = "../../../crates/overlapped/tests/support/pipe.rs"]
-mod pipe;
-#[allow(dead_code, reason = "it is shared with a test that needs more of it")]
-#[path = "../../../crates/overlapped/tests/support/service.rs"]
-mod service;
 
 use std::os::windows::io::{FromRawHandle, OwnedHandle};
 use std::ptr::{null, null_mut};
@@ -30,6 +25,7 @@ use zerocopy::FromBytes;
 
 use self::io::{Bytes, Io, ROOM, error};
 use crate::turns::{Program, program};
+use test_support::{pipe, service};
 
 /// FSCTL_PIPE_LISTEN and FSCTL_PIPE_TRANSCEIVE (`ntifs.h`).
 const LISTEN: u32 = 0x0011_0008;

@@ -2,16 +2,13 @@
 //! those drivers do. Ctrl-C ends a wait that blocks in the driver.
 #![cfg(all(target_os = "linux", not(miri)))]
 
-#[path = "../../linewake/tests/support/cards.rs"]
-mod support;
-
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
-use support::{Card, cards};
+use test_support::cards::{Card, cards};
 
 /// Where `linewake` is in the guest: `cargo xtask test` puts it there.
 const LINEWAKE: &str = "/test/linewake";

@@ -3,26 +3,14 @@
 //! `cargo xtask test --only wine` runs it, with LINEWAKE_SYS set to the Windows path of the driver.
 #![cfg(windows)]
 
-#[macro_use]
-#[path = "../../linewake/tests/support/conformance.rs"]
-mod conformance;
-#[path = "../../linewake/tests/support/pins.rs"]
-mod pins;
-#[path = "../../linewake/tests/support/process.rs"]
-mod process;
-#[path = "../../linewake/tests/support/replug.rs"]
-mod replug;
-#[path = "../../linewake/tests/support/schema.rs"]
-mod schema;
 mod support;
-#[path = "../../linewake/tests/support/thousand.rs"]
-mod thousand;
 
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
 use linewake::Chip;
 use support::{linewake, run};
+use test_support::{conformance, every_test, pins, replug, schema, thousand};
 
 const DEVICE: &str = r"\\.\LineWake0";
 

@@ -1,8 +1,6 @@
 //! Files that live long: appended to, moved away while they are written, and opened again.
 #![cfg_attr(not(unix), allow(unused_imports, dead_code, reason = "half of it is about signals"))]
 
-#[path = "../../linewake/tests/support/schema.rs"]
-mod schema;
 mod support;
 
 use std::path::PathBuf;
@@ -13,6 +11,7 @@ use serde_json::Value;
 #[cfg(unix)]
 use support::{ends, signal};
 use support::{err, linewake, output, run, until};
+use test_support::schema;
 
 /// A directory of this test's own, with a chip whose line "door" changes every 10 ms.
 struct Place(PathBuf);

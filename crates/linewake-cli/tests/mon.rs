@@ -1,7 +1,5 @@
 //! `linewake mon`, as its users run it.
 
-#[path = "../../linewake/tests/support/schema.rs"]
-mod schema;
 mod support;
 
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -11,6 +9,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use support::{Scratch, err, linewake, out, run};
+use test_support::schema;
 
 #[test]
 fn a_queue_size_of_0_is_the_chips_default() {

@@ -1,7 +1,5 @@
 //! `linewake record` and `linewake replay`, as their users run them.
 
-#[path = "../../linewake/tests/support/schema.rs"]
-mod schema;
 mod support;
 
 use std::fs;
@@ -10,6 +8,7 @@ use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
 use support::{Scratch, err, linewake, out, run};
+use test_support::schema;
 
 /// The edge records of a stream. Asserts that every record keeps to the schema.
 fn edge_records(stream: &str) -> Vec<String> {

@@ -1,8 +1,6 @@
 //! One watch in every output: what is stamped oddly, and what has the same name.
 #![cfg(unix)]
 
-#[path = "../../linewake/tests/support/schema.rs"]
-mod schema;
 mod support;
 
 use std::path::PathBuf;
@@ -10,6 +8,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 use support::{Scratch, err, linewake, out, output, run};
+use test_support::schema;
 
 /// A directory with programs that are chips.
 struct Programs(PathBuf);

@@ -3,9 +3,6 @@
 //! replayed.
 #![cfg(all(target_os = "linux", not(miri)))]
 
-#[path = "../../linewake/tests/support/time_of_day.rs"]
-mod time_of_day;
-
 use std::fs;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use gpiosim::{Bank, Level, Sim};
 use serde_json::Value;
+use test_support::time_of_day;
 
 /// Where `linewake` is in the guest: `cargo xtask test` puts it there.
 const LINEWAKE: &str = "/test/linewake";

@@ -1,8 +1,6 @@
 //! `detect`, `info`, `get`, `set`, `notify` and `links`; and the program under the names of libgpiod's tools, which
 //! `gpiod_tools.rs` compares with libgpiod's own.
 
-#[path = "../../linewake/tests/support/schema.rs"]
-mod schema;
 mod support;
 
 use std::fs;
@@ -13,6 +11,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use support::{err, out};
+use test_support::schema;
 
 /// The links that the program makes, by whose names it is one of libgpiod's tools.
 fn links() -> &'static Path {

@@ -119,8 +119,9 @@ impl Error {
 
 impl From<overlapped::Error> for Error {
     fn from(error: overlapped::Error) -> Self {
+        let is_deadlock = error.kind() == overlapped::ErrorKind::Deadlock;
         Self(Box::new(Inner {
-            kind: ErrorKind::Device,
+            kind: if is_deadlock { ErrorKind::Deadlock } else { ErrorKind::Device },
             message: error.to_string(),
             device: Some(error),
             is_gone: false,

@@ -7,8 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::backend::InfoWatch;
-use crate::ready::Ready;
-use crate::wait::wait;
+use crate::ready::{Ready, wait_next};
 use crate::{Chip, Error, InfoEvent, LineId, Stopper};
 
 /// A stream of [`InfoEvent`]s: lines are taken, given back and reconfigured. See [`Chip::watch_info`].
@@ -52,7 +51,7 @@ impl InfoWatcher {
     /// As [`next`](Self::next); and on a thread that dispatches completions one of kind
     /// [`Deadlock`](crate::ErrorKind::Deadlock), which ends nothing.
     pub fn wait_next(&mut self) -> Option<Result<InfoEvent, Error>> {
-        wait(None, |cx| self.poll_event(cx)).or_error("an event")
+        wait_next(None, "an event", |cx| self.poll_event(cx))
     }
 
     /// [`wait_next`](Self::wait_next), at most for `timeout`.
@@ -60,7 +59,7 @@ impl InfoWatcher {
     /// # Errors
     /// As [`wait_next`](Self::wait_next); and one that [`is_timeout`](Error::is_timeout), which ends nothing.
     pub fn wait_next_timeout(&mut self, timeout: Duration) -> Option<Result<InfoEvent, Error>> {
-        wait(Some(timeout), |cx| self.poll_event(cx)).or_error("an event")
+        wait_next(Some(timeout), "an event", |cx| self.poll_event(cx))
     }
 
     /// A handle that ends it from elsewhere.

@@ -65,8 +65,6 @@ mod request;
 pub mod sim;
 mod stopper;
 pub mod text;
-mod timer;
-mod wait;
 mod world;
 
 #[cfg(target_os = "linux")]
@@ -86,7 +84,6 @@ pub use monitor::{Event, Gap, LineState, Monitor, MonitorBuilder, MonitorStats, 
 pub use open::{ChipOptions, ChipSpec, DEFAULT_SEED, chip_specs, chips};
 pub use request::{Request, RequestBuilder, WatchedLine};
 pub use stopper::Stopper;
-pub use wait::wait_for;
 pub use world::World;
 
 /// The README's example is a test.

@@ -13,14 +13,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use overlapped::{Port, Sleep};
+
 pub use self::builder::MonitorBuilder;
 pub use self::event::{Event, Gap, LineState};
 use self::merge::Merge;
 pub use self::merge::{MonitorStats, WhenFull};
 use self::source::{MonitoredRequest, Status};
-use crate::ready::Ready;
-use crate::timer::{Sleep, Timer};
-use crate::wait::wait;
+use crate::ready::{Ready, wait_next};
 use crate::{Account, Chip, Clock, Error, ErrorKind, Request, Stopper};
 
 /// One stream of the events of many requests on many chips, in order of time.
@@ -69,9 +69,8 @@ pub struct Monitor {
     clock: Clock,
     stopper: Stopper,
     is_stopping: bool,
-    timer: Timer,
-    sleep: Option<(Instant, Sleep)>,
-    /// When the sources were last polled.
+    sleep: Sleep,
+    /// When it was last looked for what there is.
     looked: Instant,
     /// The value of `looked` when the last edge was given.
     last_edge: Option<Instant>,
@@ -124,7 +123,6 @@ impl Monitor {
                 source.states(index, None, &mut merge);
             }
         }
-        let timer = Timer::new()?;
         Ok(Self {
             sources,
             ready,
@@ -133,8 +131,7 @@ impl Monitor {
             clock,
             stopper,
             is_stopping: false,
-            timer,
-            sleep: None,
+            sleep: Port::global()?.sleep_until(None),
             looked: Instant::now(),
             last_edge: None,
             end: None,
@@ -206,7 +203,7 @@ impl Monitor {
     /// As [`next`](Self::next); and [`Deadlock`](crate::ErrorKind::Deadlock) on the thread that dispatches completions,
     /// which does not end the stream.
     pub fn wait_next(&mut self) -> Option<Result<Event, Error>> {
-        wait(None, |cx| self.poll_event(cx)).or_error("an event")
+        wait_next(None, "an event", |cx| self.poll_event(cx))
     }
 
     /// As [`wait_next`](Self::wait_next), but at most for `timeout`.
@@ -215,7 +212,7 @@ impl Monitor {
     /// As [`wait_next`](Self::wait_next); and an error that [`is_timeout`](Error::is_timeout), which does not end the
     /// stream.
     pub fn wait_next_timeout(&mut self, timeout: Duration) -> Option<Result<Event, Error>> {
-        wait(Some(timeout), |cx| self.poll_event(cx)).or_error("an event")
+        wait_next(Some(timeout), "an event", |cx| self.poll_event(cx))
     }
 
     /// The next event that came together with the last one, without waiting. Programs use it to write out all events of
@@ -329,24 +326,8 @@ impl Monitor {
     /// Ready when there may be an event to release, or a chip to look for.
     fn sleep_until(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let retries = self.sources.iter().filter_map(MonitoredRequest::retry_at);
-        let Some(deadline) = retries.chain(self.merge.release_at()).min() else {
-            self.sleep = None;
-            return Poll::Pending;
-        };
-        let now = Instant::now();
-        if deadline <= now {
-            return Poll::Ready(());
-        }
-        // A sleep that ends too early does no harm.
-        if self.sleep.as_ref().is_none_or(|(until, _)| *until > deadline) {
-            self.sleep = Some((deadline, self.timer.sleep(deadline - now)));
-        }
-        let (_, sleep) = self.sleep.as_mut().expect("it was just made");
-        let slept = Pin::new(sleep).poll(cx);
-        if slept.is_ready() {
-            self.sleep = None;
-        }
-        slept
+        self.sleep.reset(retries.chain(self.merge.release_at()).min());
+        Pin::new(&mut self.sleep).poll(cx)
     }
 
     pub(crate) fn requests(&self) -> usize {

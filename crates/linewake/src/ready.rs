@@ -1,11 +1,28 @@
-//! Keeps track of which of many sources to poll: those that woke, each of them once.
+//! Keeps track of which of many sources to poll: those that woke, each of them once. And a thread that waits for one.
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
 use overlapped::{Port, Relay};
+
+use crate::{Error, ErrorKind};
+
+/// Waits on this thread for the next of a stream's items, at most for `timeout`. `what` names one in an error.
+pub(crate) fn wait_next<T>(
+    timeout: Option<Duration>,
+    what: &str,
+    poll: impl FnMut(&mut Context<'_>) -> Poll<Option<Result<T, Error>>>,
+) -> Option<Result<T, Error>> {
+    match Port::global().and_then(|port| port.block_on_timeout(poll_fn(poll), timeout)) {
+        Ok(Some(next)) => next,
+        Ok(None) => Some(Err(Error::new(ErrorKind::TimedOut, format!("timed out waiting for {what}")))),
+        Err(error) => Some(Err(error.into())),
+    }
+}
 
 /// The sources that woke since they were last polled. At first these are all sources.
 pub(crate) struct Ready {

@@ -24,8 +24,7 @@ pub(crate) use self::times::Times;
 use crate::account::EdgeCounters;
 use crate::axis::Step;
 use crate::backend::RawEdge;
-use crate::ready::Ready;
-use crate::wait::wait;
+use crate::ready::{Ready, wait_next};
 use crate::{Account, Chip, EdgeEvent, Error, ErrorKind, Figures, LineConfig, LineId, Offset, Stopper, Tally, Trust};
 
 /// Lines that are held: an endless stream of the edges of the watched ones, and the values of all.
@@ -167,7 +166,7 @@ impl Request {
         if let Some(edge) = self.next_ready() {
             return Some(Ok(edge));
         }
-        wait(timeout, |cx| self.poll_next_edge(cx)).or_error("an edge")
+        wait_next(timeout, "an edge", |cx| self.poll_next_edge(cx))
     }
 
     pub(crate) fn poll_next_edge(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<EdgeEvent, Error>>> {

@@ -2,18 +2,13 @@
 //! like those drivers. The tests compare the edges that are reported with those that were driven.
 #![cfg(all(target_os = "linux", not(miri)))]
 
-#[path = "support/stream.rs"]
-mod stream;
-#[path = "support/cards.rs"]
-mod support;
-
 use std::fs;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use linewake::{Chip, EdgeEvent, EdgeKind, Edges, ErrorKind, Figures, Request};
-use stream::until_quiet;
-use support::{Card, LONG, cards};
+use test_support::cards::{Card, LONG, cards};
+use test_support::stream::until_quiet;
 
 const QUIET: Duration = Duration::from_millis(100);
 /// The longest time for a stop that waits for nothing.

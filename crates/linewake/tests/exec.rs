@@ -8,6 +8,7 @@ use linewake::{
     Chip, EdgeEvent, EdgeKind, Edges, Error, ErrorKind, Event, EventClock, Exec, Figures, Monitor, Request, Restart,
     Trust,
 };
+use test_support::stream::wait_until;
 
 fn shell(script: &str) -> Exec {
     Exec::new("sh").args(["-c", script])
@@ -29,14 +30,6 @@ fn to_the_end(request: &mut Request) -> (Vec<EdgeEvent>, Error) {
             Ok(edge) => edges.push(edge),
             Err(error) => return (edges, error),
         }
-    }
-}
-
-fn wait_until(mut done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !done() {
-        assert!(Instant::now() < deadline, "it does not end");
-        thread::sleep(Duration::from_millis(2));
     }
 }
 

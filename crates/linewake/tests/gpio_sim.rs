@@ -1,29 +1,21 @@
 //! Gpiochips of the kernel's gpio-sim in the virtual machine: what every chip must do, and what only gpiochips do.
 #![cfg(all(target_os = "linux", not(miri)))]
 
-#[macro_use]
-#[path = "support/conformance.rs"]
-#[allow(dead_code, reason = "gpiochips share no line and keep no account of their own")]
-mod conformance;
 #[path = "support/gpio.rs"]
 mod gpio;
-#[path = "support/process.rs"]
-#[allow(dead_code, reason = "only one of the two is asked here")]
-mod process;
-#[path = "support/replug.rs"]
-mod replug;
 
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use conformance::Bench as _;
 use gpio::GpioSim;
 use linewake::{
     Bias, Chip, Direction, Drive, EdgeEvent, EdgeKind, Edges, ErrorKind, EventClock, Figures, InfoEventKind,
     LineConfig, Request, Trust,
 };
+use test_support::conformance::Bench as _;
+use test_support::{conformance, every_chip_test, replug};
 
 macro_rules! on_gpio_sim {
     ($($name:ident)*) => {

@@ -2,22 +2,17 @@
 //! so that it has its own virtual machine.
 #![cfg(all(target_os = "linux", not(miri)))]
 
-#[macro_use]
-#[path = "support/conformance.rs"]
-#[allow(dead_code, unused_macros, reason = "only the bench is of use here")]
-mod conformance;
 #[path = "support/gpio.rs"]
 mod gpio;
-#[path = "support/time_of_day.rs"]
-mod time_of_day;
 
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use conformance::Bench as _;
 use gpio::GpioSim;
 use linewake::{ClockStep, EdgeEvent, Event, EventClock, Monitor};
+use test_support::conformance::Bench as _;
+use test_support::time_of_day;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 

@@ -1,20 +1,15 @@
 //! A program that waits for edges of a gpiochip has one thread. This test is alone in its process.
 #![cfg(all(target_os = "linux", not(miri)))]
 
-#[macro_use]
-#[path = "support/conformance.rs"]
-#[allow(dead_code, unused_macros, reason = "only the bench is of use here")]
-mod conformance;
 #[path = "support/gpio.rs"]
 mod gpio;
-#[path = "support/threads.rs"]
-mod threads;
 
 use std::time::Duration;
 
-use conformance::Bench as _;
 use gpio::GpioSim;
 use linewake::{Event, Monitor};
+use test_support::conformance::Bench as _;
+use test_support::threads;
 
 const SHORT: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_secs(20);

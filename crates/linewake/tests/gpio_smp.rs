@@ -2,19 +2,16 @@
 //! how much of that the numbers show. `cargo xtask test --only vm` runs them with two processors.
 #![cfg(all(target_os = "linux", not(miri)))]
 
-#[macro_use]
-#[path = "support/conformance.rs"]
-#[allow(dead_code, unused_macros, reason = "only the bench is of use here")]
-mod conformance;
 #[path = "support/gpio.rs"]
 mod gpio;
 
 use std::thread;
 use std::time::Duration;
 
-use conformance::Bench as _;
 use gpio::GpioSim;
 use linewake::{Account, Trust};
+use test_support::conformance;
+use test_support::conformance::Bench as _;
 
 /// Makes edges on the first lines as fast as possible, and returns what is known of them. The lines begin and end low.
 fn flood(bench: &GpioSim, lines: u32, edges: u32, witness: bool) -> Account {

@@ -2,40 +2,18 @@
 #![cfg(feature = "embedded-hal")]
 
 use std::pin::{Pin, pin};
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
-use std::time::{Duration, Instant};
+use std::task::{Context, Poll, Waker};
+use std::thread;
+use std::time::Duration;
 
 use embedded_hal::digital::{InputPin, OutputPin, PinState, StatefulOutputPin};
 use embedded_hal_async::digital::Wait;
 use linewake::hal::{Input, Output};
 use linewake::{Chip, Direction, Edges, Error, ErrorKind, LineConfig};
+use test_support::executor::block_on;
 
 fn still() -> Chip {
     Chip::options().life(false).open("sim:8").unwrap()
-}
-
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
-/// Waits, but not longer than a limit.
-fn ready<T>(future: impl Future<Output = T>) -> T {
-    let mut future = pin!(future);
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let deadline = Instant::now() + Duration::from_secs(20);
-    loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            return output;
-        }
-        assert!(Instant::now() < deadline, "it is not ready");
-        thread::park_timeout(Duration::from_secs(1));
-    }
 }
 
 fn is_ready<F: Future<Output = Result<(), Error>>>(future: Pin<&mut F>) -> bool {
@@ -77,7 +55,7 @@ fn a_level_that_has_gone_back_was_there() {
     assert!(!is_ready(high.as_mut()));
     chip.world().toggle(0, 2).unwrap();
     assert!(!chip.value(0).unwrap());
-    ready(high).unwrap();
+    block_on(high).unwrap();
 }
 
 #[test]
@@ -90,19 +68,19 @@ fn an_edge_is_waited_for_also_at_its_level() {
     chip.world().drive(0, false).unwrap();
     assert!(stays_pending(rising.as_mut()), "that was the other edge");
     chip.world().drive(0, true).unwrap();
-    ready(rising).unwrap();
+    block_on(rising).unwrap();
 
     let mut falling = Box::pin(pin.wait_for_falling_edge());
     assert!(!is_ready(falling.as_mut()));
     chip.world().toggle(0, 2).unwrap();
-    ready(falling).unwrap();
+    block_on(falling).unwrap();
 
     until_handed_over();
     for _ in 0..2 {
         let mut any = Box::pin(pin.wait_for_any_edge());
         assert!(stays_pending(any.as_mut()));
         chip.world().toggle(0, 1).unwrap();
-        ready(any).unwrap();
+        block_on(any).unwrap();
     }
 }
 
@@ -134,7 +112,7 @@ fn a_wait_that_is_dropped_leaves_nothing_behind() {
     let mut rising = Box::pin(pin.wait_for_rising_edge());
     assert!(stays_pending(rising.as_mut()), "those edges came before");
     chip.world().toggle(0, 1).unwrap();
-    ready(rising).unwrap();
+    block_on(rising).unwrap();
 }
 
 #[test]
@@ -151,7 +129,7 @@ fn an_edge_that_is_missing_was_there() {
     assert!(stays_pending(rising.as_mut()));
     chip.world().merge_within(Duration::ZERO).unwrap();
     chip.world().drive(0, false).unwrap();
-    ready(rising).unwrap();
+    block_on(rising).unwrap();
 }
 
 #[test]
@@ -161,9 +139,9 @@ fn a_pin_that_is_gone_says_so_every_time() {
     let mut rising = Box::pin(pin.wait_for_rising_edge());
     assert!(!is_ready(rising.as_mut()));
     chip.world().unplug().unwrap();
-    assert!(ready(rising).unwrap_err().is_disconnected());
+    assert!(block_on(rising).unwrap_err().is_disconnected());
     for _ in 0..2 {
-        let error = ready(pin.wait_for_any_edge()).unwrap_err();
+        let error = block_on(pin.wait_for_any_edge()).unwrap_err();
         assert!(error.is_disconnected());
         assert_eq!(error.kind(), ErrorKind::Device);
         assert_eq!(embedded_hal::digital::Error::kind(&error), embedded_hal::digital::ErrorKind::Other);
@@ -183,7 +161,7 @@ fn an_input_reads_its_level_also_upside_down() {
     let mut pressed = Box::pin(button.wait_for_high());
     assert!(stays_pending(pressed.as_mut()));
     chip.world().drive(4, false).unwrap();
-    ready(pressed).unwrap();
+    block_on(pressed).unwrap();
 }
 
 #[test]

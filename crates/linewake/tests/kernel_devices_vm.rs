@@ -2,8 +2,6 @@
 //! and no other; missing edges are counted.
 #![cfg(all(target_os = "linux", not(miri)))]
 
-#[path = "support/cards.rs"]
-mod cards;
 #[path = "kernel_devices/comedi.rs"]
 mod comedi;
 #[path = "kernel_devices/edu.rs"]
@@ -14,8 +12,6 @@ mod hid;
 mod input;
 #[path = "kernel_devices/port.rs"]
 mod port;
-#[path = "support/stream.rs"]
-mod stream;
 
 use std::fs;
 use std::path::Path;
@@ -24,12 +20,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cards::Card;
 use linewake::profile::Profile;
 use linewake::{Chip, EdgeEvent, EdgeKind, Figures, Request};
 use overlapped::Device;
 use port::Port;
-use stream::{next, until_quiet};
+use test_support::cards::Card;
+use test_support::stream::{next, until_quiet};
 
 /// Runs one test at a time, because they share the virtual machine. Outside of it, prints a note and returns `None`.
 fn machine() -> Option<MutexGuard<'static, ()>> {

@@ -1,17 +1,12 @@
 //! The monitor: one ordered stream of many chips, also when they are unplugged and plugged in again, within a limit of
 //! memory.
 
-#[path = "support/process.rs"]
-#[allow(dead_code, reason = "only one of the two is asked here")]
-mod process;
-#[path = "support/thousand.rs"]
-mod thousand;
-
 use std::collections::HashMap;
 use std::thread;
 use std::time::Duration;
 
 use linewake::{Chip, EdgeKind, ErrorKind, Event, Figures, Gap, Monitor, MonitorBuilder, Trust, WhenFull};
+use test_support::thousand;
 
 fn still(spec: &str) -> Chip {
     Chip::options().life(false).open(spec).unwrap()

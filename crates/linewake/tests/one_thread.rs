@@ -1,9 +1,6 @@
 //! A program that only waits has one thread, whatever it waits for. This test is alone in its process.
 #![cfg(target_os = "linux")]
 
-#[path = "support/threads.rs"]
-mod threads;
-
 use std::future::Future as _;
 use std::pin::pin;
 use std::sync::Arc;
@@ -13,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use linewake::filter::Filter;
 use linewake::{Chip, Event, Exec, Monitor};
+use test_support::threads;
 
 const SHORT: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -4,8 +4,6 @@
 mod card;
 #[path = "support/feeder.rs"]
 mod feeder;
-#[path = "support/stream.rs"]
-mod stream;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,7 +16,8 @@ use feeder::Feeder;
 use linewake::profile::Profile;
 use linewake::{Chip, EdgeEvent, EdgeKind, Edges, Error, ErrorKind, Event, Figures, Monitor, Request, Trust};
 use overlapped::Device;
-use stream::{next, seen, wait_until};
+use test_support::random::Random;
+use test_support::stream::{next, seen, wait_until};
 
 const CARD: &str = include_str!("../../../profiles/card.toml");
 const SERIAL: &str = include_str!("../../../profiles/serial.toml");
@@ -95,17 +94,13 @@ fn a_pulse_that_falls_together_is_an_edge_and_one_missing() {
 
 #[test]
 fn the_second_card_never_tells_of_more_than_happened() {
-    let mut random = 7_u64;
-    let mut random = move |below: u64| {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (random >> 33) % below
-    };
+    let mut random = Random::new(7);
     for _ in 0..20 {
         let (card, chip) = card_chip();
         let mut edges = chip.request().lines(0..8).start().unwrap();
         let stopper = edges.stopper();
         let mut driven = [0_u64; 8];
-        let changes: Vec<_> = (0..400).map(|_| (random(8) as u32, random(3) as u32 + 1, random(60))).collect();
+        let changes: Vec<_> = (0..400).map(|_| (random.below(8), random.below(3) + 1, random.below(60))).collect();
         for (input, times, _) in &changes {
             driven[*input as usize] += u64::from(*times);
         }

@@ -3,8 +3,6 @@
 #[path = "support/feeder.rs"]
 #[allow(dead_code, reason = "other tests feed otherwise")]
 mod feeder;
-#[path = "support/stream.rs"]
-mod stream;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
@@ -16,7 +14,7 @@ use overlapped::sim::{Driver, Outcome, Queue, RequestId};
 use overlapped::{Device, Status, sim};
 
 use self::feeder::Feeder;
-use self::stream::{LONG, seen, wait_until};
+use test_support::stream::{LONG, seen, wait_until};
 
 fn parse(text: &str) -> Profile {
     Profile::parse("fed.toml", text).unwrap_or_else(|error| panic!("{error}\n{text}")).allow_writes(true)

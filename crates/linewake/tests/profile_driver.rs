@@ -4,12 +4,9 @@
 //! batches on their way when a request is dropped), and of unplugging, for which this chip opens the device again (see
 //! `tests/profile.rs`).
 
-#[path = "support/conformance.rs"]
-#[allow(dead_code, unused_macros, reason = "some are not for this chip")]
-mod conformance;
-
 use linewake::Chip;
 use linewake::profile::Profile;
+use test_support::conformance;
 
 fn chip() -> Chip {
     let host = Chip::options().life(false).open("sim:1024").unwrap();

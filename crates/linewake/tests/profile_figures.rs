@@ -4,8 +4,6 @@
 #[expect(dead_code, reason = "other tests use the rest of it")]
 #[path = "support/feeder.rs"]
 mod feeder;
-#[path = "support/stream.rs"]
-mod stream;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +12,7 @@ use linewake::profile::Profile;
 use linewake::{Chip, EdgeKind, Edges, Error, ErrorKind, Figures, Request, Trust};
 
 use self::feeder::Feeder;
-use self::stream::{LONG, end, nothing_comes, seen};
+use test_support::stream::{LONG, end, nothing_comes, seen};
 
 /// A profile with a call that waits and gives these bytes.
 fn fed(lines: &str, wait: &str, output: &str) -> String {

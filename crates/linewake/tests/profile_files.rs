@@ -2,9 +2,6 @@
 //! not the end.
 #![cfg(all(target_os = "linux", not(miri)))]
 
-#[path = "support/stream.rs"]
-mod stream;
-
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -15,7 +12,7 @@ use linewake::profile::Profile;
 use linewake::{Chip, ErrorKind, Request};
 use overlapped::sim::{Driver, Outcome, Request as Incoming};
 use overlapped::{Device, Status};
-use stream::{LONG, nothing_comes, seen};
+use test_support::stream::{LONG, nothing_comes, seen};
 
 fn parse(text: &str) -> Profile {
     Profile::parse("box.toml", text).unwrap_or_else(|error| panic!("{error}\n{text}")).allow_writes(true)

@@ -4,8 +4,6 @@
 
 #[path = "support/ioctls.rs"]
 mod ioctls;
-#[path = "support/stream.rs"]
-mod stream;
 
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -17,7 +15,7 @@ use linewake::{Chip, EdgeKind, Edges, ErrorKind, Figures, Request};
 use overlapped::linux::Argument;
 use overlapped::sim::{self, Driver, FileId, Outcome};
 use overlapped::{Device, Status};
-use stream::{LONG, nothing_comes, seen};
+use test_support::stream::{LONG, nothing_comes, seen, wait_until};
 
 /// How long to wait for something that must not happen.
 const QUIET: Duration = Duration::from_millis(60);
@@ -61,17 +59,17 @@ fn a_wait_that_blocks_is_one_thread_and_is_ended_by_its_call() {
     );
     let profile = Profile::parse("card.toml", &text).unwrap().allow_writes(true);
     let mut edges = request(&card, &profile);
-    card.wait_until(|| card.inside() == 1);
+    wait_until(|| card.inside() == 1);
     assert_eq!(waiting_threads("wait wait-once"), 1);
     card.feed(&[0b0010]);
     card.feed(&[0b0110]);
     assert_eq!(seen(&mut edges, 3), [(0, false, 0), (1, true, 0), (2, true, 0)]);
-    card.wait_until(|| card.inside() == 1);
+    wait_until(|| card.inside() == 1);
     let began = Instant::now();
     drop(edges);
     assert!(began.elapsed() < Duration::from_millis(900), "its call ends it, and not the timeout");
     assert!(card.inside() == 0 && card.is_closed(), "no file is open any more");
-    card.wait_until(|| waiting_threads("wait wait-once") == 0);
+    wait_until(|| waiting_threads("wait wait-once") == 0);
     let log = card.log();
     assert_eq!(log.first().map(String::as_str), Some("0x12 [00]"), "{log:?}");
     assert_eq!(log[log.len() - 2..], ["0x11", "0x20 7"], "the wait is ended, and then the card is released");
@@ -87,7 +85,7 @@ fn results_before_the_stop_are_delivered_and_the_end_of_the_wait_is_not_an_edge(
             card.feed(&[]);
         }
         // The thread is in the driver again, and all three results are taken from it.
-        card.wait_until(|| card.waits() == 4 && card.inside() == 1);
+        wait_until(|| card.waits() == 4 && card.inside() == 1);
         edges.stopper().stop();
         let left: Vec<_> = std::iter::from_fn(|| edges.wait_next()).map(|edge| edge.unwrap().kind).collect();
         assert_eq!(left, [EdgeKind::Rising; 3], "{ends_with:?}");
@@ -103,14 +101,14 @@ fn a_wait_that_nothing_ends_is_left_behind_until_the_driver_answers() {
     let mut edges = request(&card, &profile("lines = 1", calls, "means = 'edge'\nedge = 'falling'\n"));
     card.feed(&[]);
     assert_eq!(seen(&mut edges, 1), [(0, false, 0)]);
-    card.wait_until(|| card.inside() == 1);
+    wait_until(|| card.inside() == 1);
     edges.stopper().stop();
     assert!(edges.wait_next().is_none());
     drop(edges);
     thread::sleep(QUIET);
     assert!(card.inside() == 1 && !card.is_closed(), "the call is in the driver, so the file stays open");
     card.feed(&[]);
-    card.wait_until(|| card.is_closed());
+    wait_until(|| card.is_closed());
     assert_eq!(card.inside(), 0);
 }
 
@@ -138,12 +136,12 @@ fn a_wait_that_times_out_while_nobody_looks_is_made_again() {
     let edges =
         request(&card, &profile("lines = 1", WAIT, "means = 'edge'\nedge = 'rising'\nagain_on = ['timed-out']\n"));
     for wait in 1..=3 {
-        card.wait_until(|| card.waits() == wait && card.inside() == 1);
+        wait_until(|| card.waits() == wait && card.inside() == 1);
         // It waited, and changes between two waits would be missed.
         thread::sleep(QUIET);
         card.fail(ETIMEDOUT);
     }
-    card.wait_until(|| card.waits() == 4 && card.inside() == 1);
+    wait_until(|| card.waits() == 4 && card.inside() == 1);
     drop(edges);
     assert_eq!(card.inside(), 0);
 }
@@ -307,7 +305,7 @@ fn a_file_that_is_ready_with_nothing_is_not_asked_all_the_time() {
     card.feed(&[1]);
     assert_eq!(seen(&mut edges, 1), [(0, true, 0)]);
     // The other thread may still wait until somebody waits for the file.
-    card.wait_until(|| crier.is_finished());
+    wait_until(|| crier.is_finished());
     crier.join().unwrap();
 }
 
@@ -340,18 +338,18 @@ fn calls_for_lines_and_sequences_are_made_in_their_order() {
     let wait = "then = ['index', 'state', 'ack']\nmeans = 'level'\n[levels]\ncall = ['index', 'state']\n";
     let chip = Chip::from_profile(&profile(head, &calls, wait), card.opener()).unwrap();
     let mut edges = chip.request().lines([0, 2]).start().unwrap();
-    card.wait_until(|| card.inside() == 1);
+    wait_until(|| card.inside() == 1);
     let levels = ["write [0b]", "0x12 [00]"];
     let setup = ["0x20", "0x21 256", "0x21 258"];
     assert_eq!(card.log(), [&levels[..], &setup, &levels].concat());
     card.set_levels(&[0b100]);
     card.feed(&[]);
     assert_eq!(seen(&mut edges, 1), [(2, true, 0)]);
-    card.wait_until(|| card.waits() == 2 && card.inside() == 1);
+    wait_until(|| card.waits() == 2 && card.inside() == 1);
     assert_eq!(card.log()[7..], ["write [0b]", "0x12 [00]", "0x22 [01]"]);
     assert_eq!(edges.values().unwrap(), [false, true]);
     drop(edges);
-    card.wait_until(|| card.is_closed());
+    wait_until(|| card.is_closed());
     assert_eq!(card.log()[12..], ["0x11", "write [00, 00]", "write [02, 00]", "0x20"]);
 }
 
@@ -371,16 +369,16 @@ fn a_wait_for_each_line_is_a_thread_for_each_that_is_watched() {
     let profile = waits_for_each_line(5, 0x11);
     let chip = Chip::from_profile(&profile, card.opener()).unwrap();
     let mut edges = chip.request().lines([1, 2, 4]).edges(Edges::Rising).start().unwrap();
-    card.wait_until(|| card.inside() == 3);
+    wait_until(|| card.inside() == 3);
     assert_eq!(waiting_threads("wait each"), 3);
     card.feed_line(4, &[]);
     assert_eq!(seen(&mut edges, 1), [(4, true, 0)]);
     card.feed_line(1, &[]);
     assert_eq!(seen(&mut edges, 1), [(1, true, 0)]);
-    card.wait_until(|| card.inside() == 3);
+    wait_until(|| card.inside() == 3);
     drop(edges);
     assert_eq!(card.inside(), 0);
-    card.wait_until(|| waiting_threads("wait each") == 0);
+    wait_until(|| waiting_threads("wait each") == 0);
 }
 
 #[test]
@@ -390,7 +388,7 @@ fn waits_that_one_call_ends_all_make_up_no_edge() {
     let profile = waits_for_each_line(8, 0x11);
     for _ in 0..20 {
         let mut edges = request(&card, &profile);
-        card.wait_until(|| card.inside() == 8);
+        wait_until(|| card.inside() == 8);
         edges.stopper().stop();
         assert!(edges.wait_next().is_none(), "nothing has happened");
     }
@@ -401,13 +399,13 @@ fn many_waits_that_nothing_ends_are_left_as_soon_as_one() {
     let card = Card::new();
     let profile = waits_for_each_line(8, 0x20);
     let edges = request(&card, &profile);
-    card.wait_until(|| card.inside() == 8);
+    wait_until(|| card.inside() == 8);
     let began = Instant::now();
     drop(edges);
     assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
     assert_eq!(card.inside(), 8);
     (0..8).for_each(|line| card.feed_line(line, &[]));
-    card.wait_until(|| card.is_closed());
+    wait_until(|| card.is_closed());
 }
 
 #[test]
@@ -486,7 +484,7 @@ fn calls_and_answers_are_traced_as_they_happen() {
     let mut edges = request(&card, &traced);
     card.feed(&[9]);
     seen(&mut edges, 1);
-    card.wait_until(|| card.waits() == 2);
+    wait_until(|| card.waits() == 2);
     drop(edges);
     let seen = seen_by.lock().unwrap();
     let expected =

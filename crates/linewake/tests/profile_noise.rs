@@ -1,8 +1,5 @@
 //! Any text in a profile and any answer of a driver cause at worst an error, and never a panic or too much memory.
 
-#[path = "support/random.rs"]
-mod random;
-
 use std::panic::AssertUnwindSafe;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -11,7 +8,7 @@ use linewake::profile::Profile;
 use linewake::{Chip, Edges, ErrorKind};
 use overlapped::sim::{Driver, FileId, Outcome, Queue, Request, RequestId};
 use overlapped::{Device, Status};
-use random::Random;
+use test_support::random::Random;
 
 const FILES: [&str; 3] = [
     include_str!("../../../profiles/card.toml"),

@@ -1,10 +1,8 @@
 //! A driver with calls for single pins, through a profile, on the simulated controller.
 
-#[path = "support/pins.rs"]
-mod pins;
-
 use linewake::Chip;
-use pins::every_pin_test;
+use test_support::pins;
+use test_support::pins::every_pin_test;
 
 macro_rules! on_the_simulator {
     ($($name:ident)*) => {

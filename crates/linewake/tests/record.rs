@@ -1,13 +1,11 @@
 //! The record stream: the types and the schema agree.
 
-#[path = "support/schema.rs"]
-mod schema;
-
 use linewake::record::{
     AccountTrust, Chatter, ChatterState, Edge, FilterSummary, Gap, GapReason, Heartbeat, Info, InfoKind, Kind,
     LineSummary, Missed, NamedChip, READABLE, Record, SCHEMA, Start, State, Step, Summary,
 };
 use serde_json::{Value, json};
+use test_support::schema;
 
 /// Every record in every variant, with the largest numbers, and with null where allowed.
 fn every_record() -> Vec<Record<'static>> {

@@ -2,16 +2,8 @@
 //! because it counts how often its thread wakes up, and a thread that waits also handles the completions of other
 //! tests.
 
-#[path = "support/conformance.rs"]
-#[allow(dead_code, unused_macros, reason = "only the bench is of use here")]
-mod conformance;
-#[path = "support/process.rs"]
-#[allow(dead_code, reason = "only one of the two is asked here")]
-mod process;
-#[path = "support/replug.rs"]
-mod replug;
-
 use linewake::Chip;
+use test_support::{conformance, replug};
 
 #[test]
 fn a_monitor_survives_a_replug_in_the_middle_of_a_flood() {

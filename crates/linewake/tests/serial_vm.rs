@@ -2,20 +2,17 @@
 //! plugged in and out.
 #![cfg(all(target_os = "linux", not(miri)))]
 
-#[macro_use]
-#[path = "support/conformance.rs"]
-#[allow(dead_code, unused_macros, reason = "a port has no queue, and its lines are what they are")]
-mod conformance;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use linewake::{Chip, EdgeEvent, EdgeKind, Edges, ErrorKind, Event, Monitor, Request, Trust};
 use overlapped::Device;
 use overlapped::linux::Ioctl;
+use test_support::conformance;
+use test_support::stream::wait_until;
 
 /// The UART that the virtual machine does not use while a test runs.
 const UART: &str = "/dev/ttyS2";
@@ -240,14 +237,6 @@ impl Modem {
 impl Drop for Modem {
     fn drop(&mut self) {
         let _ = fs::write(self.0.join("UDC"), "\n");
-    }
-}
-
-fn wait_until(mut done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !done() {
-        assert!(Instant::now() < deadline, "it does not come to an end");
-        thread::sleep(Duration::from_millis(5));
     }
 }
 

@@ -1,13 +1,10 @@
 //! The simulated chip: it does all that a chip must do, and its lines change by themselves.
 
-#[macro_use]
-#[path = "support/conformance.rs"]
-mod conformance;
-
 use std::time::Duration;
 
 use linewake::sim::{ClockKind, Quadrature, Script, Signal, SimLine};
 use linewake::{Chip, EdgeEvent, EdgeKind, ErrorKind, Request};
+use test_support::{conformance, every_test};
 
 fn still() -> Chip {
     Chip::options().life(false).open("sim:512").unwrap()

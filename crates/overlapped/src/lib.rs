@@ -37,7 +37,7 @@
 //!   [`RawCall`] lends the driver your own buffers.
 //! - [`views`] reads answers whose length the driver chooses: a header and the rest, and lists of records.
 //! - [`Port`] is where completions arrive. A waiting thread takes them; one dispatcher thread takes those that no
-//!   thread waits for. Other ports have no thread, or use the system's thread pool.
+//!   thread waits for. Other ports have no thread, or use the system's thread pool. It keeps the time too: [`Port::sleep`] needs no runtime.
 //! - On Windows, `Event` awaits the Win32 events that many vendors' libraries signal, `InterfaceClass` finds devices
 //!   by their kind, and `Device::call_with` calls any other overlapped function.
 //!
@@ -74,7 +74,7 @@ pub use device::Device;
 pub use device::closing::Closing;
 #[doc(inline)]
 pub use overlapped_codes::{Access, CtlCode, ErrorKind, Ioctl, Method, ParseCtlCodeError, Status};
-pub use port::{PendingCall, Port, PortStats, Relay};
+pub use port::{PendingCall, Port, PortStats, Relay, Sleep};
 pub use words::buffer::Buffer;
 pub use words::error::{Error, ErrorCode, Operation};
 #[cfg(windows)]

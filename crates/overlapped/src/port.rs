@@ -9,6 +9,7 @@ mod dispatcher;
 mod inner;
 mod jobs;
 pub(crate) mod queue;
+mod sleep;
 mod sleeper;
 mod timers;
 mod turn;
@@ -23,13 +24,14 @@ use std::pin::pin;
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
-use std::task::Waker;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 pub(crate) use devices::Device;
 use inner::Kind;
 pub(crate) use inner::{Inner, Slot, Waiter, Whose, inherited};
 pub(crate) use queue::Queue;
+pub use sleep::Sleep;
 pub use wait::Relay;
 pub(crate) use wait::block_on;
 
@@ -304,7 +306,7 @@ impl Port {
     /// # Errors
     /// [`ErrorKind::Deadlock`] inside a waker or a callback of this port, or inside nested ones of eight other ports.
     pub fn block_on<T>(&self, future: impl Future<Output = T>) -> Result<T, Error> {
-        self.run(None, future).map(|ready| ready.expect("without a deadline it is ready when it returns"))
+        self.block_on_timeout(future, None).map(|ready| ready.expect("without a deadline it is ready when it returns"))
     }
 
     /// [`block_on`](Self::block_on) for at most `timeout`, then `None`. What is ready at the end is still returned.
@@ -320,15 +322,19 @@ impl Port {
     ///
     /// # Errors
     /// As [`block_on`](Self::block_on).
-    pub fn block_on_timeout<T>(&self, future: impl Future<Output = T>, timeout: Duration) -> Result<Option<T>, Error> {
-        self.run(Instant::now().checked_add(timeout), future)
-    }
-
-    fn run<T>(&self, deadline: Option<Instant>, future: impl Future<Output = T>) -> Result<Option<T>, Error> {
+    pub fn block_on_timeout<T>(
+        &self,
+        future: impl Future<Output = T>,
+        timeout: impl Into<Option<Duration>>,
+    ) -> Result<Option<T>, Error> {
+        let deadline = timeout.into().and_then(|timeout| Instant::now().checked_add(timeout));
         let mut future = pin!(future);
         if self.inner.must_not_wait_here() {
-            return Err(Error::new(ErrorKind::Deadlock, Operation::Port)
-                .hint("this thread dispatches completions; await the future instead"));
+            return match future.poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(ready) => Ok(Some(ready)),
+                Poll::Pending => Err(Error::new(ErrorKind::Deadlock, Operation::Port)
+                    .hint("this thread dispatches completions; await the future instead")),
+            };
         }
         // On a manual port this thread polls, so it runs the callbacks too.
         let whose = if self.inner.is_manual() { Whose::All } else { Whose::NOBODY };
@@ -338,6 +344,44 @@ impl Port {
     /// For a future with many parts that polls each part with its own waker, `relay`, which in turn wakes `waker`.
     /// While the return value exists, `relay` stands for `waker`. So if a thread waits for the whole future, that
     /// thread also dispatches the calls of the parts, and no dispatcher starts for them.
+    /// A future that is ready after `time`, which begins now.
+    ///
+    /// The port keeps the time: a thread that waits at it, or else its dispatcher. A manual port is to be polled.
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    /// # async fn example(port: &overlapped::Port) {
+    /// let begun = Instant::now();
+    /// port.sleep(Duration::from_millis(5)).await;
+    /// assert!(begun.elapsed() >= Duration::from_millis(5));
+    /// # }
+    /// # let port = overlapped::Port::global()?;
+    /// # port.block_on(example(&port))?;
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
+    pub fn sleep(&self, time: Duration) -> Sleep {
+        self.sleep_until(Instant::now().checked_add(time))
+    }
+
+    /// [`sleep`](Self::sleep), until then; `None`: for ever, or until it is [reset](Sleep::reset).
+    ///
+    /// ```
+    /// # use std::time::{Duration, Instant};
+    /// let port = overlapped::Port::global()?;
+    /// let mut next = Instant::now();
+    /// for _ in 0..3 {
+    ///     next += Duration::from_millis(2); // a beat that does not drift
+    ///     port.block_on(port.sleep_until(next))?;
+    /// }
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
+    pub fn sleep_until(&self, until: impl Into<Option<Instant>>) -> Sleep {
+        Sleep::new(self.inner.clone(), until.into())
+    }
+
+    /// For a future of many parts that polls each with a waker of its own, which wakes `waker`: while what this returns is
+    /// there, `relay` stands for it. So if a thread waits for the whole, that thread dispatches the calls of the parts too,
+    /// and no dispatcher is started for them.
     ///
     /// Such a future must sometimes poll all of its parts again: when a thread [waited for it](Self::waits_for) at the
     /// last poll and none does now. Otherwise a part that was not woken still relies on the thread that waited, and not

@@ -5,6 +5,8 @@ pub(crate) mod dispatching;
 pub(crate) mod foreign;
 #[cfg(all(target_os = "linux", not(miri)))]
 mod linux;
+#[cfg(all(test, loom))]
+pub(crate) mod models;
 #[cfg(not(any(windows, all(target_os = "linux", not(miri)))))]
 mod portable;
 #[cfg(all(target_os = "linux", not(miri)))]

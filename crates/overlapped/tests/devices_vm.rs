@@ -5,8 +5,6 @@
 
 #[path = "../examples/evdev_grab.rs"]
 mod evdev_grab;
-#[path = "support/hid.rs"]
-mod hid;
 #[path = "../examples/hidraw_features.rs"]
 mod hidraw_features;
 #[path = "../examples/sysfs_watch.rs"]
@@ -21,12 +19,14 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::Command;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use evdev_grab::evdev;
 use hidraw_features::hidraw;
 use overlapped::linux::{Direction, Ioctl, IoctlByValue, request};
 use overlapped::{Device, ErrorCode, ErrorKind};
+use test_support::hid;
+use test_support::until;
 use tun_echo::tun;
 use uinput_keyboard::uinput::{EV_KEY, Keyboard};
 
@@ -41,14 +41,12 @@ fn is_the_machine() -> bool {
 
 /// Waits for something that the system makes a moment later.
 fn soon<T>(mut find: impl FnMut() -> Option<T>) -> T {
-    let begin = Instant::now();
-    loop {
-        if let Some(found) = find() {
-            return found;
-        }
-        assert!(begin.elapsed() < Duration::from_secs(60), "waited for 60 seconds in vain");
-        thread::sleep(Duration::from_millis(10));
-    }
+    let mut found = None;
+    until("it comes", || {
+        found = find();
+        found.is_some()
+    });
+    found.unwrap()
 }
 
 const KEY_A: u16 = 30;
@@ -142,7 +140,7 @@ mod uhid {
 
     /// A HID that keeps the feature that is sent to it, and gives it back.
     pub(super) fn plug_in(name: &str) -> Device {
-        let device = made(name, 6, &DESCRIPTOR);
+        let device = Device::from_fd(made(name, 6, &DESCRIPTOR)).unwrap();
         let driver = device.clone();
         thread::spawn(move || play(&driver));
         device

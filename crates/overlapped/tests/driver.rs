@@ -1,9 +1,6 @@
 //! A real kernel driver, linewake.sys: thousands of pended control codes that are cancelled, stopped and closed.
 #![cfg(windows)]
 
-#[path = "support/service.rs"]
-mod service;
-
 use std::time::Duration;
 
 use linewake_controller::protocol::{
@@ -11,7 +8,8 @@ use linewake_controller::protocol::{
     LINE_INPUT, LineConfig, LineCounters, MAX_INPUT, REPLUG, UNPLUG, WAIT_LINE, WaitLine,
 };
 use overlapped::{CtlCode, Device, ErrorKind, Ioctl, Port};
-use service::Service;
+use test_support::service::Service;
+use test_support::{random::Random, until};
 use windows_sys::Win32::Foundation::{CloseHandle, INVALID_HANDLE_VALUE};
 use windows_sys::Win32::System::Diagnostics::ToolHelp::{
     CreateToolhelp32Snapshot, TH32CS_SNAPTHREAD, THREADENTRY32, Thread32First, Thread32Next,
@@ -86,17 +84,7 @@ fn in_flight() -> usize {
     Port::global().unwrap().stats().in_flight
 }
 
-fn until(what: &str, mut done: impl FnMut() -> bool) {
-    for _ in 0..30_000 {
-        if done() {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    panic!("waited for 30 seconds in vain: {what}");
-}
-
-/// One test, in parts: the parts share the driver, and count threads and handles of the whole process.
+/// One test, in parts: they share the driver and count what the whole process has.
 #[test]
 fn driver_with_pended_control_codes() {
     let Some(service) = Service::start_from_environment() else { return };
@@ -198,13 +186,8 @@ fn ten_thousand_dropped_leave_nothing_behind() {
 /// wait, or to a wait that was dropped. No edge comes twice.
 fn random_operations_and_every_edge_exactly_once() {
     const LINES: u32 = 32;
-    let mut random = 0x1234_5678_9abc_def1_u64;
-    let mut below = move |limit: u64| {
-        random ^= random >> 12;
-        random ^= random << 25;
-        random ^= random >> 27;
-        (random.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32) % limit
-    };
+    let mut random = Random::new(1);
+    let mut below = move |limit: u64| random.below(limit);
     let (device, driving) = (open(), open());
     watching(&device, LINES);
     let mut waiting = std::collections::VecDeque::new();

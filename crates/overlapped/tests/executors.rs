@@ -8,7 +8,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use futures::future::{self, Either};
 use futures::stream::{FuturesUnordered, StreamExt};
 use overlapped::{Buffer, Device, ErrorKind, Status};
 use support::*;
+use test_support::executor;
 
 const SHORT: Duration = Duration::from_millis(5);
 const LONG: Duration = Duration::from_secs(60);
@@ -37,25 +38,7 @@ fn complete_each(driver: &Arc<support::Device>, values: impl Iterator<Item = u32
     });
 }
 
-/// An executor in ten lines: poll, then park until the waker unparks the thread.
-fn park_until_ready<T>(future: impl Future<Output = T>) -> T {
-    struct Unpark(thread::Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut future = pin!(future);
-    loop {
-        if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            return value;
-        }
-        thread::park();
-    }
-}
-
-/// The tests that every executor must pass.
+/// What holds on every executor.
 mod everywhere {
     use super::*;
 
@@ -194,7 +177,7 @@ on!(tokio_multi_thread, |test| tokio_workers().block_on(async { tokio::spawn(tes
 #[cfg(not(miri))]
 on!(on_smol, |test| smol::block_on(smol::spawn(test)));
 on!(futures_local_pool, |test| futures::executor::LocalPool::new().run_until(test));
-on!(a_thread_that_parks, park_until_ready);
+on!(a_thread_that_parks, executor::block_on);
 
 fn tokio_current() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap()

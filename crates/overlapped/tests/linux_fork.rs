@@ -86,12 +86,16 @@ fn a_childs_requests_to_its_parents_port_return() {
         let (reader, _writer) = std::io::pipe().unwrap();
         let device = Device::from_fd_on(&port, reader).unwrap();
         let (asked, other) = (Mutex::new(Some(device.read(1).timeout(LONG))), Mutex::new(Some(device.read(1))));
+        let mut sleep = port.sleep(LONG);
+        assert!(is_pending(&mut sleep));
+        let sleep = Mutex::new(Some(sleep));
         std::thread::scope(|scope| {
             for _ in 0..2 {
                 scope.spawn(|| {
                     while !over.load(SeqCst) {
                         port.wake();
                         drop((port.stats(), port.pending(), device.read(1).timeout(LONG)));
+                        assert!(is_pending(&mut port.sleep(LONG)));
                         port.poll(Some(std::time::Duration::ZERO));
                     }
                 });
@@ -126,6 +130,9 @@ fn a_childs_requests_to_its_parents_port_return() {
                             }
                             std::task::Poll::Ready(7)
                         });
+                        port.sleep(LONG).then(|| unreachable!("nobody dispatches it here"));
+                        port.block_on(port.sleep(std::time::Duration::from_millis(2))).unwrap();
+                        drop(sleep.lock().unwrap().take());
                         port.block_on(woken).map_or(1, |seven| seven - 7)
                     })
                 })

@@ -12,7 +12,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
@@ -251,7 +251,36 @@ fn timers_make_the_port_readable() {
 }
 
 #[test]
-fn a_timer_that_was_not_needed_leaves_no_alarm() {
+fn sleeps_make_it_readable() {
+    let port = manual();
+    assert!(is_quiet(&port));
+    let (tell, told) = mpsc::channel();
+    let elsewhere = port.clone();
+    let begun = thread::spawn(move || elsewhere.sleep(SHORT).then(move || tell.send(()).unwrap()));
+    run(&port, || told.try_recv().is_ok());
+    begun.join().unwrap();
+    assert!(is_quiet(&port));
+    // One that a thread has waited for, and has left to a task.
+    struct Tell(mpsc::Sender<()>);
+    impl Wake for Tell {
+        fn wake(self: Arc<Self>) {
+            self.0.send(()).unwrap();
+        }
+    }
+    let (tell, told) = mpsc::channel();
+    let waker = Arc::new(Tell(tell)).into();
+    let mut sleep = port.sleep(LONG);
+    let mut is_begun = |cx: &mut Context<'_>| {
+        sleep.reset(Instant::now() + SHORT);
+        Pin::new(&mut sleep).poll(cx).is_pending()
+    };
+    port.block_on(std::future::poll_fn(|cx| Poll::Ready(is_begun(cx)))).unwrap();
+    while !is_begun(&mut Context::from_waker(&waker)) {}
+    run(&port, || told.try_recv().is_ok());
+}
+
+#[test]
+fn a_timer_that_was_not_needed_leaves_nothing() {
     let port = manual();
     let (driver, device) = simulated(&port);
     let mut call = device.call(WAIT, &()).timeout(SHORT);

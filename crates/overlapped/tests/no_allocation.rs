@@ -124,10 +124,15 @@ fn a_call_allocates_nothing_in_steady_state() {
     let waited = allocations(|| {
         assert_eq!(*echo.call(WAIT, &()).wait().unwrap(), 1);
     });
+    let global = Port::global().unwrap();
+    let slept = allocations_in(100, || {
+        drop(global.block_on_timeout(global.sleep(Duration::from_secs(3600)), Duration::ZERO));
+        global.block_on(global.sleep(Duration::from_micros(10))).unwrap();
+    });
     assert_eq!(
-        (at_once, pending, large, dropped, inverted, large_stream, waited, device_files),
-        (0, 0, 0, 0, 0, 0, 0, 0),
-        "(at once, pending, large, dropped, inverted, stream of large items, waited, device files)"
+        (at_once, pending, large, dropped, inverted, large_stream, waited, slept, device_files),
+        (0, 0, 0, 0, 0, 0, 0, 0, 0),
+        "(at once, pending, large, dropped, inverted, stream of large items, waited, slept, device files)"
     );
 }
 

@@ -17,22 +17,7 @@ use std::time::Duration;
 use overlapped::sim::{Driver, FileId, Outcome, Queue, Request, RequestId};
 use overlapped::{Call, Device, ErrorKind, Port, Status};
 use support::*;
-
-/// xorshift64*: Marsaglia, "Xorshift RNGs", 2003; Vigna, 2016.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        (self.next() >> 32) % limit
-    }
-}
+use test_support::random::Random;
 
 /// A driver whose requests end in each possible way, which the low bits of their input select. It counts its requests,
 /// and how it ended them.
@@ -175,7 +160,7 @@ fn after_many_operations_everything_is_released() {
                 let (port, driver) = (port.clone(), driver.clone());
                 scope.spawn(move || {
                     let result =
-                        caller(&port, &driver, Random(seed.rotate_left(thread as u32 * 7)), operations / threads);
+                        caller(&port, &driver, Random::new(seed.rotate_left(thread as u32 * 7)), operations / threads);
                     running.fetch_sub(1, SeqCst);
                     result
                 })
@@ -216,7 +201,7 @@ fn caller(port: &Port, driver: &Arc<Chaos>, mut random: Random, operations: u64)
     let called_back = Arc::new(AtomicU64::new(0));
     let (mut callbacks, mut streamed, mut done) = (0, 0, 0);
     while done < operations {
-        let number = random.next();
+        let number = random.number();
         done += 1;
         match random.below(100) {
             // Submit now, look at it later.

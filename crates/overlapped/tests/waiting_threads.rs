@@ -82,6 +82,9 @@ fn the_dispatcher_starts_only_for_calls_that_nobody_waits_for() {
     });
     assert_eq!(*port.block_on(restless).unwrap().unwrap(), 6, "the future that never lets its thread wait");
     none("block_on");
+    port.block_on(port.sleep(Duration::from_millis(5))).unwrap();
+    drop(port.sleep(LONG));
+    none("a sleep");
     assert_eq!(port.stats().in_flight, 0, "the thread that drops a call handles its completion");
     let mut items = device.inverted(WAIT, &()).armed_by_consumer().start();
     for value in 6..9 {

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use linewake::record::{Info, NamedChip, Record, Start};
 use linewake::{InfoEvent, InfoEventKind, InfoWatcher, Stopper};
+use overlapped::Port;
 
 use crate::display::{Attributes, LineId, Printable, consumer};
 use crate::exit::{self, Code, Failure};
@@ -305,8 +306,8 @@ pub(crate) fn next(
         Poll::Pending
     });
     let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-    match linewake::wait_for(left, next) {
+    match Port::global().and_then(|port| port.block_on_timeout(next, left)) {
         Ok(next) => next,
-        Err(error) => Some((0, Some(Err(error)))),
+        Err(error) => Some((0, Some(Err(error.into())))),
     }
 }

@@ -4,7 +4,9 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
+
+#[allow(unused_imports, reason = "each test file takes what it needs")]
+pub(crate) use test_support::until;
 
 pub(crate) fn linewake(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_linewake"));
@@ -31,15 +33,6 @@ pub(crate) fn out(output: &Output) -> &str {
 
 pub(crate) fn err(output: &Output) -> &str {
     std::str::from_utf8(&output.stderr).unwrap()
-}
-
-/// Waits until the condition is met, for at most 30 s.
-pub(crate) fn until(what: &str, is: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !is() {
-        assert!(Instant::now() < deadline, "never: {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
 
 #[cfg(unix)]

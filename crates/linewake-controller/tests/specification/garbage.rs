@@ -4,7 +4,7 @@ use linewake_controller::protocol::*;
 use linewake_controller::{Batch, CtlCode};
 
 use crate::chip::{Chip, LINES};
-use crate::random::Random;
+use test_support::random::Random;
 
 const CODES: [CtlCode; 19] = [
     GET_INFO,
@@ -30,13 +30,13 @@ const CODES: [CtlCode; 19] = [
 
 #[test]
 fn any_input_of_any_length_is_answered() {
-    let mut random = Random(0x5EED);
+    let mut random = Random::new(0x5EED);
     let mut chip = Chip::new();
     let mut reader = chip.watching([0, 1]);
     for code in CODES.into_iter().chain([0, u32::MAX, 0x8A51_2000].map(CtlCode::from_u32)) {
         for length in 0..300 {
             for mask in [0, 1, 7, 0xFF] {
-                let mut input: Vec<u8> = (0..length).map(|_| random.next() as u8 & mask).collect();
+                let mut input: Vec<u8> = (0..length).map(|_| random.number() as u8 & mask).collect();
                 // Otherwise there are hundreds of thousands of level changes, which are right but slow.
                 if code == DRIVE {
                     input.iter_mut().skip(10).step_by(16).for_each(|byte| *byte = 0);
@@ -70,10 +70,10 @@ fn a_whole_input_of_garbage_is_refused() {
 
 #[test]
 fn any_bytes_parse_or_are_malformed() {
-    let mut random = Random(0xBA7C);
+    let mut random = Random::new(0xBA7C);
     for length in 0..400 {
         for mask in [0, 3, 0xFF] {
-            let bytes: Vec<u8> = (0..length).map(|_| random.next() as u8 & mask).collect();
+            let bytes: Vec<u8> = (0..length).map(|_| random.number() as u8 & mask).collect();
             if let Ok(batch) = Batch::parse(&bytes) {
                 assert_eq!(batch.records().len(), batch.header().count as usize);
                 let _ = batch.header().is_closed();

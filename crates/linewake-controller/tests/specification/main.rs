@@ -8,7 +8,6 @@ mod information;
 mod model;
 mod numbering;
 mod pins;
-mod random;
 mod time;
 mod unplugging;
 mod waiting;

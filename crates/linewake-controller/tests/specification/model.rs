@@ -7,7 +7,7 @@ use linewake_controller::protocol::*;
 use zerocopy::FromBytes;
 
 use crate::chip::{Chip, DONE, QUEUE, READERS};
-use crate::random::Random;
+use test_support::random::Random;
 
 const OFFSETS: u64 = 6;
 
@@ -157,7 +157,7 @@ fn random_programs_see_what_the_model_sees() {
 }
 
 fn run(seed: u64, steps: u32) {
-    let mut random = Random(seed * 0x9E37_79B9);
+    let mut random = Random::new(seed * 0x9E37_79B9);
     let mut chip = Chip::new();
     let mut readers: Vec<Reader> = vec![];
     let mut levels = [false; OFFSETS as usize];

@@ -4,7 +4,7 @@ use linewake_controller::protocol::*;
 use linewake_controller::{ReaderId, Status};
 
 use crate::chip::{Chip, DONE, input, with};
-use crate::random::Random;
+use test_support::random::Random;
 
 fn timed() -> Chip {
     let mut chip = Chip::new();
@@ -149,7 +149,7 @@ fn an_unhandled_interrupt_is_discarded() {
 
 #[test]
 fn the_account_closes_whatever_is_due() {
-    let mut random = Random(7);
+    let mut random = Random::new(7);
     let mut chip = timed();
     for offset in 0..4 {
         chip.controller.set_interrupt_delay(offset, random.below(3) * 700);

@@ -12,6 +12,7 @@ mod output;
 mod pipe;
 
 use std::fmt;
+use std::future::{Future as _, poll_fn};
 use std::pin::Pin;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,13 +20,11 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures_core::Stream as _;
-use overlapped::InvertedCall;
+use overlapped::{InvertedCall, Port, Sleep};
 
 pub use self::command::{Exec, Restart};
 use self::output::{Header, Output};
 use super::{Ask, Backend, Capabilities, HeldLines, Numbering, RawEdge, unsupported};
-use crate::timer::{Sleep, Timer};
-use crate::wait::{Waited, wait};
 use crate::{
     ChipInfo, Clock, ClockName, Direction, Edges, Error, ErrorKind, EventClock, LineConfig, LineInfo, Missed, Offset,
     Trust,
@@ -59,7 +58,7 @@ pub(crate) struct ExecChip {
 
 struct Shared {
     exec: Exec,
-    timer: Timer,
+    timer: Port,
     /// The child without a request. It runs from the opening on, since its first output names the lines.
     idle: Mutex<Idle>,
 }
@@ -80,7 +79,7 @@ enum Idle {
 /// A child and its output.
 struct Running {
     child: Option<Child>,
-    timer: Timer,
+    timer: Port,
     reads: InvertedCall<[u8]>,
     output: Output,
 }
@@ -120,27 +119,20 @@ impl Shared {
                 return Ok(header);
             }
             let left = until.saturating_duration_since(Instant::now());
-            match wait(Some(left), |cx| running.poll_read(cx)) {
-                Waited::Ready(Some(Ok(()))) => {}
-                Waited::Ready(Some(Err(error))) => return Err(error),
-                Waited::Ready(None) => {
+            match self.timer.block_on_timeout(poll_fn(|cx| running.poll_read(cx)), left)? {
+                Some(Some(read)) => read?,
+                Some(None) => {
                     let how = running.ended().unwrap_or_default();
                     let message = "before it named its lines (`lines name name …`)";
                     return Err(Error::gone(format!("the program {} ended{how} {message}", exec.quoted())));
                 }
-                Waited::TimedOut => {
+                None => {
                     let message = format!(
                         "{} did not say in {:?} which lines it has: let it print `lines name name …` first, and flush",
                         exec.quoted(),
                         exec.start_timeout
                     );
                     return Err(Error::new(ErrorKind::TimedOut, message));
-                }
-                Waited::Failed(error) => return Err(error),
-                Waited::Deadlock => {
-                    let message =
-                        "cannot be started on the thread that dispatches completions; start it on another thread";
-                    return Err(Error::new(ErrorKind::Deadlock, message));
                 }
             }
         }
@@ -196,15 +188,15 @@ impl Drop for Running {
 }
 
 /// Asks on the port's thread whether a killed child is gone, again and again: until then it is a zombie.
-fn reap(mut child: Child, timer: Timer) {
+fn reap(mut child: Child, timer: Port) {
     if let Ok(None) = child.try_wait() {
-        timer.clone().after(REAP, move || reap(child, timer));
+        timer.sleep(REAP).then(move || reap(child, timer));
     }
 }
 
 impl ExecChip {
     pub(crate) fn open(exec: Exec) -> Result<Self, Error> {
-        let shared = Shared { exec, timer: Timer::new()?, idle: Mutex::new(Idle::Gone) };
+        let shared = Shared { exec, timer: Port::global()?, idle: Mutex::new(Idle::Gone) };
         let shared = Arc::new(shared);
         let (running, header) = shared.start()?;
         *shared.lock() = Idle::Running(Box::new(running));

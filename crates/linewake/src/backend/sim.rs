@@ -17,13 +17,12 @@ use std::time::{Duration, Instant};
 
 use linewake_controller::protocol::{self, AttachPin, LineConfig, Pin, WaitLine};
 use linewake_controller::{Outcome, ReaderId};
-use overlapped::{CtlCode, Device, Status, sim};
+use overlapped::{CtlCode, Device, Port, Status, sim};
 use zerocopy::{FromBytes, FromZeros};
 
 use self::state::{Readers, SimController, State, Step};
 use self::waits::{Key, What};
 use crate::sim::{ClockKind, Script};
-use crate::timer::Timer;
 use crate::{Clock, ClockName, Error, ErrorKind};
 
 /// So much happens before others have a turn.
@@ -36,7 +35,6 @@ pub(crate) struct Host {
     started: Option<Instant>,
     default_queue: u32,
     /// Wakes up when something is due that somebody watches; made when it is needed first.
-    timer: OnceLock<Timer>,
     me: Weak<Host>,
     notes: Box<[String]>,
 }
@@ -71,7 +69,6 @@ impl Host {
             state: Mutex::new(state),
             started,
             default_queue: script.queue_size,
-            timer: OnceLock::new(),
             me: me.clone(),
             notes: script.notes().into(),
         }))
@@ -128,17 +125,11 @@ impl Host {
         let Some(due_ns) = due_ns.filter(|&due_ns| state.alarm_ns.is_none_or(|set_ns| due_ns < set_ns)) else {
             return;
         };
-        let timer = match self.timer.get() {
-            Some(timer) => timer,
-            // Without one nothing happens by itself, and all of it when the chip is asked something.
-            None => match Timer::new() {
-                Ok(timer) => self.timer.get_or_init(|| timer),
-                Err(_) => return,
-            },
-        };
+        // Without one nothing happens by itself, and all of it when the chip is asked something.
+        let Ok(port) = Port::global() else { return };
         state.alarm_ns = Some(due_ns);
         let me = self.me.clone();
-        timer.after(Duration::from_nanos(due_ns.saturating_sub(elapsed_ns(started))), move || {
+        port.sleep(Duration::from_nanos(due_ns.saturating_sub(elapsed_ns(started)))).then(move || {
             if let Some(host) = me.upgrade() {
                 host.ring(due_ns);
             }

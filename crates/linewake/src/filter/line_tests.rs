@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use test_support::random::Random;
+
 use super::*;
 use crate::filter::{ChatterKind, ChatterLimit};
 use crate::{EdgeKind, Missed};
@@ -246,23 +248,6 @@ fn a_clock_that_steps_back_does_not_stop_time() {
     );
 }
 
-/// A random generator that gives the same numbers everywhere (splitmix64).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
-    }
-}
-
 /// An edge in the models: when it happened, when it was decided, and the level it led to.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Change {
@@ -340,7 +325,7 @@ fn model_chatter(changes: &[Change], most: usize, window: u64, resume: usize, en
 
 #[test]
 fn filters_do_what_their_models_do() {
-    let mut random = Random(1);
+    let mut random = Random::new(1);
     let mut kinds = [0; 4];
     for round in 0..3000 {
         let mut period = |ms: u64| if random.below(3) == 0 { 0 } else { random.below(ms * 10) * 100 * US };

@@ -10,7 +10,7 @@ use super::lines::LineFilters;
 use super::order::Order;
 use super::stream::{Arrival, Core, EdgeSource};
 use super::{Filter, FilterEvent, FilterTally};
-use crate::wait::wait;
+use crate::ready::wait_next;
 use crate::{Error, Event, LineId, Monitor};
 
 /// A [`Monitor`] with a [`Filter`] for each line. [`Monitor::filtered`] and [`Monitor::filtered_lines`] make it.
@@ -127,7 +127,7 @@ impl FilteredMonitor {
     /// # Errors
     /// As [`Monitor::wait_next`].
     pub fn wait_next(&mut self) -> Option<Result<Event, Error>> {
-        wait(None, |cx| self.0.poll_next(cx)).or_error("an event")
+        wait_next(None, "an event", |cx| self.0.poll_next(cx))
     }
 
     /// As [`wait_next`](Self::wait_next), but at most for `timeout`.
@@ -135,7 +135,7 @@ impl FilteredMonitor {
     /// # Errors
     /// As [`Monitor::wait_next_timeout`].
     pub fn wait_next_timeout(&mut self, timeout: Duration) -> Option<Result<Event, Error>> {
-        wait(Some(timeout), |cx| self.0.poll_next(cx)).or_error("an event")
+        wait_next(Some(timeout), "an event", |cx| self.0.poll_next(cx))
     }
 
     /// The next event that came together with the last one, without waiting.

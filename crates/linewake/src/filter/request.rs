@@ -10,7 +10,7 @@ use super::lines::LineFilters;
 use super::order::Order;
 use super::stream::{Arrival, Core, EdgeSource};
 use super::{Filter, FilterEvent, FilterTally};
-use crate::wait::wait;
+use crate::ready::wait_next;
 use crate::{Error, LineId, Request};
 
 /// A [`Request`] with a [`Filter`] for each line. [`Request::filtered`] and [`Request::filtered_lines`] make it.
@@ -94,7 +94,7 @@ impl Filtered {
     /// # Errors
     /// As [`Request::wait_next`].
     pub fn wait_next(&mut self) -> Option<Result<FilterEvent, Error>> {
-        wait(None, |cx| self.poll_next_event(cx)).or_error("an edge")
+        wait_next(None, "an edge", |cx| self.poll_next_event(cx))
     }
 
     /// As [`wait_next`](Self::wait_next), but at most for `timeout`.
@@ -102,7 +102,7 @@ impl Filtered {
     /// # Errors
     /// As [`Request::wait_next_timeout`].
     pub fn wait_next_timeout(&mut self, timeout: Duration) -> Option<Result<FilterEvent, Error>> {
-        wait(Some(timeout), |cx| self.poll_next_event(cx)).or_error("an edge")
+        wait_next(Some(timeout), "an edge", |cx| self.poll_next_event(cx))
     }
 
     /// The next event that is already there, without waiting.

@@ -7,9 +7,10 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use super::lines::{LineFilters, Say};
+use overlapped::{Port, Sleep};
+
 use super::order::Order;
 use super::{ChatterKind, FilterEvent, FilterTally};
-use crate::timer::{Sleep, Timer};
 use crate::{EdgeEvent, Error};
 
 /// How many edges one poll may take without a result, before other tasks get their turn.
@@ -90,9 +91,8 @@ pub(super) struct Core<S: EdgeSource> {
     /// The first place of each request.
     firsts: Vec<usize>,
     order: Order<S::Event>,
-    timer: Timer,
-    sleep: Option<(Instant, Sleep)>,
-    /// The latest time of everything that came.
+    sleep: Sleep,
+    /// The latest time of what came.
     latest_ns: u64,
     /// How the source ended. It is reported when all events are taken.
     end: Option<Option<Error>>,
@@ -105,8 +105,8 @@ impl<S: EdgeSource> Core<S> {
         firsts: Vec<usize>,
         order: Order<S::Event>,
     ) -> Result<Self, Error> {
-        let timer = Timer::new()?;
-        Ok(Self { source, lines, firsts, order, timer, sleep: None, latest_ns: 0, end: None })
+        let sleep = Port::global()?.sleep_until(None);
+        Ok(Self { source, lines, firsts, order, sleep, latest_ns: 0, end: None })
     }
 
     pub(super) fn next_ready(&mut self) -> Option<S::Event> {
@@ -190,28 +190,13 @@ impl<S: EdgeSource> Core<S> {
 
     /// Sleeps until the first deadline. Ready when the deadline may have come; pending if there is no deadline.
     fn poll_sleep(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(due) = self.lines.due().into_iter().chain(self.order.due()).min() else {
-            self.sleep = None;
-            return Poll::Pending;
-        };
-        let sleep = match &mut self.sleep {
-            Some((until, sleep)) if *until <= due => sleep,
-            sleep => {
-                let left = due.saturating_duration_since(Instant::now());
-                &mut sleep.insert((due, self.timer.sleep(left))).1
-            }
-        };
-        let ended = Pin::new(sleep).poll(cx);
-        if ended.is_ready() {
-            self.sleep = None;
-        }
-        ended
+        self.sleep.reset(self.lines.due().into_iter().chain(self.order.due()).min());
+        Pin::new(&mut self.sleep).poll(cx)
     }
 
     fn finish(&mut self, end: Option<Error>) {
         self.filter(|lines, into| lines.finish(0..lines.len(), into));
         self.release(None);
-        self.sleep = None;
         self.end = Some(end);
     }
 

@@ -7,7 +7,8 @@ use linewake::{Edges, ErrorKind, Figures, Trust};
 use overlapped::sim::{Driver, FileId, Outcome, Queue, Request, RequestId};
 use overlapped::{Access, CtlCode, Method, Status};
 
-use crate::random::Random;
+use test_support::random::Random;
+
 use crate::{chip, come, edges, end, finished, next, profile, taken_until, told, wait_until, watched};
 
 const fn code(function: u16) -> CtlCode {

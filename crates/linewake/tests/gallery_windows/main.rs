@@ -2,11 +2,6 @@
 //! profile names, with faults: dropped edges, waits that end by themselves, answers that are too short, and devices
 //! that are unplugged. The tests compare the edges that are reported with those that were driven.
 
-#[path = "../support/random.rs"]
-mod random;
-#[path = "../support/stream.rs"]
-mod stream;
-
 mod amex;
 mod dmap;
 mod gpioclx;
@@ -23,7 +18,7 @@ use linewake::profile::Profile;
 use linewake::{Account, Chip, EdgeEvent, EdgeKind, Request};
 use overlapped::Device;
 use overlapped::sim::Driver;
-use stream::{end, next, nothing_comes, until_quiet, wait_until};
+use test_support::stream::{end, next, nothing_comes, until_quiet, wait_until};
 
 /// The profile of the gallery with this name.
 macro_rules! profile {

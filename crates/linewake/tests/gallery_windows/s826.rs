@@ -6,7 +6,8 @@ use linewake::{ErrorKind, Figures, Trust};
 use overlapped::sim::{Driver, FileId, Outcome, Queue, Request, RequestId};
 use overlapped::{Access, CtlCode, Method, Status};
 
-use crate::random::Random;
+use test_support::random::Random;
+
 use crate::{chip, come, end, finished, nothing_comes, profile, taken_until, told, wait_until, watched};
 
 const WAITDIO: CtlCode = CtlCode::new(0x22, 9, Method::Buffered, Access::Any);

@@ -8,7 +8,8 @@ use linewake::{ErrorKind, Trust};
 use overlapped::Status;
 use overlapped::sim::{Driver, FileId, Outcome, Queue, Request, RequestId};
 
-use crate::random::Random;
+use test_support::random::Random;
+
 use crate::{
     by_turns, come, edges, end, finished, next, no_more_than, nothing_comes, profile, taken_until, told, wait_until,
     watched,

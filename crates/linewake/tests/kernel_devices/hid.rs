@@ -1,10 +1,9 @@
 //! A HID that a test simulates (/dev/uhid, linux/uhid.h).
 
-#[path = "../../../overlapped/tests/support/hid.rs"]
-mod uhid;
+use std::fs::File;
+use std::io::Write as _;
 
-use overlapped::Device;
-use uhid::{event, made};
+use test_support::hid::{event, made};
 
 const INPUT2: u32 = 12;
 
@@ -19,7 +18,7 @@ const DESCRIPTOR: [u8; 48] = [
 ];
 
 /// The device exists until this is dropped.
-pub(crate) struct Box(Device);
+pub(crate) struct Box(File);
 
 impl Box {
     /// The bus is USB.
@@ -31,6 +30,6 @@ impl Box {
         let mut report = event(INPUT2);
         report[4..6].copy_from_slice(&(bytes.len() as u16).to_ne_bytes());
         report[6..6 + bytes.len()].copy_from_slice(bytes);
-        self.0.write(&report).wait().unwrap();
+        (&self.0).write_all(&report).unwrap();
     }
 }

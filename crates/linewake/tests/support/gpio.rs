@@ -10,7 +10,7 @@ use std::time::Duration;
 use gpiosim::{Bank, Level};
 use linewake::Chip;
 
-use crate::conformance::Bench;
+use test_support::conformance::Bench;
 
 /// A simulated chip of the kernel. No other chip in the virtual machine has its label.
 pub(crate) struct GpioSim {

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
 
 use overlapped::linux::Argument;
 use overlapped::sim::{Driver, FileId, Outcome, Queue, Request, RequestId};
@@ -99,7 +98,7 @@ impl Card {
 
     /// Wakes a thread that waits for the file to be ready, although there is nothing to read.
     pub(crate) fn call_ready(&self) {
-        self.wait_until(|| !self.ready.is_empty());
+        test_support::stream::wait_until(|| !self.ready.is_empty());
         self.ready.pop().expect("somebody waits").0.complete(Status::SUCCESS);
     }
 
@@ -117,14 +116,6 @@ impl Card {
 
     pub(crate) fn log(&self) -> Vec<String> {
         self.lock().log.clone()
-    }
-
-    pub(crate) fn wait_until(&self, mut done: impl FnMut() -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while !done() {
-            assert!(Instant::now() < deadline, "it does not come to that: {:?}", self.log());
-            std::thread::sleep(Duration::from_millis(1));
-        }
     }
 
     fn wait(&self, argument: Argument<'_>) -> Result<u32, Status> {

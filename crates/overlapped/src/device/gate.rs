@@ -109,9 +109,9 @@ impl Gate {
 mod loom_tests {
     use loom::sync::Arc;
     use loom::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-    use loom::thread;
 
     use super::*;
+    use crate::system::models::{spawn, three_threads};
 
     struct World {
         gate: Gate,
@@ -141,22 +141,12 @@ mod loom_tests {
         }
     }
 
-    /// Every interleaving with at most three preemptions: three threads have too many in all.
-    fn three_threads(model: impl Fn() + Send + Sync + 'static) {
-        let mut builder = loom::model::Builder::new();
-        builder.preemption_bound = builder.preemption_bound.or(Some(3));
-        builder.check(model);
-    }
-
     /// Two come and go while the last owner leaves, and waits.
     #[test]
     fn loom_an_owner_closes_when_nobody_is_inside() {
         three_threads(|| {
             let world = World::new();
-            let others = [(); 2].map(|()| {
-                let world = world.clone();
-                thread::spawn(move || world.visit())
-            });
+            let others = [(); 2].map(|()| spawn(&world, |world| world.visit()));
             if world.gate.shut() || world.gate.wait(Duration::from_secs(3600)) {
                 world.close();
             }
@@ -171,10 +161,7 @@ mod loom_tests {
     fn loom_the_last_one_inside_closes_for_an_owner_that_must_not_wait() {
         three_threads(|| {
             let world = World::new();
-            let others = [(); 2].map(|()| {
-                let world = world.clone();
-                thread::spawn(move || world.visit())
-            });
+            let others = [(); 2].map(|()| spawn(&world, |world| world.visit()));
             if world.gate.shut() || !world.gate.leave_to_the_last() {
                 world.close();
             }

@@ -60,6 +60,16 @@ fn generation(word: u64) -> Generation {
     (word >> 32) as Generation
 }
 
+/// Whether the operation `of` is in flight and its owner is there.
+fn is_pending(word: u64, of: Generation) -> bool {
+    generation(word) == of && word & PHASE == PENDING
+}
+
+/// Whether there is a waiter, and nobody at it.
+fn is_awaited(word: u64) -> bool {
+    word & (AWAITED | HELD) == AWAITED
+}
+
 /// What a packet meant. Without the waiter itself: mostly there is none, and then nothing is moved about.
 pub(crate) enum Packet<'a, W> {
     /// The result is published, and there is no waiter to wake.
@@ -149,32 +159,33 @@ impl<W> Machine<W> {
     /// the operation was [unattended](Self::set_unattended).
     #[inline]
     pub(crate) fn publish(&self, of: Generation) -> (Packet<'_, W>, bool) {
-        let mut word = self.word.load(Acquire);
-        loop {
-            if generation(word) != of {
-                return (Packet::Stray, false);
-            }
+        let before = self.change(|word| {
             let published = word & !PHASE | COMPLETE;
-            let next = match word & PHASE {
+            match word & PHASE {
+                _ if generation(word) != of => None,
+                PENDING if is_awaited(word) => Some(published & !AWAITED | HELD),
                 // Who is at the waiter looks at the phase when coming out.
-                PENDING if word & (AWAITED | HELD) == AWAITED => published & !AWAITED | HELD,
-                PENDING => published,
-                ABANDONED if word & BUSY != 0 => published | DEFERRED,
-                ABANDONED => Self::after(of),
-                _ => return (Packet::Stray, false),
-            };
-            if let Err(now) = self.word.compare_exchange_weak(word, next, AcqRel, Acquire) {
-                word = now;
-                continue;
+                PENDING => Some(published),
+                ABANDONED if word & BUSY != 0 => Some(published | DEFERRED),
+                ABANDONED => Some(Self::after(of)),
+                _ => None,
             }
-            let packet = match word & PHASE {
-                PENDING if next & !word & HELD != 0 => Packet::Awaited(Held(self, of)),
-                PENDING => Packet::Published,
-                _ if next & DEFERRED != 0 => Packet::Left,
-                _ => Packet::Recycle(Self::recycle(of)),
-            };
-            return (packet, word & UNATTENDED != 0);
-        }
+        });
+        let Ok(word) = before else { return (Packet::Stray, false) };
+        let packet = match word & PHASE {
+            PENDING if is_awaited(word) => Packet::Awaited(Held(self, of)),
+            PENDING => Packet::Published,
+            _ if word & BUSY != 0 => Packet::Left,
+            _ => Packet::Recycle(Self::recycle(of)),
+        };
+        (packet, word & UNATTENDED != 0)
+    }
+
+    /// Changes the word to what `next` makes of it, which is asked again when somebody else was faster: gives what the word
+    /// was. `Err`: it stays as it is.
+    #[inline]
+    fn change(&self, next: impl FnMut(u64) -> Option<u64>) -> Result<u64, u64> {
+        self.word.fetch_update(AcqRel, Acquire, next)
     }
 
     /// Replaces the waiter, and returns the old one.
@@ -190,31 +201,19 @@ impl<W> Machine<W> {
     /// Ends the hold on the slot that is `mine`: PINNED or HELD. `Some`: the release was left to the caller.
     #[inline]
     fn let_go(&self, of: Generation, mine: u64) -> Option<Recycle> {
-        let mut word = self.word.load(Acquire);
-        loop {
+        let is_last = |word| word & DEFERRED != 0 && word & BUSY == mine;
+        let before = self.change(|word| {
             debug_assert!(generation(word) == of && word & mine != 0);
-            let is_last = word & DEFERRED != 0 && word & BUSY == mine;
-            let next = if is_last { Self::after(of) } else { word & !mine };
-            match self.word.compare_exchange_weak(word, next, AcqRel, Acquire) {
-                Ok(_) => return is_last.then(|| Self::recycle(of)),
-                Err(now) => word = now,
-            }
-        }
+            Some(if is_last(word) { Self::after(of) } else { word & !mine })
+        });
+        before.is_ok_and(is_last).then(|| Self::recycle(of))
     }
 
     /// The owner takes the waiter of the operation `of` back. `None` if there is none, or another party has taken it to
     /// wake it.
     pub(crate) fn take_waiter(&self, of: Generation) -> Option<W> {
-        let mut word = self.word.load(Acquire);
-        loop {
-            if generation(word) != of || word & (AWAITED | HELD) != AWAITED {
-                return None;
-            }
-            match self.word.compare_exchange_weak(word, word & !AWAITED | HELD, AcqRel, Acquire) {
-                Ok(_) => break,
-                Err(now) => word = now,
-            }
-        }
+        let is_there = |word| generation(word) == of && is_awaited(word);
+        self.change(|word| is_there(word).then_some(word & !AWAITED | HELD)).ok()?;
         // SAFETY: HELD was set above.
         let waiter = unsafe { self.exchange(None) };
         // The owner has not released the slot, so no release was left to this party.
@@ -275,20 +274,12 @@ impl<W> Machine<W> {
 
     /// The owner goes to the waiter. `false`: the result is published.
     fn enter(&self) -> bool {
-        let mut word = self.word.load(Acquire);
         loop {
-            if word & PHASE == COMPLETE {
-                return false;
-            }
-            if word & HELD != 0 {
-                // Whoever tells of the expiry has the waiter in hand, and comes out.
-                yield_now();
-                word = self.word.load(Acquire);
-                continue;
-            }
-            match self.word.compare_exchange_weak(word, word | HELD, AcqRel, Acquire) {
+            match self.change(|word| (word & PHASE != COMPLETE && word & HELD == 0).then_some(word | HELD)) {
                 Ok(_) => return true,
-                Err(now) => word = now,
+                Err(word) if word & PHASE == COMPLETE => return false,
+                // Whoever tells of the expiry has the waiter in hand, and comes out.
+                Err(_) => yield_now(),
             }
         }
     }
@@ -296,17 +287,13 @@ impl<W> Machine<W> {
     /// The owner comes from the waiter. From now on the waiter will be woken. But if a completer was here meanwhile, it
     /// left the waiter alone: then the waiter is returned.
     fn come_out(&self) -> (Progress, Option<W>) {
-        let mut word = self.word.load(Acquire);
-        loop {
-            if word & PHASE == COMPLETE {
+        match self.change(|word| (word & PHASE != COMPLETE).then_some(word & !HELD | AWAITED)) {
+            Ok(word) => (Self::progress(word), None),
+            Err(_) => {
                 // SAFETY: HELD is set.
                 let left = unsafe { self.exchange(None) };
                 self.word.fetch_and(!(HELD | AWAITED), AcqRel);
-                return (Progress::Complete, left);
-            }
-            match self.word.compare_exchange_weak(word, word & !HELD | AWAITED, AcqRel, Acquire) {
-                Ok(_) => return (Self::progress(word), None),
-                Err(now) => word = now,
+                (Progress::Complete, left)
             }
         }
     }
@@ -333,32 +320,16 @@ impl<W> Machine<W> {
 
     /// The time of the operation `of` is over: if it ends as cancelled, this says why.
     pub(crate) fn set_overdue(&self, of: Generation) -> bool {
-        let mut word = self.word.load(Acquire);
-        loop {
-            if generation(word) != of || word & PHASE != PENDING {
-                return false;
-            }
-            match self.word.compare_exchange_weak(word, word | OVERDUE, AcqRel, Acquire) {
-                Ok(_) => return true,
-                Err(now) => word = now,
-            }
-        }
+        self.change(|word| is_pending(word, of).then_some(word | OVERDUE)).is_ok()
     }
 
     /// The driver had its chance. The waiter is returned, so that the owner is told to stop waiting.
     pub(crate) fn expire(&self, of: Generation) -> Option<Held<'_, W>> {
-        let mut word = self.word.load(Acquire);
-        loop {
-            if generation(word) != of || word & PHASE != PENDING {
-                return None;
-            }
-            let takes = word & (AWAITED | HELD) == AWAITED;
-            let next = if takes { word & !AWAITED | HELD | EXPIRED } else { word | EXPIRED };
-            match self.word.compare_exchange_weak(word, next, AcqRel, Acquire) {
-                Ok(_) => return takes.then_some(Held(self, of)),
-                Err(now) => word = now,
-            }
-        }
+        let before = self.change(|word| {
+            let held = if is_awaited(word) { word & !AWAITED | HELD } else { word };
+            is_pending(word, of).then_some(held | EXPIRED)
+        });
+        before.is_ok_and(is_awaited).then_some(Held(self, of))
     }
 
     /// Counts the operation `of` as one that no thread waits for. `false` if it is counted already, or over.
@@ -373,17 +344,11 @@ impl<W> Machine<W> {
 
     /// The owner leaves. Returns whether the result was published already: then the slot still belongs to the owner.
     pub(crate) fn abandon(&self, of: Generation) -> bool {
-        let mut word = self.word.load(Acquire);
-        loop {
+        let before = self.change(|word| {
             debug_assert_eq!(generation(word), of);
-            if word & PHASE == COMPLETE {
-                return true;
-            }
-            match self.word.compare_exchange_weak(word, word & !PHASE | ABANDONED, AcqRel, Acquire) {
-                Ok(_) => return false,
-                Err(now) => word = now,
-            }
-        }
+            (word & PHASE != COMPLETE).then_some(word & !PHASE | ABANDONED)
+        });
+        before.is_err()
     }
 
     /// The owner gives the slot up: the result is taken, or the submission returned a final status. From now on a
@@ -391,21 +356,18 @@ impl<W> Machine<W> {
     /// back.
     #[inline]
     pub(crate) fn release(&self, of: Generation) -> Option<Recycle> {
-        let mut word = self.word.load(Acquire);
+        let word = self.word.load(Acquire);
         // Complete, and nobody at work: none but the owner changes the word, so that a plain store will do.
         if word & (PHASE | BUSY) == COMPLETE {
             self.word.store(Self::after(of), Release);
             return Some(Self::recycle(of));
         }
-        loop {
+        let is_busy = |word| word & BUSY != 0;
+        let before = self.change(|word| {
             debug_assert_eq!(generation(word), of);
-            let busy = word & BUSY != 0;
-            let next = if busy { word & !PHASE | COMPLETE | DEFERRED } else { Self::after(of) };
-            match self.word.compare_exchange_weak(word, next, AcqRel, Acquire) {
-                Ok(_) => return (!busy).then(|| Self::recycle(of)),
-                Err(now) => word = now,
-            }
-        }
+            Some(if is_busy(word) { word & !PHASE | COMPLETE | DEFERRED } else { Self::after(of) })
+        });
+        (!before.is_ok_and(is_busy)).then(|| Self::recycle(of))
     }
 
     /// A party that is not the owner wants to cancel the operation `of`. If `true`, the slot stays with this operation
@@ -416,17 +378,9 @@ impl<W> Machine<W> {
 
     /// Sets a flag of the operation `of`, if it is in flight and the flag is not set.
     fn mark(&self, of: Generation, flag: u64) -> bool {
-        let mut word = self.word.load(Acquire);
-        loop {
-            let in_flight = matches!(word & PHASE, PENDING | ABANDONED);
-            if generation(word) != of || !in_flight || word & flag != 0 {
-                return false;
-            }
-            match self.word.compare_exchange_weak(word, word | flag, AcqRel, Acquire) {
-                Ok(_) => return true,
-                Err(now) => word = now,
-            }
-        }
+        let in_flight = |word| matches!(word & PHASE, PENDING | ABANDONED);
+        let may = |word| generation(word) == of && in_flight(word) && word & flag == 0;
+        self.change(|word| may(word).then_some(word | flag)).is_ok()
     }
 
     /// The canceller is done. `Some`: the release was left to the canceller, which must give the slot back.

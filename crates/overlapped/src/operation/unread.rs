@@ -416,10 +416,10 @@ impl State {
 mod loom_tests {
     use loom::sync::Arc;
     use loom::sync::atomic::{AtomicBool, Ordering::SeqCst};
-    use loom::thread;
 
     use super::*;
     use crate::operation::slot::{Completion, Machine};
+    use crate::system::models::{spawn, three_threads};
 
     const READ: InFlight = InFlight::new(0, 1);
     const OWN: Place = Place { number: 2, part: 0 };
@@ -496,10 +496,7 @@ mod loom_tests {
     fn loom_a_promise_against_a_completion() {
         loom::model(|| {
             let world = World::new();
-            let driver = thread::spawn({
-                let world = world.clone();
-                move || world.end(true)
-            });
+            let driver = spawn(&world, move |world| world.end(true));
             world.comes_back();
             driver.join().unwrap();
             let mut all = world.take();
@@ -511,18 +508,10 @@ mod loom_tests {
     /// Bytes come back while the owner of the waiting read leaves and the driver ends it.
     #[test]
     fn loom_a_promise_against_an_owner_that_leaves() {
-        let mut builder = loom::model::Builder::new();
-        builder.preemption_bound = builder.preemption_bound.or(Some(3));
-        builder.check(|| {
+        three_threads(|| {
             let world = World::new();
-            let driver = thread::spawn({
-                let world = world.clone();
-                move || world.end(true)
-            });
-            let giver = thread::spawn({
-                let world = world.clone();
-                move || world.comes_back()
-            });
+            let driver = spawn(&world, move |world| world.end(true));
+            let giver = spawn(&world, move |world| world.comes_back());
             world.unread.orphan(READ, || 2);
             if world.slot.abandon(1) {
                 world.unread.resolve(READ);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::devices::Device;
 use super::inner::{Inner, Sleeper, Waiter, Whose};
-use super::timers::Due;
+use super::timers::{Due, Expired};
 use crate::operation::slot::Packet;
 use crate::words::token::{EXPIRE, InFlight, LOOK};
 
@@ -61,10 +61,9 @@ impl Inner {
             return count;
         }
         // Timers may run a driver's cancellation: not on a thread that does not wait.
-        if next.is_some() && !matches!(whose, Whose::Only(_)) {
-            self.run_timers();
-        }
+        let rang = if next.is_some() && !matches!(whose, Whose::Only(_)) { self.run_timers() } else { 0 };
         let count = if all { count.max(ran + self.run_jobs(self.jobs_waiting())) } else { count };
+        let count = count.max(rang);
         // A caller that polls without a timeout polls again until nothing is left.
         let comes_again = all && only_looks;
         self.queue.tell_others(count > 0 && !comes_again, !all && self.has_jobs(), || self.timers.next());
@@ -143,28 +142,37 @@ impl Inner {
     }
 
     pub(super) fn timer(self: &Arc<Self>, at: Instant, operation: InFlight, due: Due) {
-        let is_over = |operation: InFlight| self.slot(operation).machine.in_flight() != Some(operation.generation());
-        if self.timers.add(at, operation, due, is_over) {
+        if self.timers.add(at, operation, due, |operation| self.is_over(operation)) {
             // It expires first, so the waiting thread must shorten its wait.
             self.queue.post(LOOK);
         }
         self.unattended(self.slot(operation), operation);
     }
 
-    /// Handles the timers that have expired.
-    pub(super) fn run_timers(self: &Arc<Self>) {
-        while let Some((operation, due)) = self.timers.expired(Instant::now()) {
-            match due {
-                Due::Timeout(device) => self.overdue(operation, device),
+    pub(super) fn is_over(&self, operation: InFlight) -> bool {
+        self.slot(operation).machine.in_flight() != Some(operation.generation())
+    }
+
+    /// Handles the timers that have expired. Returns how many sleeps have ended.
+    pub(super) fn run_timers(self: &Arc<Self>) -> usize {
+        let mut rang = 0;
+        while let Some(expired) = self.timers.expired(Instant::now()) {
+            match expired {
+                Expired::Operation(operation, Due::Timeout(device)) => self.overdue(operation, device),
                 // Results that the driver has delivered by now are in the queue before this.
-                Due::Grace => self.queue.post(operation.token() | EXPIRE),
-                Due::Parked(device) => {
+                Expired::Operation(operation, Due::Grace) => self.queue.post(operation.token() | EXPIRE),
+                Expired::Operation(_, Due::Parked(device)) => {
                     if let Some(device) = device.upgrade() {
                         device.was_parked_long_enough();
                     }
                 }
+                Expired::Sleep(ended) => {
+                    self.ring(ended);
+                    rang += 1;
+                }
             }
         }
+        rang
     }
 
     /// An operation's time is over: asks for its cancellation. The operation then ends in its own way. If the driver

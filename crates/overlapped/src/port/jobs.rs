@@ -54,6 +54,7 @@ impl Inner {
         self.jobs_waiting.store(jobs.queue.len(), SeqCst);
         drop(jobs);
         callbacks.into_iter().for_each(|job| self.give_up(job));
+        self.timers.take_callbacks().into_iter().for_each(|alarm| self.guarded(|| drop(alarm)));
     }
 
     /// Drops a job, which runs foreign code. If it was to deliver a result, nobody gets the result.

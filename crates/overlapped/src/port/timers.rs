@@ -1,12 +1,10 @@
-//! The times at which operations are over, kept for the dispatcher.
+//! What is to be done at a time, kept for whoever dispatches: operations that are over then, and sleeps.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
-use std::sync::atomic::{
-    AtomicBool,
-    Ordering::{Acquire, Release},
-};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Mutex, Weak};
+use std::task::Waker;
 use std::time::Instant;
 
 use super::devices::Device;
@@ -15,15 +13,28 @@ use crate::words::token::InFlight;
 
 #[derive(Default)]
 pub(crate) struct Timers {
-    heap: Mutex<BinaryHeap<Timer>>,
-    /// Whether there were any when the lock was last released: most programs have none, and nobody locks to see that.
+    kept: Mutex<Kept>,
+    /// Whether there are any: most programs have none, and nobody locks to see that.
     any: AtomicBool,
+}
+
+#[derive(Default)]
+struct Kept {
+    heap: BinaryHeap<Timer>,
+    sleeps: Vec<Asleep>,
+    /// The places in `sleeps` that no sleep has.
+    free: Vec<usize>,
 }
 
 struct Timer {
     at: Instant,
-    operation: InFlight,
-    due: Due,
+    what: What,
+}
+
+enum What {
+    Operation(InFlight, Due),
+    /// Of the sleep in this place, if that has a timer of this time.
+    Sleep(usize),
 }
 
 /// The action for an operation when its timer expires.
@@ -36,47 +47,186 @@ pub(crate) enum Due {
     Parked(Weak<dyn Device>),
 }
 
+/// What is to be done at the end of a sleep.
+pub(crate) enum Alarm {
+    Wake(Waker),
+    /// Nobody has the sleep any more. On a thread that runs callbacks.
+    Run(Box<dyn FnOnce() + Send>),
+}
+
+/// A place for a sleep.
+struct Asleep {
+    until: Instant,
+    /// The time of its timer: earlier than `until` if the sleep was put off since. It stays with the place when the sleep is
+    /// left, for the next one there.
+    timer: Option<Instant>,
+    /// `None`: nobody sleeps there.
+    alarm: Option<Alarm>,
+    is_unattended: bool,
+}
+
+/// What has expired.
+pub(crate) enum Expired {
+    Operation(InFlight, Due),
+    Sleep(Ended),
+}
+
+/// A sleep that has ended, or was left.
+pub(crate) struct Ended {
+    pub(crate) alarm: Option<Alarm>,
+    pub(crate) was_unattended: bool,
+}
+
+/// What has changed by [`Timers::sleep`].
+pub(crate) struct Slept {
+    /// The first timer expires at another time now.
+    pub(crate) is_first: bool,
+    pub(crate) becomes_unattended: bool,
+    /// Somebody's code: to be dropped under no lock.
+    pub(crate) old: Option<Alarm>,
+}
+
 /// Below this many timers nobody looks for those that are not needed any more.
 const FEW: usize = 64;
 
 impl Timers {
-    /// Adds one. Returns whether the first one expires at another time now. The timers of operations that are over go when
-    /// there is no room: then at least every second one must be needed before there is more room.
+    /// Adds one of an operation. Returns whether the first one expires at another time now.
     pub(crate) fn add(&self, at: Instant, operation: InFlight, due: Due, is_over: impl Fn(InFlight) -> bool) -> bool {
-        let mut timers = lock(&self.heap);
-        let before = timers.peek().map(|first| first.at);
-        if timers.len() >= FEW && timers.len() == timers.capacity() {
-            timers.retain(|timer| !is_over(timer.operation));
-            let needed = timers.len();
-            timers.reserve(needed.max(FEW));
+        let what = What::Operation(operation, due);
+        lock(&self.kept).push(&self.any, Timer { at, what }, is_over)
+    }
+
+    /// Has a sleep end at `until` with this alarm, whatever it had before. One that has no place yet gets one.
+    pub(crate) fn sleep(
+        &self,
+        place: &mut Option<usize>,
+        until: Instant,
+        alarm: Alarm,
+        is_unattended: bool,
+        is_over: impl Fn(InFlight) -> bool,
+    ) -> Slept {
+        let mut kept = lock(&self.kept);
+        let place = *place.get_or_insert_with(|| kept.place(until));
+        let asleep = &mut kept.sleeps[place];
+        let old = asleep.alarm.replace(alarm);
+        let becomes_unattended = is_unattended && !asleep.is_unattended;
+        asleep.is_unattended |= is_unattended;
+        asleep.until = until;
+        let needs_timer = asleep.timer.is_none_or(|timer| timer > until);
+        if needs_timer {
+            asleep.timer = Some(until);
         }
-        timers.push(Timer { at, operation, due });
-        self.any.store(true, Release);
-        timers.peek().map(|first| first.at) != before
+        let is_first = needs_timer && kept.push(&self.any, Timer { at: until, what: What::Sleep(place) }, is_over);
+        Slept { is_first, becomes_unattended, old }
+    }
+
+    /// Nobody sleeps there any more.
+    pub(crate) fn leave(&self, place: usize) -> Ended {
+        let mut kept = lock(&self.kept);
+        kept.free.push(place);
+        kept.sleeps[place].end()
+    }
+
+    /// Takes what is to run at the end of sleeps.
+    pub(crate) fn take_callbacks(&self) -> Vec<Alarm> {
+        let mut kept = lock(&self.kept);
+        let runs = |asleep: &&mut Asleep| matches!(asleep.alarm, Some(Alarm::Run(_)));
+        kept.sleeps.iter_mut().filter(runs).filter_map(|asleep| asleep.end().alarm).collect()
     }
 
     pub(crate) fn len(&self) -> usize {
-        lock(&self.heap).len()
+        lock(&self.kept).heap.len()
     }
 
     /// When the first timer expires.
     pub(crate) fn next(&self) -> Option<Instant> {
         // Who adds one after this makes the dispatcher look again.
-        if !self.any.load(Acquire) {
+        if !self.any.load(SeqCst) {
             return None;
         }
-        lock(&self.heap).peek().map(|timer| timer.at)
+        lock(&self.kept).heap.peek().map(|timer| timer.at)
     }
 
     /// Takes one that has expired.
-    pub(crate) fn expired(&self, now: Instant) -> Option<(InFlight, Due)> {
-        let mut timers = lock(&self.heap);
-        if timers.peek()?.at > now {
+    pub(crate) fn expired(&self, now: Instant) -> Option<Expired> {
+        let mut kept = lock(&self.kept);
+        let expired = loop {
+            if kept.heap.peek().is_none_or(|first| first.at > now) {
+                break None;
+            }
+            match kept.heap.pop()? {
+                Timer { what: What::Operation(operation, due), .. } => break Some(Expired::Operation(operation, due)),
+                Timer { what: What::Sleep(place), at } => {
+                    if let Some(ended) = kept.ring(place, at, now) {
+                        break Some(Expired::Sleep(ended));
+                    }
+                }
+            }
+        };
+        self.any.store(!kept.heap.is_empty(), SeqCst);
+        expired
+    }
+}
+
+impl Kept {
+    /// Timers of what is over go when there is no room: then at least every second one must be needed before there is more
+    /// room.
+    fn push(&mut self, any: &AtomicBool, timer: Timer, is_over: impl Fn(InFlight) -> bool) -> bool {
+        let before = self.heap.peek().map(|first| first.at);
+        if self.heap.len() >= FEW && self.heap.len() == self.heap.capacity() {
+            let sleeps = &mut self.sleeps;
+            self.heap.retain(|timer| match timer.what {
+                What::Operation(operation, _) => !is_over(operation),
+                What::Sleep(place) => sleeps[place].needs(timer.at),
+            });
+            let needed = self.heap.len();
+            self.heap.reserve(needed.max(FEW));
+        }
+        self.heap.push(timer);
+        any.store(true, SeqCst);
+        self.heap.peek().map(|first| first.at) != before
+    }
+
+    /// A place that no sleep has.
+    fn place(&mut self, until: Instant) -> usize {
+        self.free.pop().unwrap_or_else(|| {
+            self.sleeps.push(Asleep { until, timer: None, alarm: None, is_unattended: false });
+            self.sleeps.len() - 1
+        })
+    }
+
+    /// A timer of a sleep has expired, which was set to `at`. `None`: nobody needs it, or needs it later.
+    fn ring(&mut self, place: usize, at: Instant, now: Instant) -> Option<Ended> {
+        let asleep = &mut self.sleeps[place];
+        if !asleep.needs(at) {
             return None;
         }
-        let first = timers.pop();
-        self.any.store(!timers.is_empty(), Release);
-        first.map(|timer| (timer.operation, timer.due))
+        if asleep.until > now {
+            asleep.timer = Some(asleep.until);
+            self.heap.push(Timer { at: asleep.until, what: What::Sleep(place) });
+            return None;
+        }
+        asleep.timer = None;
+        let ended = asleep.end();
+        if matches!(ended.alarm, Some(Alarm::Run(_))) {
+            self.free.push(place);
+        }
+        Some(ended)
+    }
+}
+
+impl Asleep {
+    /// Whether somebody sleeps there who needs the timer of this time; it goes if not.
+    fn needs(&mut self, at: Instant) -> bool {
+        let is_its_own = self.timer == Some(at);
+        if is_its_own && self.alarm.is_none() {
+            self.timer = None;
+        }
+        is_its_own && self.alarm.is_some()
+    }
+
+    fn end(&mut self) -> Ended {
+        Ended { alarm: self.alarm.take(), was_unattended: std::mem::take(&mut self.is_unattended) }
     }
 }
 
@@ -123,5 +273,52 @@ mod tests {
             number += 1;
         }
         assert_eq!(timers.next(), Some(now + Duration::from_secs(9)));
+    }
+
+    #[test]
+    fn a_sleep_has_one_timer_however_often_it_is_put_off() {
+        let (timers, now) = (Timers::default(), Instant::now());
+        let after = |seconds| now + Duration::from_secs(seconds);
+        let mut place = None;
+        let mut sleep = |seconds| {
+            timers.sleep(&mut place, after(seconds), Alarm::Wake(Waker::noop().clone()), false, |_| false).is_first
+        };
+        assert!(sleep(1));
+        assert!((2..100).all(|seconds| !sleep(seconds)));
+        assert_eq!((timers.len(), timers.next()), (1, Some(after(1))));
+        assert!(timers.expired(after(98)).is_none(), "it is put off to the 99th second");
+        assert_eq!((timers.len(), timers.next()), (1, Some(after(99))));
+        assert!(sleep(50), "it is to end sooner");
+        assert!(matches!(timers.expired(after(50)), Some(Expired::Sleep(Ended { alarm: Some(_), .. }))));
+        assert!(timers.expired(after(1000)).is_none(), "the timer of the 99th second is of no sleep");
+        assert_eq!(timers.len(), 0);
+    }
+
+    #[test]
+    fn sleeps_that_were_left_ring_for_nobody_and_do_not_pile_up() {
+        let (timers, now) = (Timers::default(), Instant::now());
+        let until = now + Duration::from_secs(1);
+        let sleep = |until| {
+            let mut place = None;
+            timers.sleep(&mut place, until, Alarm::Wake(Waker::noop().clone()), true, |_| false);
+            place.unwrap()
+        };
+        let ended = timers.leave(sleep(until));
+        assert!(ended.alarm.is_some() && ended.was_unattended);
+        assert!(timers.expired(until).is_none() && timers.len() == 0);
+        // The next one has the place and the timer of one that was left.
+        timers.leave(sleep(until));
+        let second = sleep(until);
+        assert_eq!(timers.len(), 1);
+        assert!(matches!(timers.expired(until), Some(Expired::Sleep(Ended { alarm: Some(_), .. }))));
+        assert!(timers.expired(until).is_none() && timers.len() == 0);
+        assert!(timers.leave(second).alarm.is_none());
+        // Each of these is to end sooner than the one before it.
+        for micros in (0..10_000).rev() {
+            timers.leave(sleep(now + Duration::from_micros(micros)));
+        }
+        assert!(timers.len() <= 2 * FEW, "{}", timers.len());
+        timers.leave(sleep(until));
+        assert!(timers.expired(until).is_none() && timers.len() == 0);
     }
 }

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use overlapped::sim::{Driver, FileId, Outcome, Pended, Queue, Request, RequestId};
 use overlapped::{Access, CtlCode, Ioctl, Method, Status};
+#[allow(unused_imports, reason = "each test file uses its part")]
+pub(crate) use test_support::until;
 
 pub(crate) const fn code(function: u16) -> CtlCode {
     CtlCode::new(0x8000, function, Method::Buffered, Access::Any)
@@ -131,18 +133,7 @@ pub(crate) fn drain(port: &overlapped::Port) {
     while port.poll(Some(std::time::Duration::ZERO)) > 0 {}
 }
 
-/// Waits until `done`, for at most ten seconds.
-pub(crate) fn until(what: &str, mut done: impl FnMut() -> bool) {
-    for _ in 0..10_000 {
-        if done() {
-            return;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(1));
-    }
-    panic!("waited for ten seconds in vain: {what}");
-}
-
-/// The number of rounds of a race: `OVERLAPPED_ROUNDS`, or `few` if it is not set.
+/// How many rounds a race runs: `OVERLAPPED_ROUNDS`, or as many as a stage has time for.
 pub(crate) fn rounds(few: usize) -> usize {
     std::env::var("OVERLAPPED_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(few)
 }

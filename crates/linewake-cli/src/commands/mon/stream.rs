@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use linewake::filter::{Filter, FilterTally, FilteredMonitor};
 use linewake::{Account, Error, Event, Monitor};
+use overlapped::Port;
 
 use super::nudge::Nudge;
 
@@ -47,9 +48,9 @@ impl EdgeStream {
                 }),
             }
         });
-        match linewake::wait_for(timeout, next) {
+        match Port::global().and_then(|port| port.block_on_timeout(next, timeout)) {
             Ok(next) => next.unwrap_or(Next::Nothing),
-            Err(error) => Next::Failed(error),
+            Err(error) => Next::Failed(error.into()),
         }
     }
 

@@ -223,22 +223,22 @@ impl fmt::Debug for Blocking {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
     use std::sync::mpsc::{Receiver, Sender, channel};
     use std::thread;
 
+    use overlapped::Port;
+
     use super::*;
-    use crate::wait::{Waited, wait};
 
     fn soon() -> Instant {
         Instant::now() + PATIENCE
     }
 
     fn next(blocking: &Blocking) -> Option<CallResult> {
-        match wait(Some(Duration::from_secs(20)), |cx| blocking.poll_next(cx)) {
-            Waited::Ready(brought) => brought,
-            other => panic!("nothing comes: {other:?}"),
-        }
+        let next = poll_fn(|cx| blocking.poll_next(cx));
+        Port::global().unwrap().block_on_timeout(next, Duration::from_secs(20)).unwrap().expect("nothing comes")
     }
 
     /// A wait that brings what is sent, and ends when the sender is gone.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use overlapped::Device;
+use overlapped::{Device, Port};
 
 use super::decoder::{self, EdgeDecoder};
 use super::levels::{all_known, levels_now};
@@ -15,7 +15,6 @@ use super::pending::Signal;
 use crate::backend::{Ask, Backend, Capabilities, HeldLines};
 use crate::clock::program_ns as now_ns;
 use crate::profile::{self, Levels, Means, Place, Plan, Profile, Role, Trace};
-use crate::timer::Timer;
 use crate::{ChipInfo, Clock, ClockName, Direction, Error, ErrorKind, EventClock, LineConfig, LineInfo, Offset, Trust};
 
 /// A chip behind a driver that a profile describes.
@@ -23,7 +22,7 @@ pub(crate) struct ProfileChip {
     plan: Arc<Plan>,
     profile: Profile,
     open: Arc<Opener>,
-    timer: Timer,
+    timer: Port,
     info: ChipInfo,
 }
 
@@ -68,7 +67,7 @@ impl ProfileChip {
             lines: plan.lines.len() as u32,
             max_queue_size: plan.max_queue,
         };
-        let mut chip = Self { plan, profile: profile.clone(), open, timer: Timer::new()?, info };
+        let mut chip = Self { plan, profile: profile.clone(), open, timer: Port::global()?, info };
         let foreign = chip.plan.target.as_ref().and_then(|target| target.place.is_foreign());
         let remedy = match foreign {
             Some(foreign) => format!("the profile opens {foreign}"),

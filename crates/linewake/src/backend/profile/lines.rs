@@ -15,6 +15,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use overlapped::Port;
+
 #[cfg(all(target_os = "linux", not(miri)))]
 use super::blocking::PATIENCE;
 use super::decoder::EdgeDecoder;
@@ -26,7 +28,6 @@ use crate::backend::{HeldLines, Numbering, RawEdge, Settlement, unsupported};
 use crate::clock::program_ns as now_ns;
 use crate::profile::{By, Means, Role, Since, Step};
 use crate::ready::Ready;
-use crate::timer::Timer;
 use crate::{Error, ErrorKind, LineConfig};
 
 /// The most completions before their edges are handed over.
@@ -48,7 +49,7 @@ enum Turn {
 pub(super) struct ProfileLines {
     link: Link,
     decoder: EdgeDecoder,
-    timer: Timer,
+    timer: Port,
     active_at_start: Vec<Option<bool>>,
     waits: Vec<PendingWait>,
     ready: Ready,
@@ -75,7 +76,7 @@ impl ProfileLines {
     pub(super) fn start(
         link: Link,
         decoder: EdgeDecoder,
-        timer: Timer,
+        timer: Port,
         active_at_start: Vec<Option<bool>>,
         mut signal: Option<Signal>,
     ) -> Result<Self, Error> {

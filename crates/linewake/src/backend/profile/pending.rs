@@ -10,7 +10,7 @@ use std::time::Instant;
 
 #[cfg(all(target_os = "linux", not(miri)))]
 use overlapped::linux::Interest;
-use overlapped::{Call, InvertedCall, InvertedCallBuilder};
+use overlapped::{Call, InvertedCall, InvertedCallBuilder, Port, Sleep};
 
 #[cfg(all(target_os = "linux", not(miri)))]
 use super::blocking::Blocking;
@@ -24,7 +24,6 @@ use crate::profile::EventSource;
 #[cfg(all(target_os = "linux", not(miri)))]
 use crate::profile::Request;
 use crate::profile::{By, End, Plan, Reads, Step, Trace, What, When};
-use crate::timer::{Sleep, Timer};
 
 /// One wait, for the line at a place or for the card.
 pub(super) struct PendingWait {
@@ -109,7 +108,7 @@ impl PendingWait {
     }
 
     /// Begins to wait.
-    pub(super) fn begin(&mut self, link: &Link, timer: &Timer, signal: &mut Option<Signal>) -> Result<(), Error> {
+    pub(super) fn begin(&mut self, link: &Link, timer: &Port, signal: &mut Option<Signal>) -> Result<(), Error> {
         #[cfg(not(windows))]
         let _ = signal;
         (self.began, self.brought, self.is_passing) = (Instant::now(), false, false);

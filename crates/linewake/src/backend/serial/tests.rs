@@ -1,10 +1,11 @@
 //! What looks mean; and the watch by masks, on a port that keeps the rules of a serial driver.
 
+use std::future::poll_fn;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use overlapped::sim::{Driver, FileId, Outcome, Queue, Request, RequestId};
-use overlapped::{Device, Status};
+use overlapped::{Device, Port, Status};
 
 use super::*;
 
@@ -143,10 +144,8 @@ fn masked() -> (Arc<Simulated>, Arc<mask::Port>) {
 
 /// The next look, and the last wait's way to it.
 fn next(watch: &mut mask::PortWatch, port: &mask::Port) -> Result<Look, Error> {
-    match crate::wait::wait(Some(Duration::from_secs(20)), |cx| watch.poll(port, cx)) {
-        crate::wait::Waited::Ready(Some(look)) => look,
-        other => panic!("{other:?}"),
-    }
+    let next = Port::global().unwrap().block_on_timeout(poll_fn(|cx| watch.poll(port, cx)), Duration::from_secs(20));
+    next.unwrap().expect("nothing comes").expect("it is not over")
 }
 
 #[test]
@@ -191,7 +190,7 @@ fn what_happened_before_the_end_is_seen_at_the_end() {
     driver.toggle(1, 2);
     watch.stop();
     let mut looks = Vec::new();
-    while let crate::wait::Waited::Ready(Some(look)) = crate::wait::wait(None, |cx| watch.poll(&port, cx)) {
+    while let Some(look) = Port::global().unwrap().block_on(poll_fn(|cx| watch.poll(&port, cx))).unwrap() {
         looks.push(look.unwrap());
     }
     assert!(looks.iter().all(|look| look.levels == 0b0001));

@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
+use overlapped::{Port, Sleep};
+
 use crate::Error;
-use crate::timer::{Sleep, Timer};
 
 /// Ticks once a period while a poll waits for it.
 pub(super) struct Ticker {
     period: Duration,
-    timer: Timer,
+    timer: Port,
     state: Mutex<State>,
 }
 
@@ -34,7 +35,7 @@ impl Ticker {
         if let Some(ticker) = all.iter().filter_map(Weak::upgrade).find(|ticker| ticker.period == period) {
             return Ok(ticker);
         }
-        let ticker = Arc::new(Self { period, timer: Timer::new()?, state: Mutex::default() });
+        let ticker = Arc::new(Self { period, timer: Port::global()?, state: Mutex::default() });
         all.push(Arc::downgrade(&ticker));
         Ok(ticker)
     }

@@ -11,7 +11,7 @@ use rustix::io::{Errno, retry_on_intr};
 
 use super::flag;
 use super::kind::{Kind, is_hung_up};
-use super::source::{Attempt, Lane, Source, close};
+use super::source::{AGAIN, Attempt, CLOSED, Lane, Source, close};
 use super::transfer::{Transfer, ioctl};
 use crate::completers::options::{Disposition, OpenOptions};
 use crate::operation::Ended;
@@ -144,11 +144,8 @@ impl File {
 
     /// At an offset nothing waits, and a read without bytes is at the end.
     fn run(&self, mut transfer: Transfer) -> Ended {
-        let Some(file) = self.source.keep_open() else {
-            return (Status::from_errno(Errno::BADF.raw_os_error()), 0);
-        };
-        let ended = transfer.run(file.as_fd(), Kind::Places).over();
-        ended.unwrap_or((Status::from_errno(Errno::AGAIN.raw_os_error()), 0))
+        let Some(file) = self.source.keep_open() else { return CLOSED };
+        transfer.run(file.as_fd(), Kind::Places).over().unwrap_or((AGAIN, 0))
     }
 
     /// An ioctl, made at once and only once: nobody but its driver knows what an interrupted one has done already.

@@ -37,7 +37,9 @@ const UNASKED: EventFlags = EventFlags::HUP.union(EventFlags::ERR);
 /// How many operations of a lane run in a row on a file whose edges are watched. Then other files have their turn.
 const IN_A_ROW: usize = 64;
 /// The result of an operation on a closed file.
-const CLOSED: Ended = (Status::from_errno(Errno::BADF.raw_os_error()), 0);
+pub(super) const CLOSED: Ended = (Status::from_errno(Errno::BADF.raw_os_error()), 0);
+/// It would have to wait, and cannot.
+pub(super) const AGAIN: Status = Status::from_errno(Errno::AGAIN.raw_os_error());
 /// The descriptor of a file that was closed or given away.
 const NONE: i32 = -1;
 
@@ -385,7 +387,7 @@ impl Source {
             let more = !(wanted - state.watched).is_empty();
             let told = || Some(always::serve(this.upgrade()?, port.upgrade()?));
             if more && told() != Some(true) {
-                return Err(Status::from_errno(Errno::AGAIN.raw_os_error()));
+                return Err(AGAIN);
             }
         } else {
             queue.watch(self.number, self.fd(), state.watched, wanted, state.edges)?;
@@ -529,7 +531,7 @@ impl AlwaysReady for Source {
         for lane in LANES {
             while let Some((mut transfer, _)) = self.next(queue, lane) {
                 let ended = transfer.run(self.fd(), self.kind_of_end()).over();
-                let ended = ended.unwrap_or((Status::from_errno(Errno::AGAIN.raw_os_error()), 0));
+                let ended = ended.unwrap_or((AGAIN, 0));
                 if let Some((transfer, ended)) = self.ran(queue, lane, transfer, Some(ended)) {
                     transfer.complete(queue, ended);
                 }

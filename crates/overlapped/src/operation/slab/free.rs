@@ -82,9 +82,9 @@ fn changed(top: u64, index: u32) -> u64 {
 mod loom_tests {
     use loom::sync::Arc;
     use loom::sync::atomic::{AtomicBool, Ordering::SeqCst};
-    use loom::thread;
 
     use super::*;
+    use crate::system::models::spawn;
 
     struct World {
         free: Free,
@@ -125,13 +125,10 @@ mod loom_tests {
                 taken: std::array::from_fn(|_| AtomicBool::new(false)),
             });
             (0..3).for_each(|index| world.give_back(index));
-            let other = thread::spawn({
-                let world = world.clone();
-                move || {
-                    let (first, second) = (world.take(), world.take());
-                    first.into_iter().for_each(|index| world.give_back(index));
-                    usize::from(second.is_some())
-                }
+            let other = spawn(&world, move |world| {
+                let (first, second) = (world.take(), world.take());
+                first.into_iter().for_each(|index| world.give_back(index));
+                usize::from(second.is_some())
             });
             let mine = usize::from(world.take().is_some());
             let held = mine + other.join().unwrap();

@@ -3,23 +3,18 @@
 
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use loom::thread;
 
 use super::*;
-
-/// Every interleaving with at most three preemptions; three threads have too many in all.
-fn three_threads(model: impl Fn() + Send + Sync + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(Some(3));
-    builder.check(model);
-}
+use crate::system::models::{spawn, three_threads};
 
 /// A slot that counts how often it was given back, and the wakes of each waiter.
 struct World {
     slot: Machine<usize>,
     recycled: AtomicUsize,
     woken: [AtomicUsize; 2],
-    /// The operation's memory. The completer writes it before the packet; the owner reads it after.
+    /// Whether the slot may have been used again.
+    reused: AtomicUsize,
+    /// The operation's memory: the completer's side writes it before the packet, the owner reads it after.
     memory: loom::cell::UnsafeCell<u32>,
 }
 
@@ -29,6 +24,7 @@ impl World {
             slot: Machine::new(),
             recycled: AtomicUsize::new(0),
             woken: [AtomicUsize::new(0), AtomicUsize::new(0)],
+            reused: AtomicUsize::new(0),
             memory: loom::cell::UnsafeCell::new(0),
         })
     }
@@ -74,6 +70,14 @@ impl World {
         self.memory.with(|m| unsafe { *m })
     }
 
+    /// A canceller on another thread: pins, uses the address, unpins.
+    fn cancel(&self, g: Generation) {
+        if self.slot.pin(g) {
+            assert_eq!(self.reused.load(SeqCst), 0, "the slot was used again while a canceller held its address");
+            self.recycle(self.slot.unpin(g));
+        }
+    }
+
     fn woken(&self, waiter: usize) -> bool {
         self.woken[waiter].load(SeqCst) > 0
     }
@@ -94,10 +98,7 @@ fn loom_submit_complete_and_poll_with_another_waker() {
     loom::model(|| {
         let world = World::new();
         let g = world.slot.begin(None);
-        let kernel = thread::spawn({
-            let world = world.clone();
-            move || world.kernel_completes(g)
-        });
+        let kernel = spawn(&world, move |world| world.kernel_completes(g));
         let done = world.poll(g, 0) || world.poll(g, 1);
         kernel.join().unwrap();
         if !done {
@@ -113,10 +114,7 @@ fn loom_drop_against_completion() {
     loom::model(|| {
         let world = World::new();
         let g = world.slot.begin(None);
-        let kernel = thread::spawn({
-            let world = world.clone();
-            move || world.kernel_completes(g)
-        });
+        let kernel = spawn(&world, move |world| world.kernel_completes(g));
         if !world.poll(g, 0) && world.slot.abandon(g) {
             assert_eq!(world.read(), 7);
             world.recycle(world.slot.release(g));
@@ -132,10 +130,7 @@ fn packet_of_what_is_final_at_return(keep_the_result: bool) {
     loom::model(move || {
         let world = World::new();
         let g = world.slot.begin(None);
-        let dispatcher = thread::spawn({
-            let world = world.clone();
-            move || world.packet(g)
-        });
+        let dispatcher = spawn(&world, move |world| world.packet(g));
         if keep_the_result {
             assert!(matches!(world.slot.complete(g).0, Completion::Published(None) | Completion::Stray));
             assert!(world.slot.is_complete());
@@ -168,10 +163,7 @@ fn loom_a_completer_that_is_late_leaves_the_next_operations_waiter() {
     loom::model(|| {
         let world = World::new();
         let g = world.slot.begin(Some(0));
-        let dispatcher = thread::spawn({
-            let world = world.clone();
-            move || world.packet(g)
-        });
+        let dispatcher = spawn(&world, move |world| world.packet(g));
         let is_taken = world.slot.wait(|_| true, || 0) == Progress::Complete;
         let free = if is_taken { world.slot.release(g) } else { None };
         let is_used_again = free.is_some();
@@ -198,19 +190,13 @@ fn loom_packet_twice() {
     loom::model(|| {
         let world = World::new();
         let g = world.slot.begin(None);
-        let liar = thread::spawn({
-            let world = world.clone();
-            move || world.packet(g)
-        });
-        let owner = thread::spawn({
-            let world = world.clone();
-            move || {
-                if world.slot.wait(|_| false, || 0) == Progress::Complete {
-                    world.recycle(world.slot.release(g));
-                    true
-                } else {
-                    false
-                }
+        let liar = spawn(&world, move |world| world.packet(g));
+        let owner = spawn(&world, move |world| {
+            if world.slot.wait(|_| false, || 0) == Progress::Complete {
+                world.recycle(world.slot.release(g));
+                true
+            } else {
+                false
             }
         });
         world.packet(g);
@@ -224,29 +210,17 @@ fn loom_packet_twice() {
     });
 }
 
-/// A canceller on another thread: it pins, uses the address, and unpins.
-fn cancel(world: &World, g: Generation, reused: &AtomicUsize) {
-    if world.slot.pin(g) {
-        assert_eq!(reused.load(SeqCst), 0, "the slot was used again while a canceller held its address");
-        world.recycle(world.slot.unpin(g));
-    }
-}
-
 #[test]
 fn loom_cancel_by_another_against_completion_and_take() {
     loom::model(|| {
         let world = World::new();
-        let reused = Arc::new(AtomicUsize::new(0));
         let g = world.slot.begin(None);
-        let canceller = thread::spawn({
-            let (world, reused) = (world.clone(), reused.clone());
-            move || cancel(&world, g, &reused)
-        });
+        let canceller = spawn(&world, move |world| world.cancel(g));
         world.kernel_completes(g);
         assert!(world.slot.is_complete());
         if let Some(how) = world.slot.release(g) {
             world.recycle(Some(how));
-            reused.store(1, SeqCst);
+            world.reused.store(1, SeqCst);
         }
         canceller.join().unwrap();
         assert_eq!(world.recycled.load(SeqCst), 1);
@@ -257,18 +231,11 @@ fn loom_cancel_by_another_against_completion_and_take() {
 fn loom_cancel_by_another_against_drop_and_completion() {
     three_threads(|| {
         let world = World::new();
-        let reused = Arc::new(AtomicUsize::new(0));
         let g = world.slot.begin(None);
-        let canceller = thread::spawn({
-            let (world, reused) = (world.clone(), reused.clone());
-            move || cancel(&world, g, &reused)
-        });
-        let kernel = thread::spawn({
-            let (world, reused) = (world.clone(), reused.clone());
-            move || {
-                if world.kernel_completes(g) {
-                    reused.store(1, SeqCst);
-                }
+        let canceller = spawn(&world, move |world| world.cancel(g));
+        let kernel = spawn(&world, move |world| {
+            if world.kernel_completes(g) {
+                world.reused.store(1, SeqCst);
             }
         });
         if world.slot.abandon(g) {
@@ -293,9 +260,9 @@ fn loom_a_device_closes_under_a_dropped_call() {
                 world.kernel_completes(g);
             }
         };
-        let device = thread::spawn({
-            let (world, handle) = (world.clone(), handle.clone());
-            move || close(&world, &handle)
+        let device = spawn(&world, {
+            let handle = handle.clone();
+            move |world| close(&world, &handle)
         });
         if world.slot.abandon(g) {
             unreachable!("the call itself holds a reference: nothing can have completed it");
@@ -311,16 +278,10 @@ fn loom_timeout_against_completion() {
     three_threads(|| {
         let world = World::new();
         let g = world.slot.begin(None);
-        let kernel = thread::spawn({
-            let world = world.clone();
-            move || world.kernel_completes(g)
-        });
-        let timer = thread::spawn({
-            let world = world.clone();
-            move || {
-                if world.slot.set_overdue(g) {
-                    world.expire(g);
-                }
+        let kernel = spawn(&world, move |world| world.kernel_completes(g));
+        let timer = spawn(&world, move |world| {
+            if world.slot.set_overdue(g) {
+                world.expire(g);
             }
         });
         let look = |world: &World| match world.slot.wait(|_| false, || 0) {
@@ -355,14 +316,8 @@ fn loom_expiry_against_drop_and_completion() {
     three_threads(|| {
         let world = World::new();
         let g = world.slot.begin(Some(0));
-        let kernel = thread::spawn({
-            let world = world.clone();
-            move || world.kernel_completes(g)
-        });
-        let timer = thread::spawn({
-            let world = world.clone();
-            move || world.expire(g)
-        });
+        let kernel = spawn(&world, move |world| world.kernel_completes(g));
+        let timer = spawn(&world, move |world| world.expire(g));
         let taken_back = world.slot.take_waiter(g).is_some();
         if world.slot.abandon(g) {
             assert_eq!(world.read(), 7);
@@ -381,10 +336,7 @@ fn loom_expiry_against_another_waker() {
     loom::model(|| {
         let world = World::new();
         let g = world.slot.begin(Some(0));
-        let timer = thread::spawn({
-            let world = world.clone();
-            move || world.expire(g)
-        });
+        let timer = spawn(&world, move |world| world.expire(g));
         let progress = world.slot.wait(|_| false, || 1);
         timer.join().unwrap();
         assert!(progress == Progress::Expired || world.woken(1), "the owner sleeps and was not told of the expiry");
@@ -399,10 +351,7 @@ fn loom_a_callback_is_delivered_once() {
     loom::model(|| {
         let world = World::new();
         let g = world.slot.begin(None);
-        let kernel = thread::spawn({
-            let world = world.clone();
-            move || world.kernel_completes(g)
-        });
+        let kernel = spawn(&world, move |world| world.kernel_completes(g));
         let is_given_back = world.slot.register(1).is_err();
         kernel.join().unwrap();
         assert_eq!(world.woken(1), !is_given_back);
@@ -419,10 +368,9 @@ fn loom_port_gone_with_a_call_in_flight() {
     loom::model(|| {
         let world = World::new();
         let g = world.slot.begin(Some(0));
-        let driver = thread::spawn({
-            let world = world.clone();
+        let driver = spawn(&world, move |world| {
             // SAFETY: loom's checked cell.
-            move || world.memory.with_mut(|m| unsafe { *m = 7 })
+            world.memory.with_mut(|m| unsafe { *m = 7 });
         });
         assert!(!world.slot.abandon(g));
         assert_eq!(world.recycled.load(SeqCst), 0);

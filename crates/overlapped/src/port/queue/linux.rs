@@ -75,8 +75,6 @@ struct Posted {
     packets: VecDeque<u64>,
     /// A thread sleeps, or is about to, and the bell has not rung for it. One thread at a time waits on a queue.
     asleep: bool,
-    /// Another event loop watches the queue. It may be asleep whenever no thread waits here.
-    has_watchers: bool,
 }
 
 /// The outcome of a look at the files.
@@ -152,7 +150,6 @@ impl Queue {
                 is_first = true;
                 Outside::new(self.epoll.as_fd()).ok()
             });
-            lock(&self.posted).has_watchers = true;
             if is_first {
                 // The thread that takes this, even if it waits already, reports what was there before.
                 self.post(crate::words::token::LOOK);
@@ -162,10 +159,14 @@ impl Queue {
         self.outside.get().and_then(Option::as_ref).map_or(self.epoll.as_fd(), Outside::set)
     }
 
-    /// For another event loop that has missed the turn: it may have been told of what is there, and would not be told
-    /// again.
+    /// Whether somebody else's loop watches the queue. It may be asleep whenever nobody waits here.
+    fn has_watchers(&self) -> bool {
+        self.outside.get().is_some()
+    }
+
+    /// For somebody else's loop, which has missed the turn: it may have been told of what is there, and not be told again.
     pub(crate) fn tell_again(&self) {
-        if self.outside.get().is_some() && !self.is_inherited() {
+        if self.has_watchers() && !self.is_inherited() {
             self.ring();
         }
     }
@@ -201,7 +202,7 @@ impl Queue {
             let mut count = posted.take(&mut tokens[..32]);
             let sleeps = may_sleep && count == 0;
             posted.asleep = sleeps;
-            let has_watchers = posted.has_watchers;
+            let has_watchers = self.has_watchers();
             drop(posted);
             if sleeps || has_watchers || self.watched.load(Relaxed) > 0 {
                 let served = self.serve(&mut tokens[count..], if sleeps { left } else { Some(Duration::ZERO) });
@@ -227,8 +228,8 @@ impl Queue {
         let mut posted = lock(&self.posted);
         let count = posted.take(tokens);
         let is_over = posted.packets.is_empty();
-        posted.asleep = posted.has_watchers && is_over;
-        let rings = posted.has_watchers && (!is_over || is_more && count == 0);
+        posted.asleep = self.has_watchers() && is_over;
+        let rings = self.has_watchers() && (!is_over || is_more && count == 0);
         drop(posted);
         if rings {
             self.ring();

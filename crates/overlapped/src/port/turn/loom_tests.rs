@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use std::task::Wake;
 
 use loom::sync::{Condvar, Mutex};
-use loom::thread;
 
 use super::*;
+use crate::system::models::spawn;
 
 /// A packet that is no operation, only a reason to look up.
 const LOOK: usize = usize::MAX;
@@ -200,12 +200,6 @@ fn model(preemptions: usize, check: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(preemptions);
     builder.check(check);
-}
-
-/// Starts a thread that does something with the port.
-fn spawn(port: &Arc<Port>, run: impl FnOnce(Arc<Port>) + 'static) -> thread::JoinHandle<()> {
-    let port = port.clone();
-    thread::spawn(move || run(port))
 }
 
 #[test]

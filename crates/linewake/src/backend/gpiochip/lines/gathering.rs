@@ -1,21 +1,21 @@
 //! Edges gather in the kernel's queue, so that one wake-up takes many.
 
+use std::future::Future as _;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use futures_core::Stream as _;
-use overlapped::{InvertedCall, Port, Reply};
+use overlapped::{InvertedCall, Port, Reply, Sleep};
 
 use crate::Error;
-use crate::timer::{Sleep, Timer};
 
 /// When to take edges. The first edge after a rest is taken at once. From then on the queue is emptied once in each period,
 /// without a wake-up in between, until it is found empty.
 #[derive(Debug)]
 pub(super) struct Gathering {
     time: Duration,
-    timer: Timer,
+    timer: Port,
     /// Nothing is taken before this.
     until: Option<Sleep>,
     /// Edges were taken since the last period began.
@@ -27,7 +27,7 @@ impl Gathering {
         if time.is_zero() {
             return Ok(None);
         }
-        Ok(Some(Self { time, timer: Timer::new()?, until: None, taken: false }))
+        Ok(Some(Self { time, timer: Port::global()?, until: None, taken: false }))
     }
 
     fn begin(&mut self) {

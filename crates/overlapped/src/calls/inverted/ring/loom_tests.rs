@@ -4,9 +4,9 @@
 use std::task::Wake;
 
 use loom::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use loom::thread;
 
 use super::*;
+use crate::system::models::spawn;
 
 /// A driver that completes its calls when it is told to.
 struct Driver {
@@ -130,10 +130,7 @@ fn take(ring: &Arc<Ring<Driver>>, waker: &Waker) -> Poll<Taken<u64>> {
 fn loom_re_arm_against_take() {
     loom::model(|| {
         let (ring, device) = stream(1, 1);
-        let dispatcher = thread::spawn({
-            let ring = ring.clone();
-            move || usize::from(complete_one(&ring)) + usize::from(complete_one(&ring))
-        });
+        let dispatcher = spawn(&ring, move |ring| usize::from(complete_one(&ring)) + usize::from(complete_one(&ring)));
         let consumer = Arc::new(Consumer(AtomicUsize::new(0)));
         let waker = Waker::from(consumer.clone());
         let mut next = 0;
@@ -159,10 +156,7 @@ fn loom_re_arm_against_take() {
 fn loom_two_completions_at_once_submit_in_the_order_of_their_numbers() {
     loom::model(|| {
         let (ring, device) = stream(2, 4);
-        let other = thread::spawn({
-            let ring = ring.clone();
-            move || complete_one(&ring)
-        });
+        let other = spawn(&ring, move |ring| complete_one(&ring));
         complete_one(&ring);
         other.join().unwrap();
         // A driver completes the call that it got first with the first event.
@@ -176,10 +170,7 @@ fn loom_two_completions_at_once_submit_in_the_order_of_their_numbers() {
 fn loom_re_arm_against_drop() {
     loom::model(|| {
         let (ring, device) = stream(1, 2);
-        let dispatcher = thread::spawn({
-            let ring = ring.clone();
-            move || complete_one(&ring)
-        });
+        let dispatcher = spawn(&ring, move |ring| complete_one(&ring));
         ring.close(&device);
         drop(device);
         dispatcher.join().unwrap();
@@ -199,10 +190,7 @@ fn loom_re_arm_against_drop() {
 fn loom_figures_of_a_closed_stream_are_final_when_nothing_is_in_flight() {
     loom::model(|| {
         let (ring, device) = stream(1, 2);
-        let dispatcher = thread::spawn({
-            let ring = ring.clone();
-            move || while complete_one(&ring) {}
-        });
+        let dispatcher = spawn(&ring, move |ring| while complete_one(&ring) {});
         ring.close(&device);
         let early = ring.figures();
         assert!(early.submitted >= early.in_flight as u64 + early.discarded);
@@ -225,10 +213,7 @@ fn loom_attached_consumer_misses_nothing() {
         let (ring, device) = stream(2, 2);
         let consumer = Arc::new(Consumer(AtomicUsize::new(0)));
         assert!(!ring.attach(Waker::from(consumer.clone())));
-        let dispatcher = thread::spawn({
-            let ring = ring.clone();
-            move || u64::from(complete_one(&ring)) + u64::from(complete_one(&ring))
-        });
+        let dispatcher = spawn(&ring, move |ring| u64::from(complete_one(&ring)) + u64::from(complete_one(&ring)));
         let (mut taken, mut wakes) = (0, 0);
         let mut pump = || {
             while wakes != consumer.0.load(SeqCst) {
@@ -260,10 +245,7 @@ fn loom_attached_consumer_misses_nothing() {
 fn loom_stop_against_completion() {
     loom::model(|| {
         let (ring, device) = stream(1, 2);
-        let dispatcher = thread::spawn({
-            let ring = ring.clone();
-            move || complete_one(&ring)
-        });
+        let dispatcher = spawn(&ring, move |ring| complete_one(&ring));
         ring.stop(Status::CANCELLED);
         dispatcher.join().unwrap();
         while complete_one(&ring) {}

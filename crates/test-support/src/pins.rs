@@ -1,17 +1,16 @@
 //! The reference driver through a profile for drivers with single pins. The tests are the same for every host of the
 //! controller. Each test gets the host, which drives the lines, and a function that opens a chip with a profile.
 
-#[path = "stream.rs"]
-mod stream;
-
 use std::thread;
 use std::time::{Duration, Instant};
 
 use linewake::profile::Profile;
 use linewake::{Chip, EdgeEvent, EdgeKind, Edges, Figures, Request, Trust};
-use stream::{next, until_quiet};
 
-const PINS: &str = include_str!("../../../../profiles/linewake-pins.toml");
+use crate::stream::{next, until_quiet};
+use crate::until;
+
+const PINS: &str = include_str!("../../../profiles/linewake-pins.toml");
 
 /// `controller::protocol::TICK_HZ`
 const TICK_HZ: u32 = 3_579_545;
@@ -34,6 +33,7 @@ fn used(host: &Chip) -> Vec<u32> {
 }
 
 /// Hands the names of all tests to a macro, the one that unplugs the chip last.
+#[macro_export]
 macro_rules! every_pin_test {
     ($each:ident) => {
         $each! {
@@ -45,9 +45,9 @@ macro_rules! every_pin_test {
         }
     };
 }
-pub(crate) use every_pin_test;
+pub use crate::every_pin_test;
 
-pub(crate) fn a_pin_is_attached_waited_for_and_detached(host: &Chip, open: Open<'_>) {
+pub fn a_pin_is_attached_waited_for_and_detached(host: &Chip, open: Open<'_>) {
     host.world().drive(9, true).unwrap();
     let chip = open(&profile(PINS));
     let mut request = chip.request().lines([3, 9]).start().unwrap();
@@ -70,14 +70,10 @@ pub(crate) fn a_pin_is_attached_waited_for_and_detached(host: &Chip, open: Open<
     assert_eq!(seen, [vec![false, true, false], vec![true, false, true, false]]);
     let account = request.finish();
     assert_eq!((account.total(), account.trust()), (Figures { delivered: 9, ..Figures::default() }, Trust::AtLeast));
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !used(host).is_empty() {
-        assert!(Instant::now() < deadline, "its pins are detached: {:?}", used(host));
-        thread::sleep(Duration::from_millis(1));
-    }
+    until("its pins are detached", || used(host).is_empty());
 }
 
-pub(crate) fn a_pin_tells_of_the_edges_that_are_wanted(host: &Chip, open: Open<'_>) {
+pub fn a_pin_tells_of_the_edges_that_are_wanted(host: &Chip, open: Open<'_>) {
     host.world().drive(5, false).unwrap();
     for (edges, kind) in [(Edges::Rising, EdgeKind::Rising), (Edges::Falling, EdgeKind::Falling)] {
         let mut request = open(&profile(PINS)).request().line(5).edges(edges).start().unwrap();
@@ -92,7 +88,7 @@ pub(crate) fn a_pin_tells_of_the_edges_that_are_wanted(host: &Chip, open: Open<'
 }
 
 /// The driver queues sixteen edges for a pin, some waits are pending, and results of others wait to be taken.
-pub(crate) fn dropped_edges_are_lost_by_the_drivers_count(host: &Chip, open: Open<'_>) {
+pub fn dropped_edges_are_lost_by_the_drivers_count(host: &Chip, open: Open<'_>) {
     let mut request = open(&profile(PINS)).request().lines([0, 1]).start().unwrap();
     host.world().toggle_all([(0, 1_000), (1, 100)]).unwrap();
     let mut seen = rest(&mut request);
@@ -111,7 +107,7 @@ pub(crate) fn dropped_edges_are_lost_by_the_drivers_count(host: &Chip, open: Ope
 }
 
 /// An edge comes a fifth of a second before the counter wraps, and another after.
-pub(crate) fn time_goes_on_when_the_counter_wraps(host: &Chip, open: Open<'_>) {
+pub fn time_goes_on_when_the_counter_wraps(host: &Chip, open: Open<'_>) {
     let bytes = (TICK_HZ / 5).wrapping_neg().to_le_bytes().map(|byte| format!("{byte:02x}")).join(" ");
     let text = PINS.replace("setup = \"attach\"", "setup = [\"set-ticks\", \"attach\"]");
     let text = format!(
@@ -135,7 +131,7 @@ pub(crate) fn time_goes_on_when_the_counter_wraps(host: &Chip, open: Open<'_>) {
     assert_eq!(request.finish().total().total(), 5);
 }
 
-pub(crate) fn waits_for_single_pins_end_with_the_device(host: &Chip, open: Open<'_>) {
+pub fn waits_for_single_pins_end_with_the_device(host: &Chip, open: Open<'_>) {
     let chip = open(&profile(PINS));
     let mut request = chip.request().lines([1, 2]).start().unwrap();
     host.world().toggle(1, 1).unwrap();

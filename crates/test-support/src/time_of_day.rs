@@ -5,7 +5,7 @@ use std::time::Duration;
 use rustix::time::{ClockId, Timespec, clock_gettime, clock_settime};
 
 /// Moves the time of day forward or back.
-pub(crate) fn set(by: Duration, back: bool) {
+pub fn set(by: Duration, back: bool) {
     let now = clock_gettime(ClockId::Realtime);
     let now = Duration::new(now.tv_sec as u64, now.tv_nsec as u32);
     let then = if back { now - by } else { now + by };

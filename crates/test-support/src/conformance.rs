@@ -6,13 +6,12 @@
 
 use std::collections::HashMap;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{
     AtomicBool, AtomicU32,
     Ordering::{AcqRel, Acquire, Relaxed},
 };
-use std::task::{Context, Poll, Wake};
-use std::thread::{self, Thread};
+use std::task::Context;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use linewake::{
@@ -20,9 +19,14 @@ use linewake::{
     LineConfig, Monitor, Request, Trust,
 };
 
-/// A chip of at least ten lines, and a way to drive them. The lines are low at first.
-pub(crate) trait Bench: Sync {
-    /// Opens the chip. It may be called again.
+use crate::executor::block_on;
+use crate::until;
+
+pub use crate::{every_chip_test, every_test};
+
+/// A chip of at least ten lines, and the world outside it. Its lines are low at first.
+pub trait Bench: Sync {
+    /// Opens the chip; may be called again.
     fn open(&self) -> Chip;
 
     /// Drives a line to a level.
@@ -60,8 +64,7 @@ pub(crate) trait Bench: Sync {
         chip.world().unplug().unwrap();
     }
 
-    /// Unplugs the chip at once, even with edges on their way.
-    #[allow(dead_code, reason = "not every test is so rude")]
+    /// Pulls it out at once, whatever is on its way.
     fn snatch(&self, chip: &Chip) {
         self.unplug(chip);
     }
@@ -72,9 +75,8 @@ pub(crate) trait Bench: Sync {
     }
 }
 
-/// A chip with the reference protocol. It drives its own lines, and here it has at least 512 of them.
-#[allow(dead_code, reason = "only of use where there is such a chip")]
-pub(crate) struct Reference(pub(crate) fn() -> Chip);
+/// The reference protocol has a world of its own, and here 512 lines or more.
+pub struct Reference(pub fn() -> Chip);
 
 impl Bench for Reference {
     fn open(&self) -> Chip {
@@ -83,7 +85,7 @@ impl Bench for Reference {
 }
 
 /// Hands the names of all tests of the reference protocol to a macro, the one that unplugs the chip last.
-#[allow(unused_macros, reason = "only of use where there is such a chip")]
+#[macro_export]
 macro_rules! every_test {
     ($each:ident) => {
         $each! {
@@ -99,12 +101,12 @@ macro_rules! every_test {
             as_many_lines_as_one_likes
             numbers_wrap_with_edges_lost_on_both_sides
         }
-        every_chip_test!($each);
+        $crate::every_chip_test!($each);
     };
 }
 
 /// Hands the names of the tests of every chip to a macro, the one that unplugs the chip last.
-#[allow(unused_macros, reason = "a chip may have tests of its own choice")]
+#[macro_export]
 macro_rules! every_chip_test {
     ($each:ident) => {
         $each! {
@@ -140,7 +142,7 @@ fn rest(request: &mut Request) -> Vec<EdgeEvent> {
     std::iter::from_fn(|| request.wait_next()).map(|edge| edge.unwrap()).collect()
 }
 
-pub(crate) fn an_edge_says_where_when_and_which_way(bench: &dyn Bench) {
+pub fn an_edge_says_where_when_and_which_way(bench: &dyn Bench) {
     let chip = bench.open();
     bench.drive(&chip, 3, false);
     let mut edges = chip.request().line(3).start().unwrap();
@@ -156,7 +158,7 @@ pub(crate) fn an_edge_says_where_when_and_which_way(bench: &dyn Bench) {
     assert!(falling.timestamp_ns >= rising.timestamp_ns && falling.timestamp_ns > 0);
 }
 
-pub(crate) fn edges_come_in_order(bench: &dyn Bench) {
+pub fn edges_come_in_order(bench: &dyn Bench) {
     let chip = bench.open();
     let mut edges = chip.request().lines([0, 5]).queue_size(1024).start().unwrap();
     for _ in 0..50 {
@@ -173,7 +175,7 @@ pub(crate) fn edges_come_in_order(bench: &dyn Bench) {
     assert_eq!(edges.finish().total(), Figures { delivered: 400, ..Figures::default() });
 }
 
-pub(crate) fn only_the_edges_asked_for_come(bench: &dyn Bench) {
+pub fn only_the_edges_asked_for_come(bench: &dyn Bench) {
     let chip = bench.open();
     bench.drive(&chip, 1, false);
     bench.drive(&chip, 2, false);
@@ -187,7 +189,7 @@ pub(crate) fn only_the_edges_asked_for_come(bench: &dyn Bench) {
     assert_eq!(rising.finish().total().total(), 3);
 }
 
-pub(crate) fn the_level_at_the_start_is_that_before_the_first_edge(bench: &dyn Bench) {
+pub fn the_level_at_the_start_is_that_before_the_first_edge(bench: &dyn Bench) {
     let chip = bench.open();
     for level in [false, true] {
         bench.drive(&chip, 2, level);
@@ -251,7 +253,7 @@ pub(crate) fn the_level_at_the_start_is_that_before_the_first_edge(bench: &dyn B
     });
 }
 
-pub(crate) fn two_requests_each_get_every_edge(bench: &dyn Bench) {
+pub fn two_requests_each_get_every_edge(bench: &dyn Bench) {
     let chip = bench.open();
     let mut all = chip.request().all_lines().queue_size(1024).start().unwrap();
     let mut one = chip.request().line(6).consumer("second").queue_size(1024).start().unwrap();
@@ -265,7 +267,7 @@ pub(crate) fn two_requests_each_get_every_edge(bench: &dyn Bench) {
     assert_eq!(chip.request().line(6).start().unwrap().finish().total().total(), 0);
 }
 
-pub(crate) fn awaiting_is_the_same_as_waiting(bench: &dyn Bench) {
+pub fn awaiting_is_the_same_as_waiting(bench: &dyn Bench) {
     let chip = bench.open();
     let mut edges = chip.request().line(1).queue_size(chip.info().max_queue_size.min(1024)).start().unwrap();
     thread::scope(|scope| {
@@ -285,7 +287,7 @@ pub(crate) fn awaiting_is_the_same_as_waiting(bench: &dyn Bench) {
     assert!(block_on(edges.next()).is_none());
 }
 
-pub(crate) fn a_timeout_ends_nothing(bench: &dyn Bench) {
+pub fn a_timeout_ends_nothing(bench: &dyn Bench) {
     let chip = bench.open();
     let mut edges = chip.request().line(1).start().unwrap();
     for number in 1..=5 {
@@ -299,7 +301,7 @@ pub(crate) fn a_timeout_ends_nothing(bench: &dyn Bench) {
     assert_eq!(edges.finish().trust(), chip.capabilities().account);
 }
 
-pub(crate) fn stopping_delivers_what_had_happened(bench: &dyn Bench) {
+pub fn stopping_delivers_what_had_happened(bench: &dyn Bench) {
     let chip = bench.open();
     let mut edges = chip.request().lines([0, 1, 2]).queue_size(1024).start().unwrap();
     bench.toggle_all(&chip, &[(0, 300), (1, 200), (2, 100)]);
@@ -317,7 +319,7 @@ pub(crate) fn stopping_delivers_what_had_happened(bench: &dyn Bench) {
     assert_eq!(account.trust(), chip.capabilities().account);
 }
 
-pub(crate) fn stopping_wakes_who_waits(bench: &dyn Bench) {
+pub fn stopping_wakes_who_waits(bench: &dyn Bench) {
     let chip = bench.open();
     let mut edges = chip.request().line(0).start().unwrap();
     let stopper = edges.stopper();
@@ -346,7 +348,7 @@ fn assert_exact(account: &Account, driven: &[(u32, u64)], seen: &[EdgeEvent]) {
     assert_eq!(account.lines().len(), driven.len());
 }
 
-pub(crate) fn the_account_is_exact_at_full_speed(bench: &dyn Bench) {
+pub fn the_account_is_exact_at_full_speed(bench: &dyn Bench) {
     const LINES: u32 = 8;
     const EACH: u64 = 20_000;
     let chip = bench.open();
@@ -365,7 +367,7 @@ pub(crate) fn the_account_is_exact_at_full_speed(bench: &dyn Bench) {
     assert_exact(&edges.finish(), &Vec::from_iter((0..LINES).map(|line| (line, EACH))), &seen);
 }
 
-pub(crate) fn the_account_is_exact_with_a_reader_that_is_too_slow(bench: &dyn Bench) {
+pub fn the_account_is_exact_with_a_reader_that_is_too_slow(bench: &dyn Bench) {
     let chip = bench.open();
     let mut edges = chip.request().lines([0, 1]).queue_size(4).start().unwrap();
     let mut seen = Vec::new();
@@ -384,7 +386,7 @@ pub(crate) fn the_account_is_exact_with_a_reader_that_is_too_slow(bench: &dyn Be
     assert_exact(&account, &[(0, 3001), (1, 5001)], &seen);
 }
 
-pub(crate) fn the_account_is_exact_when_finished_in_the_middle(bench: &dyn Bench) {
+pub fn the_account_is_exact_when_finished_in_the_middle(bench: &dyn Bench) {
     let chip = bench.open();
     for taken in [0, 1, 7] {
         let mut edges = chip.request().lines([3, 0]).queue_size(16).start().unwrap();
@@ -397,11 +399,11 @@ pub(crate) fn the_account_is_exact_when_finished_in_the_middle(bench: &dyn Bench
     }
 }
 
-pub(crate) fn the_account_is_exact_when_dropped_in_the_middle(bench: &dyn Bench) {
+pub fn the_account_is_exact_when_dropped_in_the_middle(bench: &dyn Bench) {
     let chip = bench.open();
     // A handle closes when the system gets to it; until then its reader still watches.
     let is_over = || !chip.line_info(9).unwrap().used;
-    wait_until(is_over);
+    until("it comes to an end", is_over);
     let totals = || chip.totals().unwrap()[9].figures;
     for taken in 0..50 {
         // Drop the request while the line changes: some changes are no longer watched.
@@ -415,7 +417,7 @@ pub(crate) fn the_account_is_exact_when_dropped_in_the_middle(bench: &dyn Bench)
         }
         drop(edges);
         driver.join().unwrap().unwrap();
-        wait_until(|| tally.is_final() && is_over());
+        until("it comes to an end", || tally.is_final() && is_over());
         let after = totals();
         let came = tally.delivered() + tally.discarded();
         assert_eq!(after.delivered - before.delivered, came, "the driver delivered as many edges as came here");
@@ -428,22 +430,14 @@ pub(crate) fn the_account_is_exact_when_dropped_in_the_middle(bench: &dyn Bench)
         bench.toggle(&chip, 9, 400);
         let delivered = (0..taken).map_while(|_| edges.wait_next_timeout(Duration::ZERO)?.ok()).count();
         drop(edges);
-        wait_until(|| tally.is_final() && is_over());
+        until("it comes to an end", || tally.is_final() && is_over());
         let lost = totals().lost() - before.lost();
         assert_eq!(tally.delivered(), delivered as u64);
         assert_eq!(tally.delivered() + tally.discarded() + lost, 400);
     }
 }
 
-fn wait_until(mut done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !done() {
-        assert!(Instant::now() < deadline, "it does not end");
-        thread::sleep(Duration::from_millis(1));
-    }
-}
-
-pub(crate) fn merged_edges_are_counted(bench: &dyn Bench) {
+pub fn merged_edges_are_counted(bench: &dyn Bench) {
     let chip = bench.open();
     chip.world().merge_within(Duration::from_secs(3600)).unwrap();
     let mut edges = chip.request().lines([0, 1]).start().unwrap();
@@ -460,7 +454,7 @@ pub(crate) fn merged_edges_are_counted(bench: &dyn Bench) {
     assert_exact(&account, &[(0, 11), (1, 20)], &[&seen[..], &[late]].concat());
 }
 
-pub(crate) fn lines_are_found_by_offset_and_by_name(bench: &dyn Bench) {
+pub fn lines_are_found_by_offset_and_by_name(bench: &dyn Bench) {
     let chip = bench.open();
     let lines = chip.lines().unwrap();
     assert_eq!(lines.len(), chip.info().lines as usize);
@@ -483,7 +477,7 @@ fn refused(result: Result<Request, Error>, kind: ErrorKind, parts: &[&str]) {
     }
 }
 
-pub(crate) fn bad_requests_name_what_is_wrong(bench: &dyn Bench) {
+pub fn bad_requests_name_what_is_wrong(bench: &dyn Bench) {
     let chip = bench.open();
     let (name, lines) = (chip.info().name.clone(), chip.info().lines);
     let quoted = format!("\"{name}\"");
@@ -511,7 +505,7 @@ pub(crate) fn bad_requests_name_what_is_wrong(bench: &dyn Bench) {
     assert!(request().line(0).start().is_ok());
 }
 
-pub(crate) fn outputs_are_set_and_read_back(bench: &dyn Bench) {
+pub fn outputs_are_set_and_read_back(bench: &dyn Bench) {
     let chip = bench.open();
     let mut outputs = chip.set_values([(8, true), (7, false)]).unwrap();
     let shared = chip.capabilities().shared_lines;
@@ -540,7 +534,7 @@ pub(crate) fn outputs_are_set_and_read_back(bench: &dyn Bench) {
     assert_eq!(chip.line_info(8).unwrap().direction, Direction::Input);
 }
 
-pub(crate) fn an_active_low_line_is_active_when_it_is_low(bench: &dyn Bench) {
+pub fn an_active_low_line_is_active_when_it_is_low(bench: &dyn Bench) {
     let chip = bench.open();
     bench.drive(&chip, 1, true);
     let mut edges = chip.request().line(1).active_low(true).start().unwrap();
@@ -551,7 +545,7 @@ pub(crate) fn an_active_low_line_is_active_when_it_is_low(bench: &dyn Bench) {
     assert!(edges.value(1).unwrap());
 }
 
-pub(crate) fn a_request_is_held_otherwise_without_a_break(bench: &dyn Bench) {
+pub fn a_request_is_held_otherwise_without_a_break(bench: &dyn Bench) {
     let chip = bench.open();
     bench.drive(&chip, 4, false);
     let mut edges = chip.request().lines([4, 5]).start().unwrap();
@@ -567,7 +561,7 @@ pub(crate) fn a_request_is_held_otherwise_without_a_break(bench: &dyn Bench) {
     assert_eq!(edges.finish().total().delivered, 2);
 }
 
-pub(crate) fn a_line_shows_how_its_holder_holds_it(bench: &dyn Bench) {
+pub fn a_line_shows_how_its_holder_holds_it(bench: &dyn Bench) {
     let (chip, other) = (bench.open(), bench.open());
     let drain = LineConfig::output(true).drive(Drive::OpenDrain).bias(Bias::PullUp);
     let low = LineConfig::watch(Edges::Falling).active_low(true);
@@ -583,7 +577,7 @@ pub(crate) fn a_line_shows_how_its_holder_holds_it(bench: &dyn Bench) {
     drop(request);
 }
 
-pub(crate) fn what_becomes_of_lines_is_told(bench: &dyn Bench) {
+pub fn what_becomes_of_lines_is_told(bench: &dyn Bench) {
     let chip = bench.open();
     let mut watcher = chip.watch_info([2, 3]).unwrap();
     let mut told = || {
@@ -602,7 +596,7 @@ pub(crate) fn what_becomes_of_lines_is_told(bench: &dyn Bench) {
     assert!(watcher.wait_next().is_none());
 }
 
-pub(crate) fn debouncing_is_refused_or_done(bench: &dyn Bench) {
+pub fn debouncing_is_refused_or_done(bench: &dyn Bench) {
     let chip = bench.open();
     bench.drive(&chip, 4, false);
     // Longer than a busy computer pauses.
@@ -623,7 +617,7 @@ pub(crate) fn debouncing_is_refused_or_done(bench: &dyn Bench) {
     assert_exact(&edges.finish(), &[(4, 1)], &[edge]);
 }
 
-pub(crate) fn as_many_lines_as_one_likes(bench: &dyn Bench) {
+pub fn as_many_lines_as_one_likes(bench: &dyn Bench) {
     let chip = bench.open();
     for lines in [1, 2, 64, 65, 512] {
         (0..lines).for_each(|line| bench.drive(&chip, line, false));
@@ -641,8 +635,8 @@ pub(crate) fn as_many_lines_as_one_likes(bench: &dyn Bench) {
     }
 }
 
-/// With a request, and with a monitor at the same time.
-pub(crate) fn numbers_wrap_with_edges_lost_on_both_sides(bench: &dyn Bench) {
+/// Through a request, and through a monitor beside it.
+pub fn numbers_wrap_with_edges_lost_on_both_sides(bench: &dyn Bench) {
     const ROUNDS: u32 = 20;
     const DRIVEN: [(u32, u32); 2] = [(0, 150), (1, 250)];
     // The numbers of line 0 reach zero in round 14, those of line 1 in round 9, and those of the request in round 6.
@@ -692,7 +686,7 @@ pub(crate) fn numbers_wrap_with_edges_lost_on_both_sides(bench: &dyn Bench) {
     }
 }
 
-pub(crate) fn many_requests_come_and_go(bench: &dyn Bench) {
+pub fn many_requests_come_and_go(bench: &dyn Bench) {
     let chip = bench.open();
     for round in 1..=300 {
         let mut edges = chip.request().line(round % bench.inputs()).start().unwrap();
@@ -701,7 +695,7 @@ pub(crate) fn many_requests_come_and_go(bench: &dyn Bench) {
     }
 }
 
-pub(crate) fn unplugging_ends_every_stream(bench: &dyn Bench) {
+pub fn unplugging_ends_every_stream(bench: &dyn Bench) {
     let chip = bench.open();
     let mut waiting = chip.request().line(0).start().unwrap();
     let mut behind = chip.request().line(1).queue_size(64).start().unwrap();
@@ -722,22 +716,4 @@ pub(crate) fn unplugging_ends_every_stream(bench: &dyn Bench) {
     bench.replug(&chip);
     assert!(chip.reopen().unwrap().request().line(0).start().is_ok(), "a new handle has the device again");
     assert!(chip.value(0).is_err(), "the old handle does not");
-}
-
-/// The smallest executor: it parks this thread.
-fn block_on<F: Future>(future: F) -> F::Output {
-    struct Unpark(Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Arc::new(Unpark(thread::current())).into();
-    let mut future = pin!(future);
-    loop {
-        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(output) => return output,
-            Poll::Pending => thread::park(),
-        }
-    }
 }

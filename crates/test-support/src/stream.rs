@@ -1,26 +1,24 @@
-//! Takes edges from a stream in a test, and waits for conditions.
-#![allow(dead_code, reason = "each test file needs a part of it")]
+//! What a test takes from a stream of edges, and what it waits for.
 
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use linewake::{EdgeEvent, EdgeKind, Error, Request};
 
-/// A timeout that is long enough for a slow computer.
-pub(crate) const LONG: Duration = Duration::from_secs(20);
+pub use crate::LONG;
+use crate::until;
 
-pub(crate) fn next(request: &mut Request) -> EdgeEvent {
+pub fn next(request: &mut Request) -> EdgeEvent {
     request.wait_next_timeout(LONG).expect("the stream goes on").unwrap()
 }
 
 /// The next edges: the line, whether it rose, and what is missing before it.
-pub(crate) fn seen(request: &mut Request, count: usize) -> Vec<(u32, bool, u64)> {
+pub fn seen(request: &mut Request, count: usize) -> Vec<(u32, bool, u64)> {
     let edges = (0..count).map(|_| next(request));
     edges.map(|edge| (edge.offset.get(), edge.kind == EdgeKind::Rising, edge.missed.total())).collect()
 }
 
-/// Takes edges until none has come for this long.
-pub(crate) fn until_quiet(request: &mut Request, quiet: Duration) -> Vec<EdgeEvent> {
+/// The edges that come until none has come for so long.
+pub fn until_quiet(request: &mut Request, quiet: Duration) -> Vec<EdgeEvent> {
     let next = || match request.wait_next_timeout(quiet).expect("the stream goes on") {
         Ok(edge) => Some(edge),
         Err(error) if error.is_timeout() => None,
@@ -29,14 +27,14 @@ pub(crate) fn until_quiet(request: &mut Request, quiet: Duration) -> Vec<EdgeEve
     std::iter::from_fn(next).collect()
 }
 
-/// Checks that nothing comes for a while.
-pub(crate) fn nothing_comes(request: &mut Request) {
+/// Nothing comes for a while.
+pub fn nothing_comes(request: &mut Request) {
     let come = request.wait_next_timeout(Duration::from_millis(60));
     assert!(matches!(&come, Some(Err(error)) if error.is_timeout()), "{come:?}");
 }
 
-/// The error with which the stream ends.
-pub(crate) fn end(request: &mut Request) -> Error {
+/// What the stream ends with.
+pub fn end(request: &mut Request) -> Error {
     loop {
         match request.wait_next_timeout(LONG).expect("an end has a reason") {
             Ok(_) => {}
@@ -49,10 +47,6 @@ pub(crate) fn end(request: &mut Request) -> Error {
     }
 }
 
-pub(crate) fn wait_until(mut done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + LONG;
-    while !done() {
-        assert!(Instant::now() < deadline, "the condition is not fulfilled in time");
-        thread::sleep(Duration::from_micros(200));
-    }
+pub fn wait_until(done: impl FnMut() -> bool) {
+    until("it comes to that", done);
 }

@@ -4,22 +4,22 @@
 use serde_json::Value;
 
 /// The reasons why `line` is not a record. Empty if it is one.
-pub(crate) fn faults_of_line(line: &str) -> Vec<String> {
+pub fn faults_of_line(line: &str) -> Vec<String> {
     match serde_json::from_str(line) {
         Ok(value) => faults_of(&value),
         Err(error) => vec![format!("not JSON: {error}")],
     }
 }
 
-pub(crate) fn faults_of(value: &Value) -> Vec<String> {
+pub fn faults_of(value: &Value) -> Vec<String> {
     let schema = schema();
     let mut faults = Vec::new();
     check(&schema, &schema, value, "", &mut faults);
     faults
 }
 
-pub(crate) fn schema() -> Value {
-    serde_json::from_str(include_str!("../../../../docs/record.schema.json")).expect("the schema is JSON")
+pub fn schema() -> Value {
+    serde_json::from_str(include_str!("../../../docs/record.schema.json")).expect("the schema is JSON")
 }
 
 fn check(root: &Value, schema: &Value, value: &Value, at: &str, faults: &mut Vec<String>) {

@@ -15,14 +15,14 @@ fn wide(text: &str) -> Vec<u16> {
 
 /// The service of a kernel driver, started.
 #[derive(Debug)]
-pub(crate) struct Service {
+pub struct Service {
     manager: SC_HANDLE,
     service: SC_HANDLE,
 }
 
 impl Service {
     /// Starts the driver that LINEWAKE_SYS names. If the variable is not set: prints a line and returns `None`.
-    pub(crate) fn start_from_environment() -> Option<Self> {
+    pub fn start_from_environment() -> Option<Self> {
         let Ok(path) = std::env::var("LINEWAKE_SYS") else {
             println!("skipped: LINEWAKE_SYS does not name linewake.sys (`cargo xtask test --only wine` sets it)");
             return None;
@@ -55,14 +55,14 @@ impl Service {
         Some(this)
     }
 
-    pub(crate) fn start(&self) {
+    pub fn start(&self) {
         // SAFETY: the service is open; no arguments.
         let started = unsafe { StartServiceW(self.service, 0, null()) };
         assert_ne!(started, 0, "starting the driver: error {}", error());
         self.await_state(SERVICE_RUNNING);
     }
 
-    pub(crate) fn stop(&self) {
+    pub fn stop(&self) {
         let mut status = SERVICE_STATUS::default();
         // SAFETY: the service is open and the status lives through the call.
         let stopped = unsafe { ControlService(self.service, SERVICE_CONTROL_STOP, &mut status) };

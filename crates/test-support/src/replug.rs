@@ -13,7 +13,7 @@ const EDGES: u32 = 400;
 const LINES: [u32; 2] = [0, 3];
 const PATIENCE: Duration = Duration::from_secs(20);
 
-pub(crate) fn a_monitor_survives_a_replug_in_the_middle_of_a_flood(bench: &dyn Bench) {
+pub fn a_monitor_survives_a_replug_in_the_middle_of_a_flood(bench: &dyn Bench) {
     let first = bench.open();
     let retry = Duration::from_millis(100);
     let mut monitor = Monitor::builder()

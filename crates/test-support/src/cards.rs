@@ -1,17 +1,16 @@
 //! The cards of the virtual machine (xtask/vm/cards). Words written to /dev/cards drive their inputs, and reading it
 //! shows what the cards see of their readers.
-#![allow(dead_code, reason = "each test file needs a part of it")]
 
 use std::fs;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+
+pub use crate::LONG;
+use crate::until;
 
 const CONTROL: &str = "/dev/cards";
-pub(crate) const LONG: Duration = Duration::from_secs(30);
 
 /// The cards, for one test at a time. Outside of the virtual machine, prints a note and returns `None`.
-pub(crate) fn cards() -> Option<MutexGuard<'static, ()>> {
+pub fn cards() -> Option<MutexGuard<'static, ()>> {
     static CARDS: Mutex<()> = Mutex::new(());
     if std::env::var_os("LINEWAKE_VM").is_none() {
         println!("skipped: LINEWAKE_VM is not set (`cargo xtask test --only vm` sets it, where there are cards)");
@@ -22,43 +21,43 @@ pub(crate) fn cards() -> Option<MutexGuard<'static, ()>> {
 
 /// A card.
 #[derive(Clone, Copy)]
-pub(crate) struct Card(pub(crate) &'static str);
+pub struct Card(pub &'static str);
 
 /// The state that a card reports.
 #[derive(Debug, PartialEq)]
-pub(crate) struct State {
+pub struct State {
     /// The number of callers that sleep in a wait.
-    pub(crate) waiting: u64,
+    pub waiting: u64,
     /// The number of calls so far.
-    pub(crate) calls: u64,
+    pub calls: u64,
     /// The number of its open files.
-    pub(crate) open: u64,
+    pub open: u64,
     /// The number of edges that were driven on all lines.
-    pub(crate) driven: u64,
+    pub driven: u64,
 }
 
 impl Card {
     /// Sends commands to the card: see xtask/vm/cards/control.c.
-    pub(crate) fn tell(self, words: &str) {
+    pub fn tell(self, words: &str) {
         fs::write(CONTROL, format!("{} {words}", self.0)).unwrap_or_else(|error| panic!("{} {words}: {error}", self.0));
     }
 
     /// Drives the line to a level.
-    pub(crate) fn set(self, line: u32, level: bool) {
+    pub fn set(self, line: u32, level: bool) {
         self.tell(&format!("set {line} {}", u8::from(level)));
     }
 
     /// Changes the line this many times without a pause.
-    pub(crate) fn toggle(self, line: u32, count: u64) {
+    pub fn toggle(self, line: u32, count: u64) {
         self.tell(&format!("toggle {line} {count}"));
     }
 
     /// Drives all its lines low.
-    pub(crate) fn rest(self, lines: u32) {
+    pub fn rest(self, lines: u32) {
         (0..lines).for_each(|line| self.set(line, false));
     }
 
-    pub(crate) fn state(self) -> State {
+    pub fn state(self) -> State {
         let text = fs::read_to_string(CONTROL).unwrap();
         let line = text.lines().find(|line| line.split(' ').next() == Some(self.0)).expect("the card is there");
         let words: Vec<_> = line.split(' ').collect();
@@ -70,21 +69,17 @@ impl Card {
     }
 
     /// Waits until the card's state fulfils a condition.
-    pub(crate) fn until(self, what: &str, is: impl Fn(&State) -> bool) {
-        let deadline = Instant::now() + LONG;
-        while !is(&self.state()) {
-            assert!(Instant::now() < deadline, "{}: never {what}: {:?}", self.0, self.state());
-            sleep(Duration::from_millis(1));
-        }
+    pub fn until(self, what: &str, is: impl Fn(&State) -> bool) {
+        until(&format!("{}: {what}", self.0), || is(&self.state()));
     }
 
     /// Waits until this many callers sleep in a wait.
-    pub(crate) fn until_waiting(self, count: u64) {
+    pub fn until_waiting(self, count: u64) {
         self.until(&format!("{count} wait"), |state| state.waiting == count);
     }
 
     /// Waits until no program has the card open or waits.
-    pub(crate) fn until_left(self) {
+    pub fn until_left(self) {
         self.until("left", |state| state.open == 0 && state.waiting == 0);
     }
 }

@@ -2,7 +2,7 @@
 
 /// The names of the other threads: neither the main thread, where the test harness waits, nor a thread whose name
 /// begins with `tests`.
-pub(crate) fn others(tests: &str) -> Vec<String> {
+pub fn others(tests: &str) -> Vec<String> {
     let main = std::process::id().to_string();
     let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
     let name = |task: std::fs::DirEntry| {

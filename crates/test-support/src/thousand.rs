@@ -13,7 +13,7 @@ const SIMULATED: u32 = 16;
 /// The number of edges on each line.
 const EDGES: u32 = 20;
 
-pub(crate) fn lines_of_many_chips_are_one_stream(real: &[Chip]) {
+pub fn lines_of_many_chips_are_one_stream(real: &[Chip]) {
     let simulated = (0..SIMULATED).map(|_| Chip::options().life(false).open("sim:128").unwrap());
     let chips: Vec<_> = real.iter().cloned().chain(simulated).collect();
     let share = LINES.div_ceil(chips.len() as u32);

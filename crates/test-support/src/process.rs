@@ -6,18 +6,18 @@ use std::thread;
 use std::time::Duration;
 
 /// The number of threads of the process, and its memory in bytes.
-pub(crate) fn threads_and_memory() -> Option<(u64, u64)> {
+pub fn threads_and_memory() -> Option<(u64, u64)> {
     imp::threads_and_memory()
 }
 
 /// How often this thread went to sleep by itself, if the system counts it, and its processor time.
-pub(crate) fn woken() -> Option<(Option<u64>, Duration)> {
+pub fn woken() -> Option<(Option<u64>, Duration)> {
     imp::woken()
 }
 
 /// The processor time of a thread in a busy loop while `wait` runs. `None` if the system's times of threads are not
 /// reliable.
-pub(crate) fn beside_one_that_spins(wait: impl FnOnce()) -> Option<Duration> {
+pub fn beside_one_that_spins(wait: impl FnOnce()) -> Option<Duration> {
     let is_over = AtomicBool::new(false);
     let spin = || {
         let (_, before) = imp::woken()?;
