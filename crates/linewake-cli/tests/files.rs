@@ -288,7 +288,7 @@ fn waveforms_of_a_rotation_have_all_edges(place: &Place, edges: usize) {
 
 #[test]
 #[cfg(unix)]
-fn what_cannot_be_opened_again_is_said_and_the_old_file_is_still_written() {
+fn if_a_file_cannot_be_opened_again_the_old_one_goes_on() {
     let place = Place::new("nowhere");
     let [there, aside] = ["there", "aside"].map(|name| place.path(name));
     std::fs::create_dir(&there).unwrap();

@@ -114,7 +114,7 @@ impl Stream {
 const SECOND: u64 = 1_000_000_000;
 
 #[test]
-fn what_was_recorded_is_played_as_it_was_recorded() {
+fn a_recording_is_played_as_it_was_recorded() {
     let capture = Scratch::new("round.jsonl");
     let output = run(&["record", capture.path(), "-c", "sim", "--for", "1500ms"]);
     assert!(output.status.success() && output.stdout.is_empty(), "{output:?}");
@@ -349,7 +349,7 @@ fn a_step_that_no_record_tells_of_is_told() {
 
 /// The standard output of two services is one file.
 #[test]
-fn of_two_watches_at_the_same_time_every_edge_is_in_the_account() {
+fn two_watches_in_one_file_have_every_edge_in_the_account() {
     let summary = r#"{"record":"summary","lines":[{"chip":"gpiochip0","offset":17,"name":"door","delivered":2,"overflowed":0,"merged":0,"discarded":0,"account":"exact"}],"unattributed":0}"#;
     let start = |stream: Stream| stream.start(4, "monotonic", "b").state(17, "door", 0);
     let capture = start(Stream(String::new())).door(SECOND, "rising", 1);
@@ -453,7 +453,7 @@ fn a_signal_ends_a_long_silence_at_once() {
 }
 
 #[test]
-fn how_it_ends_is_said() {
+fn an_early_end_is_reported() {
     let mut capture = Stream::new(3, "monotonic", "b").state(17, "door", 0);
     for (number, at_s) in [(1, 10), (2, 11), (3, 12), (4, 20), (5, 21)] {
         capture = capture.door(at_s * SECOND, if number % 2 == 1 { "rising" } else { "falling" }, number);
@@ -478,7 +478,7 @@ fn how_it_ends_is_said() {
 }
 
 #[test]
-fn what_passes_a_filter_is_what_would_have_passed_it_then() {
+fn a_filter_passes_the_edges_that_it_would_have_passed_then() {
     // The line bounces: 3 edges within 2 ms, and again at the release; then a glitch.
     let mut capture = Stream::new(3, "monotonic", "b").state(17, "door", 0);
     let times_us = [0, 500, 900, 90_000, 90_400, 90_800, 200_000, 200_300];
@@ -546,7 +546,7 @@ b10 \"
 ";
 
 #[test]
-fn a_waveform_is_one_by_its_content() {
+fn a_waveform_is_recognised_by_its_contents() {
     for name in ["bits.vcd", "BITS.VCD", "bits.txt"] {
         let wave = Scratch::with(name, DUMP);
         let output = fast(&wave, &[]);
@@ -569,7 +569,7 @@ fn a_waveform_is_one_by_its_content() {
 }
 
 #[test]
-fn of_a_large_waveform_lines_are_chosen() {
+fn lines_of_a_large_waveform_must_be_chosen() {
     let mut text = String::from("$scope module top $end\n");
     (0..1500).for_each(|wire| text += &format!("$var wire 1 n{wire} net{wire} $end\n"));
     text += "$upscope $end $enddefinitions $end\n#0\n";
@@ -589,7 +589,7 @@ fn of_a_large_waveform_lines_are_chosen() {
 }
 
 #[test]
-fn what_nobody_drives_is_what_pulls_it() {
+fn a_bias_sets_the_level_of_an_undriven_wire() {
     let text = "$var wire 1 ! sda $end $enddefinitions $end\n#0\nz!\n#10\n0!\n#20\nz!\n";
     let wave = Scratch::with("drain.vcd", text);
     let output = fast(&wave, &[]);
@@ -620,7 +620,7 @@ fn tells_before_the_end(arguments: &[&str], text: &str) {
 
 /// A pipe stays open, and its edges are printed as they come.
 #[test]
-fn what_comes_through_a_pipe_is_told_at_once() {
+fn edges_from_a_pipe_are_printed_at_once() {
     let capture = Stream::new(4, "monotonic", "b").state(17, "door", 0).door(SECOND, "rising", 1);
     tells_before_the_end(&["replay", "-", "--fast"], &capture.0);
 }
@@ -686,7 +686,7 @@ fn memory_is_the_same_after_ten_times_as_many_edges() {
 }
 
 #[test]
-fn what_is_no_capture_is_refused_with_its_place() {
+fn a_file_that_is_no_capture_is_refused_with_the_place() {
     let start = Stream::new(2, "monotonic", "b").0;
     let other = start.replace("\"schema\":2", "\"schema\":9").replace("\"host\"", "\"computer\"");
     let state = Stream(String::new()).state(17, "door", 0).0;
@@ -769,7 +769,7 @@ fn a_capture_is_not_overwritten_by_one_that_cannot_begin() {
 }
 
 #[test]
-fn where_it_was_written_to_is_said() {
+fn record_says_where_it_wrote_to() {
     let scratch = Scratch::new("where.jsonl");
     let output = run(&["record", scratch.path(), "-c", "sim", "-n", "1"]);
     assert!(output.status.success(), "{output:?}");

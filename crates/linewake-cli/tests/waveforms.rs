@@ -5,7 +5,7 @@ mod support;
 use support::{Scratch, err, out, run};
 
 #[test]
-fn what_is_left_out_of_a_waveform_is_said_beside_its_lines() {
+fn messages_tell_what_is_left_out_of_a_waveform() {
     let text =
         "$scope module top $end $var real 64 r volts $end $var wire 2 ! PORTB $end $enddefinitions $end #0 b1 !\n";
     let file = Scratch::with("LEFT.VCD", text);
