@@ -87,7 +87,7 @@ fn of_kind<'a>(records: &'a [Value], kind: &str) -> Vec<&'a Value> {
 }
 
 #[test]
-fn files_are_emptied_unless_they_are_to_be_added_to() {
+fn files_are_emptied_unless_append_is_given() {
     let place = Place::new("append");
     for more in [&[][..], &["--overwrite"], &[]] {
         let output = place.watch(more);
@@ -120,7 +120,7 @@ fn files_are_emptied_unless_they_are_to_be_added_to() {
 }
 
 #[test]
-fn a_line_that_was_cut_off_is_not_gone_on_with() {
+fn a_record_that_was_cut_off_is_not_continued() {
     let place = Place::new("cut");
     assert!(place.watch(&[]).status.success());
     let (json, csv) = (place.text("a.jsonl"), place.text("a.csv"));
@@ -141,7 +141,7 @@ fn a_line_that_was_cut_off_is_not_gone_on_with() {
 }
 
 #[test]
-fn a_file_of_another_kind_is_not_added_to() {
+fn a_file_of_another_kind_is_written_over_if_that_is_asked_for() {
     let place = Place::new("other");
     place.write("a.jsonl", "dear diary\n");
     let output = place.watch(&["--append"]);
@@ -189,7 +189,7 @@ fn two_commands_do_not_write_one_waveform() {
 /// In its own session, so that it has no terminal.
 #[test]
 #[cfg(target_os = "linux")]
-fn a_service_that_starts_again_keeps_what_it_wrote() {
+fn a_restarted_service_keeps_what_it_wrote() {
     let place = Place::new("service");
     let (chip, file) = (place.chip(), place.path("s.jsonl"));
     let start = |more: &[&str]| {
@@ -209,7 +209,7 @@ fn none_lost_before_the_end(said: &str) {
 
 #[test]
 #[cfg(unix)]
-fn a_hang_up_has_files_opened_again() {
+fn a_hang_up_signal_reopens_files() {
     let place = Place::new("rotate");
     let chip = place.chip();
     let (json, csv, vcd) = (place.path("a.jsonl"), place.path("a.csv"), place.path("a.vcd"));
@@ -287,7 +287,7 @@ fn waveforms_of_a_rotation_have_all_edges(place: &Place, edges: usize) {
 
 #[test]
 #[cfg(unix)]
-fn what_cannot_be_opened_again_is_said_and_the_old_file_is_still_written() {
+fn if_a_file_cannot_be_opened_again_the_old_one_goes_on() {
     let place = Place::new("nowhere");
     let [there, aside] = ["there", "aside"].map(|name| place.path(name));
     std::fs::create_dir(&there).unwrap();
@@ -312,7 +312,7 @@ fn what_cannot_be_opened_again_is_said_and_the_old_file_is_still_written() {
 /// The spans are put in when the waveform is complete, and its directory may have another name by then.
 #[test]
 #[cfg(unix)]
-fn a_waveform_whose_directory_is_moved_away_has_its_spans_all_the_same() {
+fn spans_reach_a_waveform_whose_directory_was_moved() {
     for (name, before, edges) in [("moved", "", 1), ("marked", "echo 2000 door 0 4;", 2)] {
         let place = Place::new(name);
         let [there, aside] = ["there", "aside"].map(|name| place.path(name));
@@ -371,7 +371,7 @@ fn a_file_that_is_copied_and_emptied_begins_anew() {
 /// A clock is set back before the file is moved away, and again after that.
 #[test]
 #[cfg(unix)]
-fn the_steps_of_a_clock_are_in_the_next_file_too() {
+fn clock_steps_are_in_the_next_file_too() {
     let place = Place::new("steps");
     place.write(
         "steps.sh",

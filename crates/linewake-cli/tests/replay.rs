@@ -113,7 +113,7 @@ impl Stream {
 const SECOND: u64 = 1_000_000_000;
 
 #[test]
-fn what_was_recorded_is_played_as_it_was_recorded() {
+fn a_recording_is_played_as_it_was_recorded() {
     let capture = Scratch::new("round.jsonl");
     let output = run(&["record", capture.path(), "-c", "sim", "--for", "1500ms"]);
     assert!(output.status.success() && output.stdout.is_empty(), "{output:?}");
@@ -207,7 +207,7 @@ fn no_edge_and_no_level_is_made_up() {
 }
 
 #[test]
-fn a_capture_that_was_cut_off_is_played_as_far_as_it_goes() {
+fn a_capture_that_was_cut_off_is_played_up_to_there() {
     let capture = Stream::new(2, "monotonic", "b").state(17, "door", 0).door(SECOND, "rising", 1);
     let capture = capture.door(3 * SECOND, "falling", 2).cut(40).save("cut.jsonl");
     let output = fast(&capture, &[]);
@@ -277,7 +277,7 @@ fn whole_numbers_may_be_strings() {
 }
 
 #[test]
-fn between_two_watches_nothing_is_known() {
+fn levels_are_unknown_between_two_watches() {
     let first =
         Stream::new(4, "monotonic", "b").state(17, "door", 0).door(5 * SECOND, "rising", 1).summary(1, 0, "exact");
     let second =
@@ -320,7 +320,7 @@ fn two_chips_of_one_name_are_two() {
 
 /// Every output marks the step, and each edge has its own time.
 #[test]
-fn a_step_that_no_record_tells_of_is_told() {
+fn a_clock_step_without_a_record_is_reported() {
     let half = SECOND / 2;
     let capture = Stream::new(3, "realtime", "b").state(17, "door", 0).door(6 * half, "rising", 1);
     let capture = capture.door(8 * half, "falling", 2).door(5 * half, "rising", 3).door(7 * half, "falling", 4);
@@ -348,7 +348,7 @@ fn a_step_that_no_record_tells_of_is_told() {
 
 /// The standard output of two services is one file.
 #[test]
-fn of_two_watches_at_the_same_time_every_edge_is_in_the_account() {
+fn two_watches_in_one_file_have_every_edge_in_the_account() {
     let summary = r#"{"record":"summary","lines":[{"chip":"gpiochip0","offset":17,"name":"door","delivered":2,"overflowed":0,"merged":0,"discarded":0,"account":"exact"}],"unattributed":0}"#;
     let start = |stream: Stream| stream.start(4, "monotonic", "b").state(17, "door", 0);
     let capture = start(Stream(String::new())).door(SECOND, "rising", 1);
@@ -384,7 +384,7 @@ fn a_clock_that_was_set_back_loses_no_edge() {
 }
 
 #[test]
-fn a_step_of_fifty_years_that_is_told_is_not_waited_for() {
+fn a_recorded_clock_step_of_fifty_years_is_not_waited_for() {
     let years = 50 * 31_536_000 * SECOND;
     let step = format!(
         r#"{{"record":"clock","chip":"gpiochip0","before_ns":{SECOND},"after_ns":{years},"arrival_ns":{}}}"#,
@@ -452,7 +452,7 @@ fn a_signal_ends_a_long_silence_at_once() {
 }
 
 #[test]
-fn how_it_ends_is_said() {
+fn an_early_end_is_reported() {
     let mut capture = Stream::new(3, "monotonic", "b").state(17, "door", 0);
     for (number, at_s) in [(1, 10), (2, 11), (3, 12), (4, 20), (5, 21)] {
         capture = capture.door(at_s * SECOND, if number % 2 == 1 { "rising" } else { "falling" }, number);
@@ -477,7 +477,7 @@ fn how_it_ends_is_said() {
 }
 
 #[test]
-fn what_passes_a_filter_is_what_would_have_passed_it_then() {
+fn a_filter_passes_the_edges_that_it_would_have_passed_then() {
     // The line bounces: 3 edges within 2 ms, and again at the release; then a glitch.
     let mut capture = Stream::new(3, "monotonic", "b").state(17, "door", 0);
     let times_us = [0, 500, 900, 90_000, 90_400, 90_800, 200_000, 200_300];
@@ -545,7 +545,7 @@ b10 \"
 ";
 
 #[test]
-fn a_waveform_is_one_by_its_content() {
+fn a_waveform_is_recognised_by_its_contents() {
     for name in ["bits.vcd", "BITS.VCD", "bits.txt"] {
         let wave = Scratch::with(name, DUMP);
         let output = fast(&wave, &[]);
@@ -568,7 +568,7 @@ fn a_waveform_is_one_by_its_content() {
 }
 
 #[test]
-fn of_a_large_waveform_lines_are_chosen() {
+fn lines_of_a_large_waveform_must_be_chosen() {
     let mut text = String::from("$scope module top $end\n");
     (0..1500).for_each(|wire| text += &format!("$var wire 1 n{wire} net{wire} $end\n"));
     text += "$upscope $end $enddefinitions $end\n#0\n";
@@ -588,7 +588,7 @@ fn of_a_large_waveform_lines_are_chosen() {
 }
 
 #[test]
-fn what_nobody_drives_is_what_pulls_it() {
+fn a_bias_sets_the_level_of_an_undriven_wire() {
     let text = "$var wire 1 ! sda $end $enddefinitions $end\n#0\nz!\n#10\n0!\n#20\nz!\n";
     let wave = Scratch::with("drain.vcd", text);
     let output = fast(&wave, &[]);
@@ -598,7 +598,7 @@ fn what_nobody_drives_is_what_pulls_it() {
 }
 
 #[test]
-fn a_capture_may_begin_with_the_mark_of_utf_8() {
+fn a_capture_may_begin_with_a_byte_order_mark() {
     let capture = Stream::new(2, "monotonic", "b").state(17, "door", 0).door(SECOND, "rising", 1);
     let capture = Scratch::with("mark.jsonl", &format!("\u{feff}{}", capture.0));
     assert_eq!(printed(&fast(&capture, &[])), ["1.000000000\trising\t\"door\""]);
@@ -619,14 +619,14 @@ fn tells_before_the_end(arguments: &[&str], text: &str) {
 
 /// A pipe stays open, and its edges are printed as they come.
 #[test]
-fn what_comes_through_a_pipe_is_told_at_once() {
+fn edges_from_a_pipe_are_printed_at_once() {
     let capture = Stream::new(4, "monotonic", "b").state(17, "door", 0).door(SECOND, "rising", 1);
     tells_before_the_end(&["replay", "-", "--fast"], &capture.0);
 }
 
 /// The next item may take long, so edges are printed before it, even if the last item prints nothing.
 #[test]
-fn each_burst_of_a_pipe_is_told_before_the_next() {
+fn each_burst_from_a_pipe_is_printed_before_the_next() {
     let records = Stream::new(4, "monotonic", "b")
         .state(17, "door", 0)
         .door(SECOND, "rising", 1)
@@ -642,7 +642,7 @@ fn each_burst_of_a_pipe_is_told_before_the_next() {
 
 /// The first bytes tell the format. The message has the name in one pair of quotes.
 #[test]
-fn an_fst_that_is_cut_is_said_to_be_cut() {
+fn a_truncated_fst_is_named_in_the_error() {
     let packed = [&[254, 0, 0, 0, 0, 0, 0, 0, 99, 0, 0, 0, 0, 0, 0, 1, 0][..], &[0x1f, 0x8b, 8, 0, 9, 9, 9]].concat();
     let plain = [&[0, 0, 0, 0, 0, 0, 0, 1, 0x49][..], &[7; 40]].concat();
     for bytes in [&packed[..5], &packed, &plain] {
@@ -714,7 +714,7 @@ fn a_capture_is_not_overwritten_by_one_that_cannot_begin() {
 }
 
 #[test]
-fn where_it_was_written_to_is_said() {
+fn record_says_where_it_wrote_to() {
     let scratch = Scratch::new("where.jsonl");
     let output = run(&["record", scratch.path(), "-c", "sim", "-n", "1"]);
     assert!(output.status.success(), "{output:?}");
@@ -722,7 +722,7 @@ fn where_it_was_written_to_is_said() {
 }
 
 #[test]
-fn a_level_that_a_chip_has_when_it_is_back_is_no_edge() {
+fn the_level_of_a_chip_that_returned_is_no_edge() {
     let gap = |to_ns: &str, over: bool| {
         format!(
             r#"{{"record":"gap","chip":"gpiochip0","reason":"unplugged","from_ns":{SECOND},"to_ns":{to_ns},"over":{over},"delivered":1,"overflowed":0,"merged":0,"discarded":0}}"#

@@ -66,7 +66,7 @@ fn wave(changes: &[(u64, &str)]) -> Vec<(u64, String)> {
 const DOOR_AND_GATE: &str = "echo clock realtime; echo lines door=0 gate=1";
 
 #[test]
-fn rows_have_whole_numbers_in_each_cell_of_a_number() {
+fn cells_of_numbers_are_whole_numbers() {
     let stamp = 1_577_134_800_018_226_901_u64;
     let edges: String = (0..4).map(|at| format!("\necho {} door {}", stamp + at * 101, (at + 1) % 2)).collect();
     let programs = Programs::new("rows", &[("cards.sh", &format!("{DOOR_AND_GATE}{edges}"))]);
@@ -88,7 +88,7 @@ fn rows_have_whole_numbers_in_each_cell_of_a_number() {
 
 /// With the library that people use, if it is installed.
 #[test]
-fn pandas_reads_the_rows_as_what_they_are() {
+fn pandas_reads_each_column_as_its_type() {
     let script = "import pandas as p, sys\n\
         d = p.read_csv(sys.argv[1], keep_default_na=False)\n\
         print(list(d[d.event.isin(['rising', 'falling'])].timestamp_ns.diff())[1:])\n\
@@ -130,7 +130,7 @@ const STEPS: &str = "echo clock realtime; echo lines door=0\n\
     echo 1700000002600000000 door 0; echo 1600000000000000000 door 1";
 
 #[test]
-fn a_clock_that_steps_is_told_in_every_output_and_loses_no_edge() {
+fn a_clock_step_is_in_every_output_and_loses_no_edge() {
     let programs = Programs::new("steps", &[("steps.sh", STEPS)]);
     let arguments = ["mon", "-c", "exec:sh steps.sh", "-n", "5", "-F", "%S %E", "--json=a.jsonl", "--csv=a.csv"];
     let run = "echo $LINEWAKE_TIMESTAMP_NS $LINEWAKE_AXIS_NS >>ran";
@@ -195,7 +195,7 @@ fn a_waveform_of_the_past_is_no_longer_than_what_happened() {
 }
 
 #[test]
-fn two_edges_of_a_line_at_one_stamp_are_both_seen() {
+fn two_edges_with_the_same_stamp_are_both_in_a_waveform() {
     let edges = "\necho 5000000000 door 1; echo 5000000000 door 0; echo 5000000000 door 1; echo 5000000007 door 0";
     let programs = Programs::new("same", &[("same.sh", &format!("echo clock monotonic; echo lines door=0{edges}"))]);
     programs.run(&["mon", "-q", "-c", "exec:sh same.sh", "-n", "4", "--vcd", "a.vcd", "--vcd-timescale", "1ns"]);
@@ -263,7 +263,7 @@ fn numbers_that_other_programs_round_may_be_strings() {
 }
 
 #[test]
-fn edges_of_one_direction_are_all_seen_in_a_waveform() {
+fn all_edges_of_one_direction_are_in_a_waveform() {
     let lines = "echo clock realtime; echo lines door=0; \
         for at in 1000000 1000500 5000000 5003000; do \
         echo $at door 1 $((n+=1)); echo $((at+100)) door 0 $((n+=1)); done";
@@ -322,7 +322,7 @@ fn edges_at_the_end_of_time_end_no_watch() {
 }
 
 #[test]
-fn a_first_edge_that_others_are_missing_before_is_seen_in_a_waveform() {
+fn a_first_edge_behind_a_loss_is_in_a_waveform() {
     let lines = "echo clock realtime; echo lines a; echo 1000010 a 0 5; echo 1000020 a 1 6; echo 1000030 a 0 7";
     let programs = Programs::new("first-missing", &[("a.sh", lines)]);
     for scale in ["1ns", "1us"] {
@@ -342,7 +342,7 @@ fn a_first_edge_that_others_are_missing_before_is_seen_in_a_waveform() {
 }
 
 #[test]
-fn chatter_of_a_name_that_two_lines_have_is_told_with_its_chip_in_a_replay_too() {
+fn chatter_names_the_chip_where_two_lines_share_a_name() {
     let lines =
         "echo clock realtime; echo lines door=0; for n in $(seq 1 30); do echo $((n*1000)) door $((n%2)) $n; done";
     let programs = Programs::new("chatter", &[("a/cards.sh", lines), ("b/cards.sh", lines)]);
@@ -359,7 +359,7 @@ fn chatter_of_a_name_that_two_lines_have_is_told_with_its_chip_in_a_replay_too()
 }
 
 #[test]
-fn an_edge_behind_a_loss_is_replayed_whatever_the_level_was() {
+fn an_edge_behind_a_loss_is_replayed_at_any_level() {
     let lines = "echo clock realtime; echo lines a=0; echo 1000010 a 1 1; echo 1000020 a 1 5; echo 1000030 a 0 6; \
         echo 1000040 a 0 8";
     let programs = Programs::new("behind-a-loss", &[("a.sh", lines)]);

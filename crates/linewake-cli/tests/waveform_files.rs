@@ -14,7 +14,7 @@ use support::{err, linewake, output, signal, until};
 use waveform_support::{Disk, LOSSY, Place, Watch, is_root};
 
 #[test]
-fn what_others_have_put_beside_a_waveform_is_not_written_to() {
+fn files_beside_a_waveform_are_not_written_to() {
     for is_link in [true, false] {
         let place = Place::new();
         fs::write(place.path("diary"), "dear diary").unwrap();
@@ -37,7 +37,7 @@ fn what_others_have_put_beside_a_waveform_is_not_written_to() {
 }
 
 #[test]
-fn what_is_put_in_the_place_of_a_waveform_is_neither_opened_nor_replaced() {
+fn a_fifo_or_directory_in_the_place_of_a_waveform_is_neither_opened_nor_replaced() {
     for kind in ["fifo", "directory", "socket"] {
         let place = Place::new();
         let file = place.path("there/a.vcd");
@@ -111,7 +111,7 @@ fn full_disk(is_moved: bool) {
 }
 
 #[test]
-fn a_link_stays_and_what_it_leads_to_is_the_waveform() {
+fn a_link_stays_and_its_target_is_the_waveform() {
     let place = Place::new();
     symlink("../real.vcd", place.path("there/a.vcd")).unwrap();
     let (code, said) = place.end(place.begin());
@@ -198,7 +198,7 @@ fn a_new_waveform_has_the_rights_that_the_user_gives_new_files() {
 
 /// In a directory like /tmp the file belongs to somebody else by then; in a read-only one no file can be made.
 #[test]
-fn where_a_waveform_cannot_be_replaced_it_is_written_over_and_nothing_is_left() {
+fn a_waveform_that_cannot_be_replaced_is_overwritten_and_nothing_is_left_behind() {
     for rights in [0o1777, 0o555] {
         if rights == 0o1777 && !is_root() {
             println!("skipped: to be two users needs root");
@@ -225,7 +225,7 @@ fn where_a_waveform_cannot_be_replaced_it_is_written_over_and_nothing_is_left() 
 }
 
 #[test]
-fn a_group_that_could_not_read_a_waveform_cannot_read_the_next_one() {
+fn a_group_without_access_to_a_waveform_has_none_to_the_next() {
     if !is_root() {
         return println!("skipped: to be another user needs root");
     }
@@ -248,7 +248,7 @@ fn a_group_that_could_not_read_a_waveform_cannot_read_the_next_one() {
 }
 
 #[test]
-fn that_no_temporary_file_can_be_made_is_said_at_the_beginning() {
+fn a_missing_temporary_directory_is_reported_at_the_start() {
     let place = Place::new();
     let rights =
         |name: &str, rights| fs::set_permissions(place.path(name), fs::Permissions::from_mode(rights)).unwrap();
@@ -265,7 +265,7 @@ fn that_no_temporary_file_can_be_made_is_said_at_the_beginning() {
 }
 
 #[test]
-fn where_no_temporary_file_can_be_made_the_directory_is_named() {
+fn an_error_names_the_directories_that_take_no_temporary_file() {
     let place = Place::new();
     let mut watch = place.watch(&["-n", "3"]);
     let watch = place.begin_by(watch.env("TMPDIR", "/no/such"));
@@ -282,7 +282,7 @@ fn where_no_temporary_file_can_be_made_the_directory_is_named() {
 }
 
 #[test]
-fn what_is_removed_while_it_is_written_is_said() {
+fn a_file_that_is_removed_while_it_is_written_is_an_error() {
     for (option, name) in [("--vcd=there/b", "there/b"), ("--json=there/b", "there/b"), ("--csv=there/b", "there/b")] {
         for is_replaced in [false, true] {
             let place = Place::new();

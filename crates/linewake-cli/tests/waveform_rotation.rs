@@ -120,7 +120,7 @@ fn a_second_signal_while_a_waveform_is_completed_says_what_is_not_whole() {
 }
 
 #[test]
-fn what_is_in_a_file_is_on_the_disk_before_it_has_its_name() {
+fn a_file_is_on_the_disk_before_it_is_renamed() {
     if !Command::new("strace").args(["-o", "/dev/null", "true"]).output().is_ok_and(|it| it.status.success()) {
         return println!("skipped: strace cannot be run here");
     }

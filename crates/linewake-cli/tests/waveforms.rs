@@ -5,7 +5,7 @@ mod support;
 use support::{Scratch, err, out, run};
 
 #[test]
-fn what_is_left_out_of_a_waveform_is_said_beside_its_lines() {
+fn messages_tell_what_is_left_out_of_a_waveform() {
     let text =
         "$scope module top $end $var real 64 r volts $end $var wire 2 ! PORTB $end $enddefinitions $end #0 b1 !\n";
     let file = Scratch::with("LEFT.VCD", text);
@@ -19,7 +19,7 @@ fn what_is_left_out_of_a_waveform_is_said_beside_its_lines() {
 }
 
 #[test]
-fn a_waveform_of_more_bits_than_a_chip_has_lines_is_told_how_some_are_played() {
+fn a_waveform_with_too_many_bits_is_told_how_to_choose() {
     let variables = (0..1025).map(|number| format!("$var wire 1 n{number} net{number} $end\n"));
     let text = format!("{}$enddefinitions $end\n#0 0n0\n", variables.collect::<String>());
     let file = Scratch::with("many.vcd", &text);

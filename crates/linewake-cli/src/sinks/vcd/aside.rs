@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_renamed_replaces_nothing() {
+    fn a_renamed_file_replaces_no_other() {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &[u8]| directory.path().join(OsStr::from_bytes(name));
         for (name, there, aside_is) in [

@@ -256,7 +256,7 @@ mod tests {
 
     /// A file that cannot grow stands for a full disk.
     #[test]
-    fn what_has_no_room_to_be_written_over_is_left_as_it_was() {
+    fn a_file_without_room_to_be_overwritten_is_left_as_it_was() {
         let full = memfd_create("full", MemfdFlags::ALLOW_SEALING).unwrap();
         let mut full = File::from(full);
         full.write_all(b"edges").unwrap();
