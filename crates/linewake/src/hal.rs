@@ -8,8 +8,8 @@
 //! use linewake::Chip;
 //! use linewake::hal::{Input, Output};
 //!
-//! /// A driver that knows only pins. fn follow<P: InputPin, L: OutputPin<Error = P::Error>>(button: &mut P, led: &mut
-//! L) -> Result<(), P::Error> {
+//! /// A driver that knows only pins.
+//! fn follow<P: InputPin, L: OutputPin<Error = P::Error>>(button: &mut P, led: &mut L) -> Result<(), P::Error> {
 //!     led.set_state(button.is_high()?.into())
 //! }
 //!

@@ -12,10 +12,10 @@ use super::destination::Destination;
 use super::files::{ExistingFile, FileOptions};
 use super::text::Look;
 use super::vcd::Timescale;
-use crate::period;
 use crate::readers::WatchedOutput;
 use crate::settings::BEYOND;
 use crate::stamp::Stamp;
+use crate::{number, period};
 
 // No documentation comment: clap would take it for that of the command.
 #[derive(Debug, clap::Args)]
@@ -90,7 +90,7 @@ pub(crate) struct OutputOptions {
     exec_cooldown: Duration,
 
     /// Number of edges that may wait for the command; further ones are counted and do not run it
-    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..),
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = number::within(1..=u16::MAX),
         allow_hyphen_values = true, help_heading = BEYOND)]
     exec_queue: u16,
 }

@@ -1,9 +1,10 @@
-//! Ioctls that a signal interrupted. `overlapped` makes none twice, since only who knows the ioctl knows whether it may be.
+//! Ioctls that a signal interrupted. `overlapped` makes none twice, since only its caller knows whether that is safe.
 
 use overlapped::{Error, ErrorCode};
 use rustix::io::Errno;
 
-/// Makes an ioctl that may be made twice until no signal interrupts it: one that asks, or sets what is set already.
+/// Repeats an ioctl until no signal interrupts it. It must be one that may be made twice: that reads, or that sets the
+/// same again.
 pub(crate) fn uninterrupted<T>(mut ioctl: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
     loop {
         match ioctl() {

@@ -25,25 +25,25 @@ use self::waits::{Key, What};
 use crate::sim::{ClockKind, Script};
 use crate::{Clock, ClockName, Error, ErrorKind};
 
-/// So much happens before others have a turn.
+/// The most changes before others have a turn.
 const STEPS: usize = 10_000;
 
-/// A simulated chip. Its clock counts from here.
+/// A simulated chip. Its clock counts from its opening.
 pub(crate) struct Host {
     state: Mutex<State>,
-    /// When it began, if its clock is the system's.
+    /// When it was opened, if its clock is the system's.
     started: Option<Instant>,
     default_queue: u32,
-    /// Wakes up when something is due that somebody watches; made when it is needed first.
+    /// Rings when a watched change is due. Made at first need.
     me: Weak<Host>,
     notes: Box<[String]>,
 }
 
 impl Host {
-    /// A chip on which this happens; the script was checked.
+    /// A chip that plays a script, which was checked.
     pub(crate) fn new(script: &Script, seed: u64, clock: ClockKind) -> Result<Arc<Self>, Error> {
-        let no_memory = |_| Error::new(ErrorKind::Device, "there is no memory for the chip \"sim\"");
-        // All zeros is a controller, and megabytes are too much for a stack.
+        let no_memory = |_| Error::new(ErrorKind::Device, "out of memory for the chip \"sim\"");
+        // A controller is valid as all zeros, and megabytes do not fit on a stack.
         let mut controller = SimController::new_box_zeroed().map_err(no_memory)?;
         controller.init("sim", script.label.as_deref().unwrap_or("linewake simulator"), script.size() as usize);
         controller.keep_time();
@@ -74,23 +74,23 @@ impl Host {
         }))
     }
 
-    /// A handle of its own, for a reader.
+    /// Opens a handle for a reader.
     pub(crate) fn open(self: &Arc<Self>) -> Result<(Device, Arc<Handle>), overlapped::Error> {
         let handle = Arc::new(Handle { host: self.clone(), reader: OnceLock::new() });
         Ok((Device::simulated(handle.clone())?, handle))
     }
 
-    /// What a user should know of the script.
+    /// Notes about the script for the user.
     pub(crate) fn notes(&self) -> &[String] {
         &self.notes
     }
 
-    /// How many events are queued for a reader that does not say; zero for the controller's default.
+    /// The default queue size of a reader; zero for the controller's default.
     pub(crate) fn default_queue(&self) -> u32 {
         self.default_queue
     }
 
-    /// Its clock as others see it.
+    /// Its clock.
     pub(crate) fn clock(&self) -> Clock {
         match self.started {
             Some(started) => Clock::read(ClockName::Simulated, || elapsed_ns(started)),
@@ -109,14 +109,14 @@ impl Host {
         state
     }
 
-    /// Lets happen what was due until this moment.
+    /// Plays what was due until this moment.
     fn go_on(&self, state: &mut State) {
         if let Some(started) = self.started {
             state.live_until(elapsed_ns(started));
         }
     }
 
-    /// Has the alarm ring when something happens next that somebody watches.
+    /// Sets the alarm to the next watched change.
     fn set_alarm(&self, state: &mut State) {
         let Some(started) = self.started else {
             return;
@@ -125,7 +125,7 @@ impl Host {
         let Some(due_ns) = due_ns.filter(|&due_ns| state.alarm_ns.is_none_or(|set_ns| due_ns < set_ns)) else {
             return;
         };
-        // Without one nothing happens by itself, and all of it when the chip is asked something.
+        // Without an alarm the script is played when the chip is called.
         let Ok(port) = Port::global() else { return };
         state.alarm_ns = Some(due_ns);
         let me = self.me.clone();
@@ -136,7 +136,7 @@ impl Host {
         });
     }
 
-    /// The alarm rings that was set to this time.
+    /// The alarm that was set to this time rings.
     fn ring(&self, set_ns: u64) {
         let mut state = self.now();
         if state.alarm_ns == Some(set_ns) {
@@ -146,7 +146,7 @@ impl Host {
         self.set_alarm(&mut state);
     }
 
-    /// Lets a virtual clock go on by this. Returns how much of it is left, since readers have to take something first.
+    /// Advances a virtual clock. Returns the rest of the time, if readers have to take edges first.
     pub(crate) fn advance(&self, time: Duration) -> Result<Duration, Error> {
         if self.started.is_some() {
             let message = "the clock of chip \"sim\" is the system's and goes on by itself; open it with a virtual one";
@@ -177,7 +177,7 @@ impl Host {
         }
     }
 
-    /// The chip is looked for: a virtual clock goes on until it is back, if it is unplugged and comes back.
+    /// Lets a virtual clock go on until an unplugged chip is back, if it comes back.
     pub(crate) fn look_for(&self) {
         let mut state = self.now();
         if self.started.is_some() {
@@ -221,8 +221,8 @@ impl fmt::Debug for Handle {
 }
 
 impl Handle {
-    /// The program has taken the `received` edges that came for this reader, and waits: a virtual clock goes on until there
-    /// is something for somebody.
+    /// The program has taken the `received` edges of this reader and waits: a virtual clock goes on until some reader
+    /// has edges.
     pub(crate) fn waits(&self, received: u64, cx: &Context<'_>) {
         let Some(&reader) = self.reader.get().filter(|_| self.host.started.is_none()) else {
             return;
@@ -255,15 +255,14 @@ impl Handle {
         cx.waker().wake_by_ref();
     }
 
-    /// Its edges may be late by this time, so that many of them come at once.
+    /// Edges of this reader may be late by this time, so that many come at once.
     pub(crate) fn gather(&self, time: Duration) {
         if let Some(&reader) = self.reader.get() {
             self.host.lock().gather(reader, time);
         }
     }
 
-    /// The program takes what is queued and no more: it is not slow any more, whatever the script says, and what is raised is
-    /// not waited for.
+    /// The program takes the queued edges and no more: from now on it is not slow, whatever the script says.
     pub(crate) fn hurry(&self) {
         if let Some(&reader) = self.reader.get() {
             let mut state = self.host.lock();
@@ -273,14 +272,14 @@ impl Handle {
     }
 }
 
-/// A reader has more room than before: a virtual clock may go on, and who waits for that looks again.
+/// A reader has more room than before: a virtual clock may go on, and its waiters are woken.
 fn go_on(mut state: MutexGuard<'_, State>) {
     let blocked = std::mem::take(&mut state.blocked);
     drop(state);
     blocked.into_iter().for_each(Waker::wake);
 }
 
-/// Which waits a request belongs to, should it pend.
+/// The key of a request that is kept pending.
 fn key(reader: ReaderId, code: CtlCode, input: &[u8]) -> Key {
     let line = match code {
         protocol::WAIT_LINE => WaitLine::read_from_bytes(input).map(|wait| wait.offset).ok(),
@@ -295,7 +294,7 @@ fn key(reader: ReaderId, code: CtlCode, input: &[u8]) -> Key {
     (reader, what)
 }
 
-/// What a code that was carried out asks of lines.
+/// The effect of a control code on lines.
 fn configs(code: CtlCode, input: &[u8]) -> Vec<LineConfig> {
     match code {
         protocol::ATTACH_PIN => AttachPin::read_from_bytes(input).map(LineConfig::from).into_iter().collect(),
@@ -327,7 +326,7 @@ impl sim::Driver for Handle {
         let code = request.code();
         let is_wait = matches!(code, protocol::WAIT_LINE | protocol::WAIT_PIN | protocol::WAIT_ANY);
         let mut state = self.host.lock();
-        // Who waits again while edges gather does not hurry them.
+        // A wait while edges gather does not hurry them.
         if !is_wait || !state.is_gathering() {
             self.host.go_on(&mut state);
         }
@@ -342,7 +341,7 @@ impl sim::Driver for Handle {
         let mut outcome = state.controller.control(reader, code, input, output, now_ns);
         while let Outcome::Again { round } = outcome {
             state.serve();
-            // Between two rounds others may take what has happened, as on a machine with several processors.
+            // Between two rounds other threads may take edges, as on a machine with several processors.
             drop(state);
             state = self.host.now();
             let now_ns = state.now_ns;

@@ -12,7 +12,7 @@ use crate::lines::{All, Scope};
 use crate::settings::BEYOND;
 use crate::sinks::distinct::Inputs;
 use crate::sinks::select::Selection;
-use crate::{period, settings};
+use crate::{number, period, settings};
 
 // Which lines, and how they are requested.
 #[derive(Debug, clap::Args)]
@@ -52,11 +52,13 @@ pub(crate) struct LineOptions {
 
     /// Number of events that the driver queues before it drops the oldest; 0 is the driver's default [default: 1024 on
     /// a gpiochip, else 16 for each line]
-    #[arg(long, value_name = "N", allow_hyphen_values = true, help_heading = BEYOND)]
+    #[arg(long, value_name = "N", value_parser = number::within(0..=u32::MAX), allow_hyphen_values = true,
+        help_heading = BEYOND)]
     queue_size: Option<u32>,
 
     /// Seed of the signals of a simulated chip; the same seed gives the same edges [default: 1]
-    #[arg(long, value_name = "N", allow_hyphen_values = true, help_heading = BEYOND)]
+    #[arg(long, value_name = "N", value_parser = number::within(0..=u64::MAX), allow_hyphen_values = true,
+        help_heading = BEYOND)]
     seed: Option<u64>,
 }
 
@@ -65,7 +67,7 @@ pub(crate) struct LineOptions {
 pub(crate) struct EndOptions {
     /// End after N edges; 0 means no limit
     #[arg(short, long, value_name = "N", default_value_t = 0, allow_hyphen_values = true,
-        value_parser = clap::value_parser!(u32).range(..=i64::from(i32::MAX)))]
+        value_parser = number::count())]
     num_events: u32,
 
     /// End when no edge comes for this period

@@ -1,7 +1,7 @@
 //! The client of the reference driver's protocol, over any device that speaks it: `linewake.sys` and the simulated chip.
 //!
-//! Everything but the waits completes at once in the driver, so these calls wait for their answer. What comes back is
-//! checked: a driver may be anything that answers to the name.
+//! Everything but the waits completes at once in the driver, so these calls wait for their answers. Answers are
+//! checked, since any driver may use this name.
 
 use std::time::Duration;
 
@@ -16,13 +16,13 @@ use super::codes;
 use crate::backend::RawEdge;
 use crate::{EdgeKind, Error, ErrorKind, Missed, Offset};
 
-/// How long a driver may take for what does not wait for anything. One that takes longer does not answer.
+/// How long a driver may take for a call that does not wait. A driver that takes longer does not answer.
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// The most edges one completion brings.
+/// The most edges of one completion.
 pub(crate) const BATCH: usize = 128;
 
-/// Completions that wait for the program, beyond which the driver's own queue fills up.
+/// The most completions that wait for the program. Further edges wait in the driver's queue.
 const WINDOW: usize = 8;
 
 /// One open handle: to the driver, one reader.
@@ -33,17 +33,17 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// Asks the device what it is.
+    /// Asks the device for its facts.
     pub(crate) fn new(device: Device) -> Result<(Self, ChipInfo), Error> {
         let info = *device.call(codes::GET_INFO, &()).wait_timeout(ANSWER)?;
         let mut client = Self { device, lines: info.lines };
         if info.version != VERSION {
             let version = info.version;
-            return Err(client.malformed(format_args!("its protocol has version {version}, not {VERSION}")));
+            return Err(client.malformed(format_args!("expected protocol version {VERSION}, found {version}")));
         }
         if info.lines as usize > MAX_LINES {
             client.lines = 0;
-            return Err(client.malformed(format_args!("it says it has {} lines, more than {MAX_LINES}", info.lines)));
+            return Err(client.malformed(format_args!("it reports {} lines; expected at most {MAX_LINES}", info.lines)));
         }
         Ok((client, info))
     }
@@ -68,7 +68,7 @@ impl Client {
         let infos = self.device.call(codes::GET_LINE_INFO, &first).wait_timeout(ANSWER)?;
         match *infos {
             [info] if info.offset == offset.get() => Ok(info),
-            _ => Err(self.malformed(format_args!("asked for line {offset}, it answers with another"))),
+            _ => Err(self.malformed(format_args!("it answers for another line than {offset}"))),
         }
     }
 
@@ -84,7 +84,7 @@ impl Client {
         Ok(self.device.call(codes::SET_DEBOUNCE, lines).wait_timeout(ANSWER).map(drop)?)
     }
 
-    /// From now on this reader is told what becomes of these lines.
+    /// Watches lines being taken, given back and reconfigured.
     pub(crate) fn watch_info(&self, lines: &LineSet) -> Result<InvertedCall<[InfoRecord]>, Error> {
         self.device.call(codes::WATCH_INFO, lines).wait_timeout(ANSWER)?;
         Ok(self.device.inverted(codes::WAIT_INFO, &()).pending(1).armed_by_consumer().start())
@@ -131,7 +131,7 @@ impl Client {
         self.device.inverted(wait, &()).window(WINDOW).armed_by_consumer().start()
     }
 
-    /// Takes at most `most` edges of which the driver has said that they are queued, so that it does not wait for one.
+    /// Takes at most `most` edges that the driver has queued, so that it need not wait.
     pub(crate) fn take(&self, most: usize, into: &mut Vec<RawEdge>) -> Result<(), Error> {
         let wait = codes::WAIT_ANY.with_capacity(codes::batch_len(most.min(BATCH)));
         let batch = self.device.call(wait, &()).wait_timeout(ANSWER)?;
@@ -142,7 +142,7 @@ impl Client {
     pub(crate) fn batch(&self, bytes: &[u8], into: &mut Vec<RawEdge>) -> Result<(), Error> {
         let batch = Batch::parse(bytes).map_err(|malformed| self.malformed(malformed))?;
         if batch.header().count == 0 {
-            return Err(self.malformed("it completed a wait without an edge"));
+            return Err(self.malformed("it completed a wait without edges"));
         }
         into.extend(batch.records().map(|edge| RawEdge {
             offset: edge.offset.into(),
@@ -155,9 +155,9 @@ impl Client {
         Ok(())
     }
 
-    /// The answer has to be one record for each line, in order.
+    /// Checks that the answer has one record for each line, in order.
     fn whole<T: Clone>(&self, records: &[T], offset: impl Fn(&T) -> u32) -> Result<Vec<T>, Error> {
         let in_order = (0..self.lines).eq(records.iter().map(offset));
-        if in_order { Ok(records.to_vec()) } else { Err(self.malformed("its list of lines is not whole")) }
+        if in_order { Ok(records.to_vec()) } else { Err(self.malformed("its list of lines is incomplete")) }
     }
 }

@@ -1,4 +1,4 @@
-//! What is behind a chip of the reference driver's protocol: where its handles come from, and the client of tests.
+//! The device of the reference driver's protocol: what opens its handles, and the client that tests use.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use overlapped::Device;
 use super::client::Client;
 use crate::backend::sim;
 
-/// Where a handle comes from. Each request has its own.
+/// Opens handles. Each request has its own.
 #[derive(Clone)]
 pub(crate) enum DeviceOpener {
     Simulated(Arc<sim::Host>),
@@ -28,7 +28,7 @@ impl fmt::Debug for DeviceOpener {
 }
 
 impl DeviceOpener {
-    /// A handle; of a simulated chip, also from the inside.
+    /// A handle; for a simulated chip, also its inside.
     pub(crate) fn open(&self) -> Result<(Device, Option<Arc<sim::Handle>>), overlapped::Error> {
         match self {
             Self::Simulated(host) => host.open().map(|(device, handle)| (device, Some(handle))),
@@ -44,11 +44,11 @@ impl DeviceOpener {
     }
 }
 
-/// The client of the reference driver's protocol, with which tests drive its lines, and what opens further handles.
+/// The client with which tests drive lines, and what opens further handles.
 #[derive(Debug)]
 pub(crate) struct ReferenceDriver {
     pub(crate) client: Client,
     pub(crate) source: DeviceOpener,
-    /// What the numbers of its requests begin after.
+    /// The number before the first of its requests' edges.
     pub(crate) number_after: AtomicU32,
 }

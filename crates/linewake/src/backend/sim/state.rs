@@ -11,19 +11,19 @@ use overlapped::{Status, sim};
 use super::waits::{self, Waits};
 use crate::sim::{Play, What};
 
-/// Handles that can be open on one chip at once.
+/// The most open handles of one chip.
 const READERS: usize = 64;
-/// Events each of them can have queued: the Linux kernel's limit for a line request.
+/// The longest queue of a handle: the Linux kernel's limit for a line request.
 const QUEUE: usize = 1024;
 
 pub(super) type SimController = Controller<MAX_LINES, READERS, QUEUE>;
 
-/// Whose queues a virtual clock waits for.
+/// The readers whose queues a virtual clock waits for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Readers {
-    /// Those that were ever waited on.
+    /// Readers that have waited for edges.
     Waiting,
-    /// All that watch something.
+    /// All readers with watched lines.
     Watching,
     Nobody,
 }
@@ -35,17 +35,17 @@ pub(super) struct State {
     pub(super) now_ns: u64,
     /// How far a virtual clock may go by itself.
     pub(super) horizon_ns: u64,
-    /// What the alarm is set to, if it is.
+    /// The time that the alarm is set to.
     pub(super) alarm_ns: Option<u64>,
     /// When it rang last.
     pub(super) rang_ns: Option<u64>,
     pub(super) waits: Waits,
-    /// Who waits, on a virtual clock, for others to take something.
+    /// Wakers of programs that wait, on a virtual clock, for others to take edges.
     pub(super) blocked: Vec<Waker>,
     readers: HashMap<ReaderId, Reader>,
-    /// Who watches which lines.
+    /// The readers and the lines they watch.
     watches: HashSet<(ReaderId, u32)>,
-    /// Whether somebody watches a line, by its offset: it is asked of every line at every step.
+    /// Whether a line is watched, by its offset, since each step asks that for every line.
     is_watched: Vec<bool>,
     /// The script has readers be slow.
     is_slow: bool,
@@ -55,7 +55,7 @@ pub(super) struct State {
 struct Reader {
     /// A program waited for its edges.
     was_waited_on: bool,
-    /// It is not slow, whatever the script says.
+    /// It is not slow any more, whatever the script says.
     hurries: bool,
     /// How many lines it watches.
     watched: usize,
@@ -63,10 +63,10 @@ struct Reader {
     gather_ns: u64,
 }
 
-/// What a step came to.
+/// The result of a step.
 pub(super) enum Step {
     Happened,
-    /// Readers have to take something first.
+    /// Readers have to take edges first.
     Blocked,
     /// Nothing is due.
     Nothing,
@@ -90,7 +90,7 @@ impl State {
         }
     }
 
-    /// Lets happen what is due, in order, each change at its own time.
+    /// Plays what is due, in order, each change at its own time.
     pub(super) fn live_until(&mut self, now_ns: u64) {
         let (mut happened, stride) = (0, self.stride());
         while matches!(self.step(now_ns, Readers::Nobody), Step::Happened) {
@@ -105,19 +105,19 @@ impl State {
         }
     }
 
-    /// Until when edges gather, if it rang a moment ago: no later than everybody who watches agrees to.
+    /// Until when edges gather after the last ring: at most as long as every watching reader allows.
     pub(super) fn gathering_until_ns(&self) -> u64 {
         let gather_ns = self.watching().map(|(_, reader)| reader.gather_ns).min().unwrap_or(0);
         self.rang_ns.filter(|_| gather_ns > 0).map_or(0, |rang_ns| rang_ns.saturating_add(gather_ns))
     }
 
-    /// Whether the alarm is going to see to it that edges do not gather for longer than they may.
+    /// Whether the alarm ends the gathering in time.
     pub(super) fn is_gathering(&self) -> bool {
         self.alarm_ns.is_some_and(|alarm_ns| alarm_ns <= self.gathering_until_ns())
     }
 
-    /// After how many changes waits are to be served, so that no queue overflows with edges that gathered while waits are
-    /// pended.
+    /// The number of changes after which waits are served, so that no queue overflows with gathered edges while waits
+    /// are pended.
     fn stride(&self) -> u32 {
         let gathers = self.watching().filter(|(_, reader)| reader.gather_ns > 0);
         gathers.map(|(&id, _)| self.controller.queued(id).1 / 2).min().unwrap_or(u32::MAX).max(1)
@@ -127,13 +127,13 @@ impl State {
         self.readers.iter().filter(|(_, reader)| reader.watched > 0)
     }
 
-    /// When something happens next that somebody watches.
+    /// When the next watched change happens.
     pub(super) fn next_watched(&self) -> Option<u64> {
         let change = self.play.of(|offset| self.is_watched(offset)).min();
         [change, self.controller.next_due()].into_iter().flatten().min()
     }
 
-    /// Whether anything will happen that somebody watches.
+    /// Whether any watched change will happen.
     pub(super) fn has_watched(&self) -> bool {
         self.controller.next_due().is_some() || self.play.of(|offset| self.is_watched(offset)).next().is_some()
     }
@@ -142,7 +142,7 @@ impl State {
         self.is_watched.get(offset as usize).copied().unwrap_or_default()
     }
 
-    /// Who watches what has changed.
+    /// The watched lines have changed.
     fn count_watches(&mut self) {
         self.is_watched.clear();
         for &(_, offset) in &self.watches {
@@ -154,7 +154,7 @@ impl State {
         }
     }
 
-    /// The one thing that is due next happens, if that is until then.
+    /// Plays the next change, if it is due by then.
     pub(super) fn step(&mut self, until_ns: u64, readers: Readers) -> Step {
         let change = self.play.peek();
         let change_ns = change.map_or(u64::MAX, |change| change.at_ns);
@@ -175,7 +175,7 @@ impl State {
         self.now_ns = self.now_ns.max(due_ns);
         match what {
             None => drop(self.controller.fire(due_ns)),
-            // A line that somebody made an output, or that the chip does not have, stays as it is.
+            // A line that is an output, or that the chip does not have, stays as it is.
             Some(What::Level { offset, level }) => drop(self.controller.drive(offset.get(), level, due_ns)),
             Some(What::Unknown { .. }) => {}
             Some(What::Unplug) => {
@@ -208,14 +208,14 @@ impl State {
         })
     }
 
-    /// Whether a reader that took so many edges can have no other: none was given to a wait, and none will be to the next.
+    /// Whether a reader that took so many edges has no others: neither given to a wait nor queued for the next.
     pub(super) fn has_nothing(&self, reader: ReaderId, received: u64) -> bool {
         let is_given = self.controller.delivered(reader) > received;
         let is_queued = self.controller.queued(reader).0 > 0 && !self.is_slow(reader);
         !is_given && !is_queued && self.controller.check(reader).is_ok()
     }
 
-    /// Tries the waits again that may be over.
+    /// Tries waits again that may be over.
     pub(super) fn serve(&mut self) {
         while let Some(ready) = self.controller.take_ready() {
             let key = match ready {
@@ -242,7 +242,7 @@ impl State {
         }
     }
 
-    /// Whether edges are withheld from a reader, as the script has it. One that has lost its chip is told.
+    /// Whether the script withholds edges from a reader. A reader whose chip is gone learns that.
     pub(super) fn is_slow(&self, reader: ReaderId) -> bool {
         self.is_slow
             && self.controller.check(reader).is_ok()
@@ -290,7 +290,7 @@ impl State {
         }
     }
 
-    /// No reader that is open has anything any more.
+    /// Forgets all readers.
     pub(super) fn unplugged(&mut self) {
         self.watches.clear();
         self.count_watches();
@@ -307,7 +307,7 @@ impl State {
     }
 }
 
-/// Has the controller answer a wait. `None`: it still waits.
+/// Lets the controller answer a wait. `None`: it still waits.
 fn answer(controller: &mut SimController, reader: ReaderId, wait: &mut sim::Pended, now_ns: u64) -> Option<Status> {
     let code = wait.code();
     let (input, output) = wait.buffers();

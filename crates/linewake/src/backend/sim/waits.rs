@@ -1,21 +1,22 @@
-//! The requests a simulated chip keeps: found by reader and line when an edge comes, and by number when one is cancelled.
+//! The pended requests of a simulated chip, found by reader and line when an edge comes, and by number when one is
+//! cancelled.
 
 use std::collections::{HashMap, VecDeque};
 
 use linewake_controller::ReaderId;
 use overlapped::{Status, sim};
 
-/// Whose wait it is, and for what.
+/// The reader of a wait, and what it waits for.
 pub(super) type Key = (ReaderId, What);
 
-/// What is waited for.
+/// What a wait is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum What {
     /// An edge of any line.
     Any,
     /// An edge of this line.
     Line(u32),
-    /// What becomes of lines themselves.
+    /// Lines being taken, given back or reconfigured.
     Info,
 }
 
@@ -26,7 +27,8 @@ pub(super) struct Waits {
 }
 
 impl Waits {
-    /// Keeps a request, behind the others of its key. One that was cancelled before it came here is completed instead.
+    /// Keeps a request behind the others of its key. A request that was cancelled before it came here is completed
+    /// instead.
     pub(super) fn push(&mut self, key: Key, wait: sim::Pended) {
         if wait.is_cancelled() {
             wait.complete(Status::CANCELLED);
@@ -41,7 +43,7 @@ impl Waits {
         self.queues.iter().filter(|(_, queue)| !queue.is_empty()).map(|(&key, _)| key).collect()
     }
 
-    /// Shows the requests of a key to `answer`, oldest first, and completes those that get one.
+    /// Offers the requests of a key to `answer`, oldest first, and completes those that it answers.
     pub(super) fn retry(&mut self, key: Key, mut answer: impl FnMut(&mut sim::Pended) -> Option<Status>) {
         let Some(queue) = self.queues.get_mut(&key) else {
             return;
