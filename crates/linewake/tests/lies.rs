@@ -217,7 +217,7 @@ fn random_bytes_do_no_harm() {
 #[test]
 fn a_chip_that_misdescribes_itself_is_not_opened() {
     for (what, info) in [
-        ("version 0 ", ChipInfo { version: 0, ..info() }),
+        ("version 0; expected version", ChipInfo { version: 0, ..info() }),
         ("4294967295 lines", ChipInfo { lines: u32::MAX, ..info() }),
         ("1025 lines", ChipInfo { lines: 1025, ..info() }),
     ] {

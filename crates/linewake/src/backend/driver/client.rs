@@ -39,7 +39,7 @@ impl Client {
         let mut client = Self { device, lines: info.lines };
         if info.version != VERSION {
             let version = info.version;
-            return Err(client.malformed(format_args!("expected protocol version {VERSION}, found {version}")));
+            return Err(client.malformed(format_args!("it has version {version}; expected version {VERSION}")));
         }
         if info.lines as usize > MAX_LINES {
             client.lines = 0;
