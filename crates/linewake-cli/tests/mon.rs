@@ -262,7 +262,7 @@ fn bad_input_is_named_with_what_would_do() {
     assert_refused(&["mon", "-c", "sim", "--exec-queue", "0", "--exec", "true"], &["--exec-queue"]);
     assert_refused(&["mon", "-c", r"\\.\LineWake0", "--seed", "1"], &[r#""\\.\LineWake0""#, "seed"]);
     assert_refused(&["mon", "--frob"], &["--frob"]);
-    assert_refused(&["mon"], &["at least one", "--chip"]);
+    assert_refused(&["mon"], &["missing a line", "--chip"]);
     assert_refused(&["munch"], &["munch"]);
 }
 
