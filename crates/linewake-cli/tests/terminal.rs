@@ -143,9 +143,9 @@ fn a_signal_leaves_the_terminal_as_it_was() {
 fn a_few_answers_make_a_profile() {
     let file = support::Scratch::new("asked.toml");
     let mut terminal = Terminal::new(&["profile", "new", "-o", file.path()]);
-    terminal.shows("What is opened?");
+    terminal.shows("What is the device?");
     terminal.type_in("card0\r");
-    terminal.shows("That is no answer: \"card0\" is no device");
+    terminal.shows("expected a device, found \"card0\"");
     terminal.type_in("/dev/box0\r");
     terminal.shows("How many lines (inputs) are there? [8]: ");
     terminal.type_in("\r");
@@ -154,7 +154,7 @@ fn a_few_answers_make_a_profile() {
     terminal.shows("3  something else");
     terminal.shows("Which? [1]: ");
     terminal.type_in("9\r");
-    terminal.shows("That is no answer: a number from 1 to 3.");
+    terminal.shows("expected a number from 1 to 3");
     terminal.type_in("\r");
     terminal.shows("next: linewake profile check");
     terminal.ends_with(0);

@@ -33,7 +33,8 @@ pub(super) fn profile(known: Known<'_>) -> Result<String, Failure> {
         _ => Some(ask("Which control code, or ioctl, returns them? A number like 0x222004", None, |answer| {
             let digits = answer.trim_start_matches("0x").trim_start_matches("0X");
             let radix = if digits.len() == answer.len() { 10 } else { 16 };
-            u32::from_str_radix(digits, radix).map_err(|_| "a number of at most 32 bits, like 0x222004".to_owned())
+            u32::from_str_radix(digits, radix)
+                .map_err(|_| "expected a number of at most 32 bits, like 0x222004".to_owned())
         })?),
     };
     say("\n");
@@ -42,7 +43,7 @@ pub(super) fn profile(known: Known<'_>) -> Result<String, Failure> {
 
 fn one_of(answer: &str, most: u32) -> Result<u32, String> {
     let number = answer.parse().ok().filter(|number| (1..=most).contains(number));
-    number.ok_or_else(|| format!("a number from 1 to {most}"))
+    number.ok_or_else(|| format!("expected a number from 1 to {most}"))
 }
 
 /// Asks until the answer is valid.
@@ -62,7 +63,7 @@ fn ask<T>(question: &str, usual: Option<&str>, read: impl Fn(&str) -> Result<T, 
         };
         match read(answer) {
             Ok(answer) => return Ok(answer),
-            Err(wanted) => say(&format!("Expected {wanted}.\n")),
+            Err(wrong) => say(&format!("{wrong}\n")),
         }
     }
 }
