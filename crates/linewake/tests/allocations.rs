@@ -1,29 +1,9 @@
 //! In steady state an edge allocates nothing: not in the request, the monitor, the filters or the simulated chip. This
 //! test is alone in its process.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-
 use linewake::filter::Filter;
 use linewake::{Chip, Event, Monitor};
-
-struct Counting;
-
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-
-// SAFETY: the system's allocator does the work.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Relaxed);
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
+use test_support::allocations::{Counting, of_all};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -73,12 +53,12 @@ fn costs_nothing(chips: &[&Chip], mut take_all: impl FnMut()) {
     for _ in 0..50 {
         round();
     }
-    let before = ALLOCATIONS.load(Relaxed);
+    let before = of_all();
     const ROUNDS: u64 = 200;
     for _ in 0..ROUNDS {
         round();
     }
     // A few allocations for each command that drives the lines, and none for the 400 edges.
-    let each = (ALLOCATIONS.load(Relaxed) - before) / ROUNDS / chips.len() as u64;
+    let each = (of_all() - before) / ROUNDS / chips.len() as u64;
     assert!(each < 5, "{each} allocations for 400 edges");
 }

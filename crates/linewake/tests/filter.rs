@@ -209,35 +209,36 @@ fn told(event: &FilterEvent) -> String {
     }
 }
 
+/// What a request of a restless chip tells of each line, and the tallies.
+fn of_a_request(seed: u32, of_line: impl Fn(u32) -> Filter) -> (Vec<Vec<String>>, Vec<FilterTally>) {
+    let (chip, changes) = restless(seed);
+    let request = chip.request().all_lines().start().unwrap();
+    let mut events = request.filtered_lines((0..3).map(|line| (line, of_line(line)))).unwrap();
+    let mut lines = vec![Vec::new(); 4];
+    while let Some(event) = events.wait_next_timeout(Duration::from_millis(10)) {
+        match event {
+            Ok(event) => {
+                let (FilterEvent::Edge(EdgeEvent { offset, .. }) | FilterEvent::Chatter(ChatterEvent { offset, .. })) =
+                    &event
+                else {
+                    unreachable!()
+                };
+                lines[offset.get() as usize].push(told(&event));
+            }
+            Err(_) if events.request().account().total().delivered == changes => events.request().stopper().stop(),
+            Err(_) => {}
+        }
+    }
+    (lines, (0..4).map(|line| events.tally(line).unwrap()).collect())
+}
+
 #[test]
 fn a_monitor_filters_as_its_requests_do() {
     const SEEDS: [u32; 3] = [7, 8, 9];
     // The last line of each chip has no filter, and each chip has other filters.
     let of_line = |chip: usize, line: u32| filter(FILTERS[(chip + line as usize) % 3]);
-    let mut expected = Vec::new();
-    let mut expected_tallies = Vec::new();
-    for (at, seed) in SEEDS.into_iter().enumerate() {
-        let (chip, changes) = restless(seed);
-        let request = chip.request().all_lines().start().unwrap();
-        let mut events = request.filtered_lines((0..3).map(|line| (line, of_line(at, line)))).unwrap();
-        let mut lines = vec![Vec::new(); 4];
-        while let Some(event) = events.wait_next_timeout(Duration::from_millis(10)) {
-            match event {
-                Ok(event) => {
-                    let (FilterEvent::Edge(EdgeEvent { offset, .. })
-                    | FilterEvent::Chatter(ChatterEvent { offset, .. })) = &event
-                    else {
-                        unreachable!()
-                    };
-                    lines[offset.get() as usize].push(told(&event));
-                }
-                Err(_) if events.request().account().total().delivered == changes => events.request().stopper().stop(),
-                Err(_) => {}
-            }
-        }
-        expected_tallies.push((0..4).map(|line| events.tally(line).unwrap()).collect::<Vec<_>>());
-        expected.push(lines);
-    }
+    let each = SEEDS.into_iter().enumerate().map(|(at, seed)| of_a_request(seed, |line| of_line(at, line)));
+    let (expected, expected_tallies): (Vec<_>, Vec<_>) = each.unzip();
     let mut all = expected.iter().flatten();
     assert!(all.clone().all(|line| line.len() > 20), "{:?}", all.map(Vec::len).collect::<Vec<_>>());
     assert!(all.any(|line| line.iter().any(|told| told.starts_with("Unblocked"))));

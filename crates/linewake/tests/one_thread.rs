@@ -74,8 +74,12 @@ fn waiting_alone_needs_no_other_thread() {
     drop(held);
     alone("what becomes of lines");
 
-    // When a task takes over what the thread waited for, the dispatcher must run, because no thread waits any more.
-    let requests = [&one, &other].map(|chip| chip.request().line("door"));
+    a_task_that_takes_over_has_a_dispatcher(&one, &other);
+}
+
+/// Nobody waits any more for what a thread has waited for.
+fn a_task_that_takes_over_has_a_dispatcher(one: &Chip, other: &Chip) {
+    let requests = [one, other].map(|chip| chip.request().line("door"));
     let mut monitor = Monitor::builder().requests(requests).start().unwrap();
     assert!(monitor.wait_next_timeout(SHORT).unwrap().unwrap_err().is_timeout());
     alone("a monitor before it is a task's");

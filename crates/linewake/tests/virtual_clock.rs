@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use linewake::sim::{Change, ClockKind, Script, Signal, SimLine, What};
 use linewake::{Chip, EdgeEvent, EdgeKind, Error, ErrorKind, Event, Figures, Monitor, Request, Trust};
+use test_support::stream::wait_until;
 
 const fn ms(time: u64) -> Duration {
     Duration::from_millis(time)
@@ -246,14 +247,13 @@ fn the_account_is_exact_with_every_fault_at_once() {
     }
 }
 
-fn all_faults(seed: u64, queue_size: u32) {
-    const LINES: usize = 8;
-    let lasts = |change: &Change| change.at_ns < SECOND;
-    let mut changes: Vec<_> = script("faults.toml").timeline(seed).unwrap().take_while(lasts).collect();
-    // The edges that can be reported: those while the chip is plugged in.
-    let (mut levels, mut driven, mut is_there) = ([false; LINES], [0; LINES], true);
+const FAULTY: usize = 8;
+
+/// Of each line, what somebody could be told of.
+fn driven_while_it_is_there(changes: &[Change]) -> [u64; FAULTY] {
+    let (mut levels, mut driven, mut is_there) = ([false; FAULTY], [0; FAULTY], true);
     levels[2] = true;
-    for change in &changes {
+    for change in changes {
         match change.what {
             What::Level { offset, level } => {
                 let before = std::mem::replace(&mut levels[offset.get() as usize], level);
@@ -265,18 +265,25 @@ fn all_faults(seed: u64, queue_size: u32) {
         }
     }
     assert!(driven.iter().all(|&driven| driven > 20), "{driven:?}");
+    driven
+}
 
-    // The same lines, faults and changes up to that time, and one more line that marks the end.
-    let end = What::Level { offset: (LINES as u32).into(), level: true };
+fn all_faults(seed: u64, queue_size: u32) {
+    let lasts = |change: &Change| change.at_ns < SECOND;
+    let mut changes: Vec<_> = script("faults.toml").timeline(seed).unwrap().take_while(lasts).collect();
+    let driven = driven_while_it_is_there(&changes);
+
+    // The same lines and faults, and the same changes up to that time; and one line more that tells the end.
+    let end = What::Level { offset: (FAULTY as u32).into(), level: true };
     changes.push(Change { at_ns: 2 * SECOND, what: end });
-    let lines = (0..=LINES).fold(Script::new(), |script, line| script.line(SimLine::new("").initially(line == 2)));
+    let lines = (0..=FAULTY).fold(Script::new(), |script, line| script.line(SimLine::new("").initially(line == 2)));
     let script = lines.merge_within(us(2)).interrupt_delay(us(30)).clock(ClockKind::Virtual).changes(changes);
     let mut chip = script.open().unwrap();
-    let (mut seen, mut said, mut repeats, mut tallies) = ([0_u64; LINES + 1], Figures::default(), 0, Vec::new());
+    let (mut seen, mut said, mut repeats, mut tallies) = ([0_u64; FAULTY + 1], Figures::default(), 0, Vec::new());
     loop {
         let mut request = chip.request().all_lines().queue_size(queue_size).start().unwrap();
         tallies.push(request.tally());
-        let mut kinds = [None; LINES + 1];
+        let mut kinds = [None; FAULTY + 1];
         let end = loop {
             match request.wait_next() {
                 Some(Ok(edge)) => {
@@ -289,7 +296,7 @@ fn all_faults(seed: u64, queue_size: u32) {
                 Some(Err(error)) => break Some(error),
                 None => panic!("nobody stopped it"),
             }
-            if seen[LINES] > 0 {
+            if seen[FAULTY] > 0 {
                 break None;
             }
         };
@@ -301,22 +308,16 @@ fn all_faults(seed: u64, queue_size: u32) {
         chip = chip.reopen().unwrap();
     }
     assert_eq!(tallies.len(), 3, "it was unplugged twice");
-    let deadline = Instant::now() + Duration::from_secs(20);
-    let totals = loop {
-        let totals = chip.totals().unwrap();
-        if totals[0].readers as usize == tallies.len() && tallies.iter().all(|tally| tally.is_final()) {
-            break totals;
-        }
-        assert!(Instant::now() < deadline, "it does not end");
-        thread::sleep(ms(1));
-    };
+    let is_final = || tallies.iter().all(|tally| tally.is_final());
+    wait_until(|| is_final() && chip.totals().unwrap()[0].readers as usize == tallies.len());
+    let totals = chip.totals().unwrap();
     for ((line, driven), seen) in totals.iter().zip(driven).zip(seen) {
         assert_eq!(line.figures.total(), driven, "seed {seed}, queue {queue_size}: {line:?}");
         assert!(line.figures.delivered >= seen);
     }
     let came: u64 = tallies.iter().map(|tally| tally.delivered() + tally.discarded()).sum();
     assert_eq!(totals.iter().map(|line| line.figures.delivered).sum::<u64>(), came);
-    assert_eq!(tallies.iter().map(|tally| tally.delivered()).sum::<u64>(), seen.iter().sum());
+    assert_eq!(tallies.iter().map(|tally| tally.delivered()).sum::<u64>(), seen.iter().sum::<u64>());
     let lost = |of: fn(&Figures) -> u64| totals.iter().map(|line| of(&line.figures)).sum::<u64>();
     assert!(lost(|it| it.merged) >= said.merged && said.merged > 100);
     assert!(lost(|it| it.overflowed) >= said.overflowed && said.overflowed > 100);

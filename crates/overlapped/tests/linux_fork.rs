@@ -18,7 +18,7 @@ use std::task::{Context, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use fork::in_a_child;
-use overlapped::{Device, Port};
+use overlapped::{Call, Device, Port, Sleep};
 use rustix::fs::{OFlags, fcntl_getfl};
 use stream::{LONG, is_pending};
 use support::*;
@@ -100,47 +100,48 @@ fn a_childs_requests_to_its_parents_port_return() {
                     }
                 });
             }
-            let codes: Vec<_> = (0..100)
-                .map(|_| {
-                    in_a_child(|| {
-                        port.wake();
-                        assert_eq!((port.stats(), port.pending().len()), (overlapped::PortStats::default(), 0));
-                        assert!(!format!("{port:?} {device:?}").is_empty());
-                        assert_eq!(port.poll(None), 0);
-                        assert!(port.as_raw_fd() >= 0);
-                        assert!(Device::simulated_on(&port, overlapped::sim::Script::new("card")).is_err());
-                        let (called, is_called) = std::sync::mpsc::channel();
-                        let tell = |called: &std::sync::mpsc::Sender<_>| {
-                            let called = called.clone();
-                            move |reply: Result<_, _>| called.send(reply.is_err()).unwrap()
-                        };
-                        device.read(1).then(tell(&called));
-                        let asked = asked.lock().unwrap().take().unwrap();
-                        asked.cancel();
-                        asked.timeout(LONG).then(tell(&called));
-                        assert!(other.lock().unwrap().take().unwrap().wait().is_err());
-                        drop(called);
-                        assert_eq!(is_called.try_iter().collect::<Vec<_>>(), [true; 2]);
-                        let mut is_first = true;
-                        let woken = std::future::poll_fn(|cx| {
-                            if std::mem::take(&mut is_first) {
-                                let waker = cx.waker().clone();
-                                std::thread::spawn(move || waker.wake());
-                                return std::task::Poll::Pending;
-                            }
-                            std::task::Poll::Ready(7)
-                        });
-                        port.sleep(LONG).then(|| unreachable!("nobody dispatches it here"));
-                        port.block_on(port.sleep(std::time::Duration::from_millis(2))).unwrap();
-                        drop(sleep.lock().unwrap().take());
-                        port.block_on(woken).map_or(1, |seven| seven - 7)
-                    })
-                })
-                .collect();
+            let asks = || {
+                let take = |call: &Mutex<Option<Call<[u8]>>>| call.lock().unwrap().take().unwrap();
+                asked_in_a_child(&port, &device, [take(&asked), take(&other)], sleep.lock().unwrap().take().unwrap())
+            };
+            let codes: Vec<_> = (0..100).map(|_| in_a_child(asks)).collect();
             over.store(true, SeqCst);
             assert_eq!(codes, [0; 100]);
         });
     }
+}
+
+fn asked_in_a_child(port: &Port, device: &Device, [asked, other]: [Call<[u8]>; 2], sleep: Sleep) -> i32 {
+    port.wake();
+    assert_eq!((port.stats(), port.pending().len()), (overlapped::PortStats::default(), 0));
+    assert!(!format!("{port:?} {device:?}").is_empty());
+    assert_eq!(port.poll(None), 0);
+    assert!(port.as_raw_fd() >= 0);
+    assert!(Device::simulated_on(port, overlapped::sim::Script::new("card")).is_err());
+    let (called, is_called) = std::sync::mpsc::channel();
+    let tell = |called: &std::sync::mpsc::Sender<_>| {
+        let called = called.clone();
+        move |reply: Result<_, _>| called.send(reply.is_err()).unwrap()
+    };
+    device.read(1).then(tell(&called));
+    asked.cancel();
+    asked.timeout(LONG).then(tell(&called));
+    assert!(other.wait().is_err());
+    drop(called);
+    assert_eq!(is_called.try_iter().collect::<Vec<_>>(), [true; 2]);
+    let mut is_first = true;
+    let woken = std::future::poll_fn(|cx| {
+        if std::mem::take(&mut is_first) {
+            let waker = cx.waker().clone();
+            std::thread::spawn(move || waker.wake());
+            return std::task::Poll::Pending;
+        }
+        std::task::Poll::Ready(7)
+    });
+    port.sleep(LONG).then(|| unreachable!("nobody dispatches it here"));
+    port.block_on(port.sleep(std::time::Duration::from_millis(2))).unwrap();
+    drop(sleep);
+    port.block_on(woken).map_or(1, |seven| seven - 7)
 }
 
 /// The exit code of a forked child, or `None` if it did not exit in time.

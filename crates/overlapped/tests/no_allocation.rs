@@ -3,64 +3,41 @@
 
 mod support;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use overlapped::sim::{self, Outcome, Request};
 use overlapped::{Device, Ioctl, Port, Status};
 use support::*;
+use test_support::allocations::{Counting, of_all};
 
 // SAFETY: the simulated driver writes no more than it has room for.
 const WAIT_LARGE: Ioctl<(), [u8]> = unsafe { Ioctl::slice(WAIT.code(), 1 << 20) };
 
-struct Counting;
-
-/// How many rounds of large transfers. They are slow, since the pages of new memory are slow to come.
+/// How many rounds of large transfers: memory that is not there is slow to make.
 const LARGE: usize = 50;
-
-static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every call is passed on to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, SeqCst);
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: as above.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, SeqCst);
-        // SAFETY: as above.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// How many allocations a thousand rounds of `work` make, after a few rounds that do not count.
-fn allocations(work: impl FnMut()) -> usize {
+/// How many allocations a thousand rounds of `work` make, after a first few.
+fn allocations(work: impl FnMut()) -> u64 {
     allocations_in(1000, work)
 }
 
-/// The smallest count of a few attempts: the test harness has its own thread, which may allocate meanwhile.
-fn allocations_in(rounds: usize, mut work: impl FnMut()) -> usize {
+/// The fewest of a few tries: the harness has a thread of its own, which may allocate meanwhile.
+fn allocations_in(rounds: usize, mut work: impl FnMut()) -> u64 {
     (0..5).map(|_| allocations_once(rounds, &mut work)).min().unwrap_or(0)
 }
 
-fn allocations_once(rounds: usize, work: &mut impl FnMut()) -> usize {
+fn allocations_once(rounds: usize, work: &mut impl FnMut()) -> u64 {
     for _ in 0..rounds / 10 {
         work();
     }
-    let before = ALLOCATIONS.load(SeqCst);
+    let before = of_all();
     for _ in 0..rounds {
         work();
     }
-    ALLOCATIONS.load(SeqCst) - before
+    of_all() - before
 }
 
 /// A single test, so that no other test allocates meanwhile.
@@ -90,12 +67,23 @@ fn a_call_allocates_nothing_in_steady_state() {
         drop(device.call(WAIT, &()));
         drain(&port);
     });
+    let (inverted, large_stream) = streams(&port, &driver, &device);
+    let (waited, slept) = on_the_global_port();
+    let device_files = device_files();
+    assert_eq!(
+        (at_once, pending, large, dropped, inverted, large_stream, waited, slept, device_files),
+        (0, 0, 0, 0, 0, 0, 0, 0, 0),
+        "(at once, pending, large, dropped, inverted, stream of large ones, waited, slept, device files)"
+    );
+}
+
+fn streams(port: &Port, driver: &support::Device, device: &Device) -> (u64, u64) {
     let mut stream = device.inverted(WAIT, &()).pending(4).window(8).start();
     let inverted = allocations(|| {
         for _ in 0..4 {
             driver.complete_one(1);
         }
-        drain(&port);
+        drain(port);
         for _ in 0..4 {
             assert_eq!(*stream.wait_next().unwrap().unwrap(), 1);
         }
@@ -107,13 +95,15 @@ fn a_call_allocates_nothing_in_steady_state() {
         for _ in 0..4 {
             driver.complete_one(1);
         }
-        drain(&port);
+        drain(port);
         let frames: [_; 4] = std::array::from_fn(|_| stream.wait_next().unwrap().unwrap());
         assert!(frames.iter().all(|frame| frame.len() == 4));
     });
-    drop(stream);
-    let device_files = device_files();
-    // On the global port, with its dispatcher, and a thread that waits.
+    (inverted, large_stream)
+}
+
+/// With its dispatcher, and a thread that really waits.
+fn on_the_global_port() -> (u64, u64) {
     let echo = Device::simulated(sim::from_fn(|request: Request| -> Outcome {
         let (mut pended, outcome) = request.pend();
         pended.write(&1_u32.to_ne_bytes());
@@ -129,16 +119,12 @@ fn a_call_allocates_nothing_in_steady_state() {
         drop(global.block_on_timeout(global.sleep(Duration::from_secs(3600)), Duration::ZERO));
         global.block_on(global.sleep(Duration::from_micros(10))).unwrap();
     });
-    assert_eq!(
-        (at_once, pending, large, dropped, inverted, large_stream, waited, slept, device_files),
-        (0, 0, 0, 0, 0, 0, 0, 0, 0),
-        "(at once, pending, large, dropped, inverted, stream of large items, waited, slept, device files)"
-    );
+    (waited, slept)
 }
 
 /// Pipes that are filled after the read, before it, and when the stream's window was full.
 #[cfg(all(target_os = "linux", not(miri)))]
-fn device_files() -> usize {
+fn device_files() -> u64 {
     use std::io::Write;
     let port = Port::manual().unwrap();
     let (reader, mut writer) = std::io::pipe().unwrap();
@@ -178,6 +164,6 @@ fn device_files() -> usize {
 }
 
 #[cfg(not(all(target_os = "linux", not(miri))))]
-fn device_files() -> usize {
+fn device_files() -> u64 {
     0
 }

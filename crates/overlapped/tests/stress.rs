@@ -191,89 +191,114 @@ fn after_many_operations_everything_is_released() {
     assert!(stats.slots <= 4096, "memory grew: {stats:?}");
 }
 
+/// A thread that makes calls in every way, and what became of them.
+struct Caller<'a> {
+    port: &'a Port,
+    driver: &'a Arc<Chaos>,
+    random: Random,
+    device: Device,
+    seen: Seen,
+    waiting: VecDeque<(u64, Call<u64>)>,
+    called_back: Arc<AtomicU64>,
+    callbacks: u64,
+    /// Calls that the driver was given for streams.
+    streamed: u64,
+}
+
 /// Runs operations. Returns the ends of its calls, and how many other requests the driver got from callbacks and
 /// streams.
-fn caller(port: &Port, driver: &Arc<Chaos>, mut random: Random, operations: u64) -> (Seen, u64) {
-    let open = || Device::simulated_on(port, driver.clone()).unwrap();
-    let mut device = open();
-    let mut seen = Seen::default();
-    let mut waiting: VecDeque<(u64, Call<u64>)> = VecDeque::new();
-    let called_back = Arc::new(AtomicU64::new(0));
-    let (mut callbacks, mut streamed, mut done) = (0, 0, 0);
-    while done < operations {
-        let number = random.number();
-        done += 1;
-        match random.below(100) {
-            // Submit now, look at it later.
-            0..40 => waiting.push_back((number, device.call(CALL, &number))),
-            40..50 => {
-                let timeout = Duration::from_micros(random.below(500));
-                waiting.push_back((number, device.call(CALL, &number).timeout(timeout)));
-            }
-            50..60 => {
-                let mut call = device.call(CALL, &number);
-                if random.below(2) == 0
-                    && let Poll::Ready(result) = poll(&mut call)
-                {
-                    seen.note(number, result);
-                } else {
-                    seen.dropped += 1;
-                }
-            }
-            60..65 => {
-                let call = device.call(CALL, &number);
-                call.cancel();
-                waiting.push_back((number, call));
-            }
-            65..70 => {
-                let called_back = called_back.clone();
-                callbacks += 1;
-                device.call(CALL, &number).then(move |_| {
-                    called_back.fetch_add(1, SeqCst);
-                });
-            }
-            70..72 => {
-                let mut stream = device.inverted(CALL, &number).pending(3).window(3).start();
-                let tally = stream.tally();
-                for _ in 0..random.below(4) {
-                    if stream.wait_next_timeout(Duration::from_micros(50)).is_none() {
-                        break;
-                    }
-                }
-                drop(stream);
-                // Each call of the stream was delivered, discarded or failed, and the driver counted it. So only wait
-                // for their end.
-                while tally.calls_in_flight() > 0 {
-                    driver.complete_one();
-                    port.poll(Some(Duration::ZERO));
-                }
-                streamed += tally.submitted_calls();
-            }
-            72 if done % 50 == 0 => {
-                device.cancel_all();
-            }
-            73 if done % 50 == 0 => device = open(),
-            _ => {
-                driver.complete_one();
-                port.poll(Some(Duration::ZERO));
-            }
-        }
-        while waiting.len() > 200 || (done == operations && !waiting.is_empty()) {
-            let (number, mut call) = waiting.pop_front().unwrap();
-            loop {
-                if let Poll::Ready(result) = poll(&mut call) {
-                    seen.note(number, result);
-                    break;
-                }
-                driver.complete_one();
-                port.poll(Some(Duration::ZERO));
-            }
+fn caller(port: &Port, driver: &Arc<Chaos>, random: Random, operations: u64) -> (Seen, u64) {
+    let device = Device::simulated_on(port, driver.clone()).unwrap();
+    let (seen, waiting, called_back) = Default::default();
+    let mut caller = Caller { port, driver, random, device, seen, waiting, called_back, callbacks: 0, streamed: 0 };
+    for done in 1..=operations {
+        caller.step(done);
+        while caller.waiting.len() > 200 || (done == operations && !caller.waiting.is_empty()) {
+            caller.wait_for_the_oldest();
         }
     }
+    let Caller { seen, called_back, callbacks, streamed, device, .. } = caller;
     drop(device);
     while called_back.load(SeqCst) < callbacks {
         driver.complete_one();
         port.poll(Some(Duration::ZERO));
     }
     (seen, callbacks + streamed)
+}
+
+impl Caller<'_> {
+    fn step(&mut self, done: u64) {
+        let number = self.random.number();
+        let call = || self.device.call(CALL, &number);
+        match self.random.below(100) {
+            // Submit now, look at it later.
+            0..40 => self.waiting.push_back((number, call())),
+            40..50 => {
+                let timeout = Duration::from_micros(self.random.below(500));
+                self.waiting.push_back((number, call().timeout(timeout)));
+            }
+            50..60 => {
+                let mut call = call();
+                if self.random.below(2) == 0
+                    && let Poll::Ready(result) = poll(&mut call)
+                {
+                    self.seen.note(number, result);
+                } else {
+                    self.seen.dropped += 1;
+                }
+            }
+            60..65 => {
+                let call = call();
+                call.cancel();
+                self.waiting.push_back((number, call));
+            }
+            65..70 => {
+                let called_back = self.called_back.clone();
+                call().then(move |_| {
+                    called_back.fetch_add(1, SeqCst);
+                });
+                self.callbacks += 1;
+            }
+            70..72 => self.stream(number),
+            72 if done.is_multiple_of(50) => {
+                self.device.cancel_all();
+            }
+            73 if done.is_multiple_of(50) => {
+                self.device = Device::simulated_on(self.port, self.driver.clone()).unwrap()
+            }
+            _ => self.go_on(),
+        }
+    }
+
+    fn stream(&mut self, number: u64) {
+        let mut stream = self.device.inverted(CALL, &number).pending(3).window(3).start();
+        let tally = stream.tally();
+        for _ in 0..self.random.below(4) {
+            if stream.wait_next_timeout(Duration::from_micros(50)).is_none() {
+                break;
+            }
+        }
+        drop(stream);
+        // Each call of the stream was delivered, discarded or failed, and the driver counted it. So only wait
+        // for their end.
+        while tally.calls_in_flight() > 0 {
+            self.go_on();
+        }
+        self.streamed += tally.submitted_calls();
+    }
+
+    fn wait_for_the_oldest(&mut self) {
+        let Some((number, mut call)) = self.waiting.pop_front() else { return };
+        loop {
+            if let Poll::Ready(result) = poll(&mut call) {
+                return self.seen.note(number, result);
+            }
+            self.go_on();
+        }
+    }
+
+    fn go_on(&self) {
+        self.driver.complete_one();
+        self.port.poll(Some(Duration::ZERO));
+    }
 }

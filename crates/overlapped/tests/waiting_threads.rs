@@ -47,32 +47,46 @@ fn completes(driver: &Arc<support::Device>, value: u32) -> thread::JoinHandle<()
     })
 }
 
+fn none(what: &str) {
+    assert!(matches!(dispatchers(), None | Some(0)), "{what} started the dispatcher");
+}
+
 #[test]
 fn the_dispatcher_starts_only_for_calls_that_nobody_waits_for() {
     let driver = support::Device::new();
     let device = Device::simulated(driver.clone()).unwrap();
-    let port = Port::global().unwrap();
-    let none = |what: &str| assert!(matches!(dispatchers(), None | Some(0)), "{what} started the dispatcher");
+    calls_that_a_thread_waits_for_need_none(&driver, &device);
+    futures_that_a_thread_waits_for_need_none(&driver, &device);
+    streams_and_many_threads_need_none(&driver, &device);
+    a_callback_has_it(&driver, &device);
+    a_stream_that_is_neglected_has_it(&driver, &device);
+    a_task_has_it(&driver, device);
+}
 
+fn calls_that_a_thread_waits_for_need_none(driver: &Arc<support::Device>, device: &Device) {
     for value in 0..3 {
-        let completer = completes(&driver, value);
+        let completer = completes(driver, value);
         assert_eq!(*device.call(WAIT, &()).wait().unwrap(), value);
         completer.join().unwrap();
     }
     none("wait");
     let error = device.call(WAIT, &()).wait_timeout(Duration::from_millis(5)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TimedOut);
-    let completer = completes(&driver, 4);
+    let completer = completes(driver, 4);
     assert_eq!(*device.call(WAIT, &()).wait_timeout(LONG).unwrap(), 4);
     completer.join().unwrap();
     none("wait_timeout");
-    let completer = completes(&driver, 5);
+}
+
+fn futures_that_a_thread_waits_for_need_none(driver: &Arc<support::Device>, device: &Device) {
+    let port = Port::global().unwrap();
+    let completer = completes(driver, 5);
     assert_eq!(*port.block_on(async { device.call(WAIT, &()).await.unwrap() }).unwrap(), 5);
     completer.join().unwrap();
     let nothing = port.block_on_timeout(device.call(WAIT, &()), Duration::from_millis(5)).unwrap();
     assert!(nothing.is_none());
     let mut call = device.call(WAIT, &());
-    completes(&driver, 6).join().unwrap();
+    completes(driver, 6).join().unwrap();
     let restless = std::future::poll_fn(|cx| {
         loop {
             if let Poll::Ready(result) = Pin::new(&mut call).poll(cx) {
@@ -85,17 +99,20 @@ fn the_dispatcher_starts_only_for_calls_that_nobody_waits_for() {
     port.block_on(port.sleep(Duration::from_millis(5))).unwrap();
     drop(port.sleep(LONG));
     none("a sleep");
-    assert_eq!(port.stats().in_flight, 0, "the thread that drops a call handles its completion");
+    assert_eq!(port.stats().in_flight, 0, "a call that was dropped is handled by the thread that drops it");
+}
+
+fn streams_and_many_threads_need_none(driver: &Arc<support::Device>, device: &Device) {
     let mut items = device.inverted(WAIT, &()).armed_by_consumer().start();
     for value in 6..9 {
-        let completer = completes(&driver, value);
+        let completer = completes(driver, value);
         assert_eq!(*items.wait_next().unwrap().unwrap(), value);
         completer.join().unwrap();
     }
     drop(items);
     none("a stream that threads wait for");
-    assert_eq!(port.stats().in_flight, 0);
-    // Several threads wait at the same time. Each gets its own result, whichever of them handles the completions.
+    assert_eq!(Port::global().unwrap().stats().in_flight, 0);
+    // Of threads that wait at the same time each has its own result, whichever of them dispatches.
     thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| (0..50).for_each(|_| assert!(device.call(WAIT, &()).wait().is_ok())));
@@ -108,8 +125,10 @@ fn the_dispatcher_starts_only_for_calls_that_nobody_waits_for() {
         });
     });
     none("several threads that wait");
+}
 
-    // A callback runs on the dispatcher, not on the waiting thread, though that thread handles the completion.
+/// It runs on the dispatcher, and not on a thread that waits, which handles its completion.
+fn a_callback_has_it(driver: &Arc<support::Device>, device: &Device) {
     let (called, is_called) = mpsc::channel();
     let waits = {
         let (device, called) = (device.clone(), called.clone());
@@ -136,31 +155,33 @@ fn the_dispatcher_starts_only_for_calls_that_nobody_waits_for() {
     assert!(driver.complete_one(10));
     assert_eq!(waits.join().unwrap(), 10);
     assert!(matches!(dispatchers(), None | Some(1)), "{:?}", dispatchers());
+}
 
-    // If the consumer of a stream does nothing, the stream is still re-armed at once, even after a waiting thread has
-    // left.
+/// It is armed again at once, also behind a thread that waited and has left.
+fn a_stream_that_is_neglected_has_it(driver: &Arc<support::Device>, device: &Device) {
     let mut items = device.inverted(WAIT, &()).pending(1).start();
-    let completer = completes(&driver, 20);
+    let completer = completes(driver, 20);
     assert_eq!(*items.wait_next().unwrap().unwrap(), 20);
     completer.join().unwrap();
     for value in 21..24 {
-        completes(&driver, value).join().unwrap();
+        completes(driver, value).join().unwrap();
     }
     let taken: Vec<_> = (0..3).map(|_| *items.wait_next_timeout(LONG).unwrap().unwrap()).collect();
     assert_eq!(taken, [21, 22, 23]);
-    drop(items);
+}
 
-    // A task is woken even if no thread waits at the port.
+/// It is woken though no thread waits at the port.
+fn a_task_has_it(driver: &Arc<support::Device>, device: Device) {
     let woken = Arc::new(AtomicBool::new(false));
     let task = thread::spawn({
-        let (device, woken) = (device.clone(), woken.clone());
+        let woken = woken.clone();
         move || {
             let value = futures::executor::block_on(device.call(WAIT, &())).map(|reply| *reply);
             woken.store(true, SeqCst);
             value
         }
     });
-    completes(&driver, 30).join().unwrap();
+    completes(driver, 30).join().unwrap();
     assert_eq!(task.join().unwrap().unwrap(), 30);
     assert!(woken.load(SeqCst));
 }

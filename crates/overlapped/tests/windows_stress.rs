@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use overlapped::{Call, Device, ErrorKind, Port};
 use pipe::*;
+use test_support::random::Random;
 use windows_sys::Win32::Storage::FileSystem::FILE_FLAG_OVERLAPPED;
 use windows_sys::Win32::System::Threading::GetProcessHandleCount;
 
@@ -37,14 +38,10 @@ fn connected_on(port: &Port) -> (Device, OwnedHandle) {
 #[test]
 fn pipes() {
     let operations = from_environment("OVERLAPPED_STRESS", 50_000);
-    let mut random = from_environment("OVERLAPPED_STRESS_SEED", 0x1234_5678_9abc_def1) | 1;
-    println!("OVERLAPPED_STRESS_SEED={random} OVERLAPPED_STRESS={operations}");
-    let mut below = move |limit: u64| {
-        random ^= random >> 12;
-        random ^= random << 25;
-        random ^= random >> 27;
-        (random.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32) % limit
-    };
+    let seed = from_environment("OVERLAPPED_STRESS_SEED", 1);
+    println!("OVERLAPPED_STRESS_SEED={seed} OVERLAPPED_STRESS={operations}");
+    let mut random = Random::new(seed);
+    let mut below = move |limit: u64| random.below(limit);
     let port = Port::manual().unwrap();
     let wait = |call: Call<[u8]>| port.block_on(call).unwrap();
     drop(connected_on(&port));

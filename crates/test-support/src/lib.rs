@@ -2,6 +2,7 @@
 //!
 //! Without the feature `linewake` it depends on nothing of ours, so that the tests of every package can use it.
 
+pub mod allocations;
 pub mod cards;
 #[cfg(feature = "linewake")]
 pub mod conformance;

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use linewake::{Event, Figures, Monitor, Trust};
+use linewake::{Chip, Event, Figures, Gap, Monitor, Trust};
 
 use crate::conformance::Bench;
 use crate::process::{beside_one_that_spins, woken};
@@ -11,6 +11,7 @@ use crate::process::{beside_one_that_spins, woken};
 /// The number of edges on each line, before the chip is unplugged and after it is back.
 const EDGES: u32 = 400;
 const LINES: [u32; 2] = [0, 3];
+const DRIVEN: u64 = EDGES as u64 * LINES.len() as u64;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub fn a_monitor_survives_a_replug_in_the_middle_of_a_flood(bench: &dyn Bench) {
@@ -23,17 +24,26 @@ pub fn a_monitor_survives_a_replug_in_the_middle_of_a_flood(bench: &dyn Bench) {
         .retry(retry)
         .start()
         .unwrap();
-    let next = |monitor: &mut Monitor| monitor.wait_next_timeout(PATIENCE).expect("nobody stopped it").unwrap();
+    let gone = the_chip_goes(bench, &first, &mut monitor);
+    it_is_looked_for_now_and_then(&mut monitor, retry);
+    bench.replug(&first);
+    it_is_back(bench, monitor, &gone);
+}
 
-    // The chip is unplugged during a flood. The driver of the lines knows how many edges happened.
+fn next(monitor: &mut Monitor) -> Event {
+    monitor.wait_next_timeout(PATIENCE).expect("nobody stopped it").unwrap()
+}
+
+/// A flood is on then. What of it happened is known to who drives it.
+fn the_chip_goes(bench: &dyn Bench, first: &Chip, monitor: &mut Monitor) -> Gap {
     let mut before = 0_u64;
     let gone = thread::scope(|scope| {
         let driver = scope.spawn(|| {
-            bench.toggle_all(&first, &LINES.map(|line| (line, EDGES)));
-            bench.snatch(&first);
+            bench.toggle_all(first, &LINES.map(|line| (line, EDGES)));
+            bench.snatch(first);
         });
         let gone = loop {
-            match next(&mut monitor) {
+            match next(monitor) {
                 Event::Edge { .. } => before += 1,
                 Event::Gap { gap, .. } => break gap,
                 _ => {}
@@ -42,12 +52,14 @@ pub fn a_monitor_survives_a_replug_in_the_middle_of_a_flood(bench: &dyn Bench) {
         driver.join().unwrap();
         gone
     });
-    let driven = u64::from(EDGES) * LINES.len() as u64;
     assert!(before > 0 && !gone.is_over && gone.reason.is_disconnected(), "{gone:?}");
-    assert_eq!(gone.figures.delivered, before, "the account has the edges that were given");
-    assert!(gone.figures.total() <= driven, "{:?} of {driven}", gone.figures);
+    assert_eq!(gone.figures.delivered, before, "what was given is what is booked");
+    assert!(gone.figures.total() <= DRIVEN, "{:?} of {DRIVEN}", gone.figures);
+    gone
+}
 
-    // While the chip is gone, the monitor looks for it now and then and does nothing else.
+/// While it is away somebody looks for it, and that is all.
+fn it_is_looked_for_now_and_then(monitor: &mut Monitor, retry: Duration) {
     let (began, looks) = (woken(), 10);
     let spun = beside_one_that_spins(|| {
         let waited = monitor.wait_next_timeout(retry * looks).unwrap().unwrap_err();
@@ -68,8 +80,9 @@ pub fn a_monitor_survives_a_replug_in_the_middle_of_a_flood(bench: &dyn Bench) {
     } else {
         println!("the system does not report what this thread does");
     }
+}
 
-    bench.replug(&first);
+fn it_is_back(bench: &dyn Bench, mut monitor: Monitor, gone: &Gap) {
     let Event::Gap { gap: back, .. } = next(&mut monitor) else { panic!("nothing happens in a gap") };
     assert!(back.is_over && back.figures == gone.figures, "{back:?}");
     for _ in LINES {
@@ -79,7 +92,7 @@ pub fn a_monitor_survives_a_replug_in_the_middle_of_a_flood(bench: &dyn Bench) {
     let mut after = 0;
     thread::scope(|scope| {
         scope.spawn(|| bench.toggle_all(&again, &LINES.map(|line| (line, EDGES))));
-        while after < driven {
+        while after < DRIVEN {
             match next(&mut monitor) {
                 Event::Edge { edge, .. } => after += 1 + edge.missed.total(),
                 event => panic!("{event:?}"),
@@ -92,7 +105,7 @@ pub fn a_monitor_survives_a_replug_in_the_middle_of_a_flood(bench: &dyn Bench) {
     let account = monitor.finish().remove(0);
     let total = account.total();
     let sum = |of: Figures| of.total();
-    assert_eq!(sum(total) - sum(gone.figures), driven, "after the gap nothing is unknown: {total:?} {gone:?}");
-    assert_eq!(account.trust(), Trust::AtLeast, "it is unknown what happened in the gap");
+    assert_eq!(sum(total) - sum(gone.figures), DRIVEN, "after the gap nothing is unknown: {total:?} {gone:?}");
+    assert_eq!(account.trust(), Trust::AtLeast, "nobody can tell what happened in the gap");
     assert!(account.doubt().is_some_and(linewake::Error::is_disconnected));
 }

@@ -1,10 +1,9 @@
 //! In steady state, writing an edge allocates nothing.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::io;
 
 use linewake::{EdgeEvent, EdgeKind, Missed};
+use test_support::allocations::{Counting, of_this_thread};
 
 use super::csv::Csv;
 use super::json::Json;
@@ -12,37 +11,6 @@ use super::out::Out;
 use super::sink::{Item, Sink, Sinks};
 use super::text::{Look, Text};
 use crate::stamp::Stamp;
-
-/// Counts allocations per thread, because other tests run at the same time.
-struct CountingAllocator;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-fn allocated() {
-    ALLOCATIONS.with(|count| count.set(count.get() + 1));
-}
-
-// SAFETY: the system's allocator does the work.
-unsafe impl GlobalAlloc for CountingAllocator {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        allocated();
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        allocated();
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
@@ -77,9 +45,9 @@ fn costs_nothing(what: &str, sink: impl Sink + 'static) {
         sinks.flush().unwrap();
     };
     round();
-    let before = ALLOCATIONS.get();
+    let before = of_this_thread();
     (0..10).for_each(|_| round());
-    assert_eq!(ALLOCATIONS.get() - before, 0, "allocations for {} edges written as {what}", 10 * edges.len());
+    assert_eq!(of_this_thread() - before, 0, "allocations for {} edges written as {what}", 10 * edges.len());
 }
 
 fn out() -> Out {

@@ -201,29 +201,8 @@ fn run(seed: u64, steps: u32) {
                 assert_eq!(chip.configure(readers[at].id, &[LineConfig { offset, flags }]), DONE);
                 readers[at].configure(offset, flags);
             }
-            7..=12 if !readers.is_empty() => {
-                let reader = &mut readers[at];
-                if reader.lines.get(&offset).is_some_and(|line| line.flags & LINE_EDGES != 0) {
-                    assert_eq!(chip.take(reader.id, offset), reader.take(Some(offset)), "seed {seed}, step {step}");
-                }
-            }
-            13..=16 if !readers.is_empty() => {
-                let reader = &mut readers[at];
-                if let Some(line) = reader.lines.get(&offset).filter(|line| line.flags & LINE_EDGES != 0) {
-                    let back = random.below(4).min(line.driven - line.merged) as u32;
-                    let number = line.line_seqno.wrapping_sub(back);
-                    let shown = chip.after(reader.id, offset, number);
-                    assert_eq!(shown, reader.after(offset, number), "seed {seed}, step {step}");
-                }
-            }
-            17..=19 if !readers.is_empty() => {
-                let reader = &mut readers[at];
-                if reader.lines.values().any(|line| line.flags & LINE_EDGES != 0) {
-                    let room = 1 + random.below(6) as usize;
-                    let batch = chip.wait_any(reader.id, room).unwrap().map_or(vec![], |batch| batch.1);
-                    let expected: Vec<_> = std::iter::from_fn(|| reader.take(None)).take(room).collect();
-                    assert_eq!(batch, expected, "seed {seed}, step {step}");
-                }
+            what @ 7..=19 if !readers.is_empty() => {
+                reads(&mut chip, &mut readers[at], offset, what, &mut random, (seed, step));
             }
             _ => {
                 for _ in 0..=random.below(3) {
@@ -237,18 +216,49 @@ fn run(seed: u64, steps: u32) {
                 }
             }
         }
-        for reader in &readers {
-            let room = OFFSETS as usize * size_of::<LineCounters>();
-            let bytes = chip.raw(reader.id, GET_COUNTERS, &[], room).unwrap().unwrap();
-            for (offset, bytes) in (0..).zip(bytes.chunks_exact(size_of::<LineCounters>())) {
-                let line = LineCounters::read_from_bytes(bytes).unwrap();
-                assert_eq!(line, reader.counters(offset), "seed {seed}, step {step}");
-                assert!(line.is_closed(), "seed {seed}, step {step}: {line:?}");
-            }
-        }
+        readers.iter().for_each(|reader| the_account_is_exact(&mut chip, reader, (seed, step)));
     }
     for (offset, expected) in closed {
         assert_eq!(LineTotals { changes: 0, ..chip.totals(offset) }, expected, "seed {seed}");
+    }
+}
+
+/// A reader takes an edge of a line, asks for those after a number, or takes a batch of all lines.
+fn reads(chip: &mut Chip, reader: &mut Reader, offset: u32, what: u64, random: &mut Random, when: (u64, u32)) {
+    let is_watched = |line: &&Line| line.flags & LINE_EDGES != 0;
+    match what {
+        7..=12 => {
+            if reader.lines.get(&offset).filter(is_watched).is_some() {
+                assert_eq!(chip.take(reader.id, offset), reader.take(Some(offset)), "{when:?}");
+            }
+        }
+        13..=16 => {
+            if let Some(line) = reader.lines.get(&offset).filter(is_watched) {
+                let back = random.below(4).min(line.driven - line.merged) as u32;
+                let number = line.line_seqno.wrapping_sub(back);
+                let shown = chip.after(reader.id, offset, number);
+                assert_eq!(shown, reader.after(offset, number), "{when:?}");
+            }
+        }
+        _ => {
+            if reader.lines.values().any(|line| is_watched(&line)) {
+                let room = 1 + random.below(6) as usize;
+                let batch = chip.wait_any(reader.id, room).unwrap().map_or(vec![], |batch| batch.1);
+                let expected: Vec<_> = std::iter::from_fn(|| reader.take(None)).take(room).collect();
+                assert_eq!(batch, expected, "{when:?}");
+            }
+        }
+    }
+}
+
+/// `when`: with which seed, and at which step.
+fn the_account_is_exact(chip: &mut Chip, reader: &Reader, when: (u64, u32)) {
+    let room = OFFSETS as usize * size_of::<LineCounters>();
+    let bytes = chip.raw(reader.id, GET_COUNTERS, &[], room).unwrap().unwrap();
+    for (offset, bytes) in (0..).zip(bytes.chunks_exact(size_of::<LineCounters>())) {
+        let line = LineCounters::read_from_bytes(bytes).unwrap();
+        assert_eq!(line, reader.counters(offset), "{when:?}");
+        assert!(line.is_closed(), "{when:?}: {line:?}");
     }
 }
 

@@ -323,36 +323,48 @@ fn model_chatter(changes: &[Change], most: usize, window: u64, resume: usize, en
     events
 }
 
+fn random_filter(random: &mut Random) -> Filter {
+    let mut period = |ms: u64| if random.below(3) == 0 { 0 } else { random.below(ms * 10) * 100 * US };
+    let [press, release, glitch] = [8, 8, 3].map(|ms| Duration::from_nanos(period(ms)));
+    let stamp = if random.below(2) == 0 { Stamp::First } else { Stamp::Last };
+    let chatter = (random.below(2) == 0).then(|| {
+        let changes = 1 + random.below(8_u32);
+        ChatterLimit::new(changes, Duration::from_nanos((1 + random.below(80)) * MS)).resume(random.below(changes))
+    });
+    Filter { press, release, glitch, stamp, chatter }
+}
+
+fn random_changes(random: &mut Random) -> Vec<Change> {
+    let (count, mut at, mut active) = (random.below(60), random.below(5) * MS, false);
+    let next = |_| {
+        active = !active;
+        // Never two at the same time: the times would not tell which is first.
+        at += 1 + if random.below(4) == 0 { random.below(30 * MS) } else { random.below(2 * MS) };
+        Change { at, decided: at, active }
+    };
+    (0..count).map(next).collect()
+}
+
+/// What the models say that a filter tells of these changes, until the end.
+fn modelled(filter: &Filter, changes: &[Change], end: u64) -> Vec<(u64, &'static str)> {
+    let [press, release, glitch] = [filter.press, filter.release, filter.glitch].map(nanoseconds);
+    let passed = if glitch > 0 { model_glitch(changes, glitch) } else { changes.to_vec() };
+    let debounced = if press + release > 0 { model_debounce(&passed, press, release, filter.stamp) } else { passed };
+    match filter.chatter {
+        None => model_chatter(&debounced, usize::MAX, 1, 0, end),
+        Some(limit) => {
+            let (most, resume) = (limit.changes as usize, limit.resume as usize);
+            model_chatter(&debounced, most, nanoseconds(limit.window), resume, end)
+        }
+    }
+}
+
 #[test]
 fn filters_do_what_their_models_do() {
     let mut random = Random::new(1);
     let mut kinds = [0; 4];
     for round in 0..3000 {
-        let mut period = |ms: u64| if random.below(3) == 0 { 0 } else { random.below(ms * 10) * 100 * US };
-        let (press, release, glitch) = (period(8), period(8), period(3));
-        let stamp = if random.below(2) == 0 { Stamp::First } else { Stamp::Last };
-        let limit = (random.below(2) == 0).then(|| {
-            let changes = 1 + random.below(8) as u32;
-            ChatterLimit::new(changes, Duration::from_nanos((1 + random.below(80)) * MS))
-                .resume(random.below(u64::from(changes)) as u32)
-        });
-        let filter = Filter {
-            press: Duration::from_nanos(press),
-            release: Duration::from_nanos(release),
-            glitch: Duration::from_nanos(glitch),
-            stamp,
-            chatter: limit,
-        };
-        let (mut at, mut active) = (random.below(5) * MS, false);
-        let changes: Vec<Change> = (0..random.below(60))
-            .map(|_| {
-                active = !active;
-                // Never two at the same time: the times would not tell which is first.
-                at += 1 + if random.below(4) == 0 { random.below(30 * MS) } else { random.below(2 * MS) };
-                Change { at, decided: at, active }
-            })
-            .collect();
-
+        let (filter, changes) = (random_filter(&mut random), random_changes(&mut random));
         let mut line = LineFilter::new(&filter, Edges::Both, Some(false)).unwrap();
         let mut events = VecDeque::new();
         let check = |line: &LineFilter, events: &VecDeque<FilterEvent>| {
@@ -370,22 +382,14 @@ fn filters_do_what_their_models_do() {
             line.push(edge(change.at, change.active), &mut events);
             check(&line, &events);
         }
-        let end = at + 1000 * MS;
+        let end = changes.last().map_or(0, |last| last.at) + 1000 * MS;
         while let Some(due_ns) = line.deadline_ns() {
             assert!(due_ns <= end, "{filter}");
             line.poll(due_ns, &mut events);
             check(&line, &events);
         }
 
-        let passed = if glitch > 0 { model_glitch(&changes, glitch) } else { changes.clone() };
-        let debounced = if press + release > 0 { model_debounce(&passed, press, release, stamp) } else { passed };
-        let expected = match limit {
-            None => model_chatter(&debounced, usize::MAX, 1, 0, end),
-            Some(limit) => {
-                let (most, resume) = (limit.changes as usize, limit.resume as usize);
-                model_chatter(&debounced, most, nanoseconds(limit.window), resume, end)
-            }
-        };
+        let expected = modelled(&filter, &changes, end);
         assert_eq!(shorts(&events), expected, "round {round}: {filter} of {changes:?}");
         assert_eq!(line.tally().held, 0);
         for (count, kind) in kinds.iter_mut().zip(["rising", "falling", "blocked", "unblocked"]) {
