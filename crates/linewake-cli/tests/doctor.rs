@@ -41,10 +41,10 @@ fn doctor_advises_nothing_that_this_kernel_cannot_do() {
 fn help_has_every_kind_of_chip() {
     for command in ["get", "set", "mon", "info", "notify", "record"] {
         let help = run(&[command, "--help"]);
-        for kind in
-            ["gpiochip0", "label:", "sim:64", "sim:FILE", "serial:", "profile:FILE", "exec:COMMAND", "LineWake0"]
-        {
-            assert!(out(&help).contains(kind), "{command}: {kind}: {}", out(&help));
+        for spec in linewake::chip_specs() {
+            for part in [spec.form, spec.description] {
+                assert!(out(&help).contains(part), "{command}: {part}: {}", out(&help));
+            }
         }
     }
 }
