@@ -332,7 +332,7 @@ fn a_clock_step_without_a_record_is_reported() {
     assert_eq!(steps.len(), 1, "{output:?}");
     let expected = [8 * half, 5 * half, 8 * half + 1000].map(Some);
     assert_eq!(["before_ns", "after_ns", "arrival_ns"].map(step), expected);
-    assert!(err(&output).contains("is not known, and taken for 1 us"), "{output:?}");
+    assert!(err(&output).contains("is unknown, and taken as 1 us"), "{output:?}");
     let output = fast(&capture, &["--vcd", wave.path()]);
     assert!(output.status.success(), "{output:?}");
     let text = wave.text();
@@ -357,7 +357,7 @@ fn two_watches_in_one_file_have_every_edge_in_the_account() {
     let output = fast(&capture, &[]);
     assert_eq!(printed(&output).len(), 4, "{output:?}");
     assert!(err(&output).contains("1 line: 4 edges delivered"), "{output:?}");
-    assert!(err(&output).contains("was written to by several watches at the same time"), "{output:?}");
+    assert!(err(&output).contains("was written by several watches at the same time"), "{output:?}");
 }
 
 /// No record tells of the step, but the numbers of the line do.
@@ -702,7 +702,7 @@ fn replay_fails_at_a_line_without_an_end() {
     let zeros = fs::File::open("/dev/zero").unwrap();
     let output = support::linewake(&["replay", "/dev/stdin", "--fast"]).stdin(zeros).output().unwrap();
     assert_eq!((output.status.code(), out(&output)), (Some(1), ""), "{output:?}");
-    let remedy = "this line does not end; a capture is what \"linewake record\" writes";
+    let remedy = "this line has no end; a capture is what \"linewake record\" writes";
     assert_eq!(err(&output), format!("linewake: \"/dev/stdin\":1: {remedy}\n"));
 }
 

@@ -14,7 +14,7 @@ fn messages_tell_what_is_left_out_of_a_waveform() {
     assert!(output.status.success(), "{output:?}");
     let lines: Vec<_> = out(&output).lines().filter_map(|line| line.split('"').nth(1)).collect();
     assert_eq!(lines, ["PORTB[0]", "PORTB[1]"]);
-    let told = format!("\"{}\": left out, since they have no bits: \"top.volts\" is a real\n", file.path());
+    let told = format!("\"{}\": left out, because they have no bits: \"top.volts\" is a real\n", file.path());
     assert_eq!(err(&output), told);
 }
 
@@ -25,6 +25,6 @@ fn a_waveform_with_too_many_bits_is_told_how_to_choose() {
     let file = Scratch::with("many.vcd", &text);
     let output = run(&["info", "-c", &format!("sim:{}", file.path())]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
-    let says = "has 1025 bits, and a simulated chip at most 1024 lines; choose some of them with \"linewake replay";
+    let says = "has 1025 bits, but a simulated chip has at most 1024 lines; choose some of them with \"linewake replay";
     assert!(err(&output).contains(says), "{}", err(&output));
 }

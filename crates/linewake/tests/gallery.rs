@@ -72,7 +72,7 @@ fn each_profile_has_a_test() {
         }
     }
     let mut tests = String::new();
-    for of in ["tests", "../linewake-cli/tests"] {
+    for of in ["tests", "../linewake-cli/tests", "../test-support/src"] {
         sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join(of), &mut tests);
     }
     for (name, _) in profiles() {

@@ -13,7 +13,7 @@ use super::text::{Look, Text};
 use crate::stamp::Stamp;
 
 #[global_allocator]
-static ALLOCATOR: CountingAllocator = CountingAllocator;
+static ALLOCATOR: Counting = Counting;
 
 /// Four lines, one without a name and one with a name that must be escaped everywhere. Some edges follow losses.
 fn edges() -> Vec<(usize, EdgeEvent)> {
