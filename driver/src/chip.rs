@@ -23,11 +23,11 @@ const STUCK: usize = LINES + 2;
 const PLACES: usize = LINES + 3;
 
 /// A chip and its lock.
-pub(crate) type SharedChip = SpinLock<Chip>;
+pub(crate) type SharedChip = SpinLock<DriverChip>;
 
 /// Nine megabytes each, all zeros, in the image's uninitialised data, which is not paged. A kernel stack has at most 24
 /// KiB.
-pub(crate) static CHIPS: [SharedChip; 2] = [const { SpinLock::new(Chip::new()) }; 2];
+pub(crate) static CHIPS: [SharedChip; 2] = [const { SpinLock::new(DriverChip::new()) }; 2];
 
 /// The memory the I/O manager keeps with each device object.
 #[derive(Clone, Copy)]
@@ -39,16 +39,16 @@ pub(crate) struct Extension {
     pub(crate) no_cancel: bool,
 }
 
-pub(crate) struct Chip {
+pub(crate) struct DriverChip {
     pub(crate) controller: Controller<LINES, READERS, QUEUE>,
     pended: [Queue; PLACES],
     /// METHOD_BUFFERED has one buffer for both directions, so the input is copied here before the output is written.
     input: [u8; MAX_INPUT],
 }
 
-impl Chip {
-    const fn new() -> Chip {
-        Chip { controller: Controller::new(), pended: [const { Queue::EMPTY }; PLACES], input: [0; MAX_INPUT] }
+impl DriverChip {
+    const fn new() -> DriverChip {
+        DriverChip { controller: Controller::new(), pended: [const { Queue::EMPTY }; PLACES], input: [0; MAX_INPUT] }
     }
 
     /// Lets the controller try a request; `round` is zero the first time.

@@ -76,7 +76,7 @@ enum Means {
 }
 
 /// A profile, and what this file needs to read its records.
-struct Made {
+struct GeneratedProfile {
     text: String,
     lines: u32,
     record: usize,
@@ -95,7 +95,7 @@ struct Made {
     since: u8,
 }
 
-fn make(input: &mut Input<'_>) -> Made {
+fn make(input: &mut Input<'_>) -> GeneratedProfile {
     let kind = input.u8();
     let means = [Means::Edge, Means::Level, Means::Mask, Means::Count][usize::from(kind & 3)];
     let (by_read, is_stream) = (kind & 4 != 0, kind & 8 != 0);
@@ -104,7 +104,7 @@ fn make(input: &mut Input<'_>) -> Made {
     let lines = 1 + u32::from(sizes & 7) % 5;
     let record = 1 + usize::from(sizes >> 3) % 12;
     let words = input.u8();
-    let mut made = Made {
+    let mut made = GeneratedProfile {
         text: String::new(),
         lines,
         record,
@@ -206,16 +206,16 @@ fn make(input: &mut Input<'_>) -> Made {
 
 /// The contents of the records: the most edges that there can be, and the lines that they name.
 #[derive(Default)]
-struct Said {
+struct RecordTotals {
     most: u64,
     named: BTreeSet<u64>,
     counts: std::collections::BTreeMap<u64, u64>,
     seqnos: std::collections::BTreeMap<u64, u64>,
 }
 
-impl Said {
+impl RecordTotals {
     /// Reads a record at a place in its message.
-    fn record(&mut self, made: &Made, index: usize, record: &[u8]) {
+    fn record(&mut self, made: &GeneratedProfile, index: usize, record: &[u8]) {
         if made.only.is_some_and(|(place, is)| place.number(record) != is) {
             return;
         }
@@ -254,7 +254,7 @@ impl Said {
         }
     }
 
-    fn counted(&mut self, made: &Made, line: u64, count: u64, greatest: u64) -> u64 {
+    fn counted(&mut self, made: &GeneratedProfile, line: u64, count: u64, greatest: u64) -> u64 {
         let before = self.counts.insert(line, count);
         match (made.since, before) {
             (1, _) => count,
@@ -267,8 +267,8 @@ impl Said {
 
 /// A device that returns these chunks one after the other, and is then gone.
 fn device(chunks: VecDeque<Vec<u8>>) -> impl sim::Driver {
-    struct Given(Mutex<VecDeque<Vec<u8>>>);
-    impl Given {
+    struct Answers(Mutex<VecDeque<Vec<u8>>>);
+    impl Answers {
         fn give(&self, mut request: sim::Request) -> sim::Outcome {
             match self.0.lock().expect("nothing panics under it").pop_front() {
                 Some(bytes) => {
@@ -279,7 +279,7 @@ fn device(chunks: VecDeque<Vec<u8>>) -> impl sim::Driver {
             }
         }
     }
-    impl sim::Driver for Given {
+    impl sim::Driver for Answers {
         fn control(&self, request: sim::Request) -> sim::Outcome {
             self.give(request)
         }
@@ -287,7 +287,7 @@ fn device(chunks: VecDeque<Vec<u8>>) -> impl sim::Driver {
             self.give(request)
         }
     }
-    Given(Mutex::new(chunks))
+    Answers(Mutex::new(chunks))
 }
 
 pub fn profile(input: &[u8]) {
@@ -308,7 +308,7 @@ pub fn profile(input: &[u8]) {
         let length = if length & 0xc0 == 0xc0 { usize::from(length & 0x1f).min(made.record * room) } else { whole };
         chunks.push_back(input.bytes(length.max(1)).to_vec());
     }
-    let mut said = Said::default();
+    let mut said = RecordTotals::default();
     let stream: Vec<u8> = chunks.iter().flatten().copied().collect();
     let messages: Vec<&[u8]> = if made.is_stream { vec![&stream] } else { chunks.iter().map(Vec::as_slice).collect() };
     for message in messages {

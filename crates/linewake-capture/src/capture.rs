@@ -12,9 +12,9 @@ use crate::error::{Error, cannot_read};
 use crate::item::Item;
 use crate::json::Json;
 use crate::kind::{FST, Kind, is_fst, kind, packed};
+use crate::line_reader::LineReader;
 use crate::members::Members;
-use crate::source::Source;
-use crate::table::{Chip, Line, Table};
+use crate::table::{CapturedChip, CapturedLine, Table};
 use crate::wave::Wave;
 
 /// Reads a capture. See [the crate](crate) for an example.
@@ -81,7 +81,7 @@ impl Capture {
     }
 
     fn of(name: &str, bytes: Bytes) -> Result<Self, Error> {
-        let mut source = Source::new(Members::new(bytes), BUFFER);
+        let mut source = LineReader::new(Members::new(bytes), BUFFER);
         let cannot = |error: io::Error| cannot_read(name, &error);
         if let Some((how, tool)) = packed(source.peek(6).map_err(cannot)?) {
             let remedy = format!("unpack it first, as in \"{tool} FILE | linewake replay -\"");
@@ -140,13 +140,13 @@ impl Capture {
 
     /// The chips so far, each at its place.
     #[must_use]
-    pub fn chips(&self) -> &[Chip] {
+    pub fn chips(&self) -> &[CapturedChip] {
         &self.table.chips
     }
 
     /// The lines so far, each at its place.
     #[must_use]
-    pub fn lines(&self) -> &[Line] {
+    pub fn lines(&self) -> &[CapturedLine] {
         &self.table.lines
     }
 

@@ -14,10 +14,10 @@ use self::rows::{Row, Shape};
 use crate::error::Error;
 use crate::foreign::{Doubt, Foreign};
 use crate::item::{self, Item, Segment};
+use crate::line_reader::LineReader;
 use crate::members::Members;
-use crate::source::Source;
-use crate::table::{Found, Table};
-use crate::told::Told;
+use crate::outbox::Outbox;
+use crate::table::{LineLookup, Table};
 
 /// How many lines are found by their columns; more take the slow way.
 const MOST_KNOWN: usize = 1 << 16;
@@ -27,8 +27,8 @@ const REMEDY: &str = "the columns are those of \"linewake mon --csv\"";
 
 /// Reads rows.
 pub(crate) struct Csv<R> {
-    told: Told,
-    source: Source<Members<R>>,
+    outbox: Outbox,
+    source: LineReader<Members<R>>,
     row: Row,
     foreign: Foreign,
     /// A row that is invalid, unless something that follows explains it.
@@ -49,9 +49,9 @@ pub(crate) struct Csv<R> {
 }
 
 impl<R: Read> Csv<R> {
-    pub(crate) fn new(name: &str, source: Source<Members<R>>) -> Self {
+    pub(crate) fn new(name: &str, source: LineReader<Members<R>>) -> Self {
         Self {
-            told: Told::new(name),
+            outbox: Outbox::new(name),
             source,
             row: Row::new(),
             foreign: Foreign::new("row"),
@@ -69,40 +69,40 @@ impl<R: Read> Csv<R> {
 
     /// Whether the next item can be had without waiting for more bytes.
     pub(crate) fn is_ready(&self) -> bool {
-        !self.told.is_empty() || self.source.has_line()
+        !self.outbox.is_empty() || self.source.has_line()
     }
 
     /// The next item; `None` at the end.
     pub(crate) fn next(&mut self, table: &mut Table) -> Result<Option<Item>, Error> {
         let mut is_first = true;
         loop {
-            if let Some(item) = self.told.pop() {
+            if let Some(item) = self.outbox.pop() {
                 return Ok(Some(item));
             }
             if !std::mem::take(&mut is_first) && self.segments > 0 && !self.is_ready() {
                 return Ok(Some(Item::Quiet));
             }
             let found = self.row.read(&mut self.source);
-            match found.map_err(|error| crate::error::cannot_read(&self.told.name, &error))? {
-                rows::Found::End => return self.end(),
-                rows::Found::TooLong => return Err(self.error("this row has no end")),
-                rows::Found::TooMany if self.row.shape() != Shape::Foreign => {
+            match found.map_err(|error| crate::error::cannot_read(&self.outbox.name, &error))? {
+                rows::RowRead::End => return self.end(),
+                rows::RowRead::TooLong => return Err(self.error("this row has no end")),
+                rows::RowRead::TooMany if self.row.shape() != Shape::Foreign => {
                     return Err(self.error("this row has too many fields"));
                 }
-                rows::Found::Zeros => {
-                    self.told.zeros();
+                rows::RowRead::Zeros => {
+                    self.outbox.zeros();
                     continue;
                 }
-                rows::Found::Cut if self.segments > 0 => {
+                rows::RowRead::Cut if self.segments > 0 => {
                     self.explain();
-                    self.told.notice_at(self.row.line, CUT);
+                    self.outbox.notice_at(self.row.line, CUT);
                     self.is_fresh = false;
                     self.gone.clear();
                 }
-                rows::Found::Cut | rows::Found::Line | rows::Found::TooMany => {}
+                rows::RowRead::Cut | rows::RowRead::Line | rows::RowRead::TooMany => {}
             }
             if self.row.has_zeros {
-                self.told.zeros();
+                self.outbox.zeros();
             }
             let shape = self.row.shape();
             let made = self.row(table, shape);
@@ -115,7 +115,7 @@ impl<R: Read> Csv<R> {
     /// Another capture begins, which explains an invalid row: it was cut off.
     fn explain(&mut self) {
         if let Some(doubt) = self.doubt.take() {
-            self.told.notice_at(doubt.line, CUT);
+            self.outbox.notice_at(doubt.line, CUT);
         }
     }
 
@@ -140,7 +140,7 @@ impl<R: Read> Csv<R> {
                 // It explains what was wrong before it.
                 self.explain();
                 self.begin(table);
-                return Ok(self.told.pop());
+                return Ok(self.outbox.pop());
             }
             Shape::Spoiled if self.segments > 0 => return Err(self.row.fault()),
             Shape::Foreign | Shape::Spoiled | Shape::Event | Shape::Later if self.segments == 0 => {
@@ -173,14 +173,14 @@ impl<R: Read> Csv<R> {
         let timestamp_ns = row.need(0)?;
         let (seqno, line_seqno) = (row.need(6)?, row.need(7)?);
         let missed = Missed { overflowed: row.need(8)?, merged: row.need(9)? };
-        let Found { line, is_new } = self.line(table)?;
+        let LineLookup { line, is_new } = self.line(table)?;
         (self.is_fresh, self.last_ns) = (false, timestamp_ns);
         if !self.gone.is_empty() {
             self.gone.remove(&table.lines[line].chip);
         }
-        // `told.edge` finds its time on the axis.
+        // `outbox.edge` finds its time on the axis.
         let edge = item::Edge { line, kind, timestamp_ns, axis_ns: 0, seqno, line_seqno, missed };
-        Ok(Some(self.told.edge(table, self.row.line, is_new, edge)))
+        Ok(Some(self.outbox.edge(table, self.row.line, is_new, edge)))
     }
 
     /// A row that is not an edge.
@@ -198,18 +198,18 @@ impl<R: Read> Csv<R> {
                 }
                 let (from_ns, to_ns) = if is_over { (None, at_ns) } else { (at_ns, None) };
                 let figures = Figures::default();
-                self.told.push(Item::Gap(item::Gap { chip, is_over, from_ns, to_ns, figures }));
+                self.outbox.push(Item::Gap(item::Gap { chip, is_over, from_ns, to_ns, figures }));
             }
             b"blocked" | b"unblocked" => {
                 let is_blocked = event == b"blocked";
                 let state = if is_blocked { ChatterState::Blocked } else { ChatterState::Unblocked };
                 let timestamp_ns = self.row.need(0)?;
                 let found = self.line(table)?;
-                self.told.found(found);
+                self.outbox.found(found);
                 let line = found.line;
                 let axis_ns = table.axis.at(table.lines[line].chip, timestamp_ns);
                 let chatter = item::Chatter { line, state, timestamp_ns, axis_ns, changes: 0, withheld: 0 };
-                self.told.push(Item::Chatter(chatter));
+                self.outbox.push(Item::Chatter(chatter));
             }
             b"clock" => {
                 let (at_ns, chip) = (self.row.need(0)?, table.chip(&self.row.utf8(1)?)?);
@@ -219,7 +219,7 @@ impl<R: Read> Csv<R> {
                         table.axis.step(chip, at_ns, arrival_ns);
                         let (before_ns, after_ns) = (self.last_ns, at_ns);
                         let step = item::ClockStep { chip, before_ns, after_ns, arrival_ns };
-                        self.told.push(Item::Clock(step));
+                        self.outbox.push(Item::Clock(step));
                     }
                     (_, None) => return Err("expected a \"clock\" row with level 0 before this one".to_owned()),
                 }
@@ -228,7 +228,7 @@ impl<R: Read> Csv<R> {
             _ => {}
         }
         self.is_fresh = false;
-        Ok(self.told.pop())
+        Ok(self.outbox.pop())
     }
 
     fn state(&mut self, table: &mut Table) -> Result<Item, String> {
@@ -240,15 +240,15 @@ impl<R: Read> Csv<R> {
             self.begin(table);
         }
         let found = self.line(table)?;
-        self.told.found(found);
+        self.outbox.found(found);
         let line = found.line;
-        self.told.push(Item::State { line, active });
+        self.outbox.push(Item::State { line, active });
         // The queue is not empty.
-        Ok(self.told.pop().unwrap_or(Item::Line(line)))
+        Ok(self.outbox.pop().unwrap_or(Item::Line(line)))
     }
 
     /// The line that a row names.
-    fn line(&mut self, table: &mut Table) -> Result<Found, String> {
+    fn line(&mut self, table: &mut Table) -> Result<LineLookup, String> {
         let row = &self.row;
         self.key.clear();
         for column in 1..=3 {
@@ -257,7 +257,7 @@ impl<R: Read> Csv<R> {
             self.key.push(0xff);
         }
         if let Some(&line) = self.known.get(&*self.key) {
-            return Ok(Found { line, is_new: false });
+            return Ok(LineLookup { line, is_new: false });
         }
         let (chip, offset, name) = (self.row.utf8(1)?, self.row.need(2)?, self.row.utf8(3)?);
         let found = table.line(&chip, offset, Some(&name))?;
@@ -270,7 +270,7 @@ impl<R: Read> Csv<R> {
 
     fn begin(&mut self, table: &mut Table) {
         if self.segments > 0 {
-            self.told.push(Item::End(None));
+            self.outbox.push(Item::End(None));
         }
         self.segments += 1;
         self.gone.clear();
@@ -278,7 +278,7 @@ impl<R: Read> Csv<R> {
         (self.is_fresh, self.arrival_ns, self.last_ns) = (true, None, 0);
         table.begin_segment();
         table.axis.begin_segment(None, None, false);
-        self.told.push(Item::Begin(Arc::new(Segment {
+        self.outbox.push(Item::Begin(Arc::new(Segment {
             number: self.segments,
             clock: crate::error::DEVICE.into(),
             utc: None,
@@ -291,25 +291,25 @@ impl<R: Read> Csv<R> {
     /// The end of the file.
     fn end(&mut self) -> Result<Option<Item>, Error> {
         if std::mem::replace(&mut self.has_ended, true) {
-            return Ok(self.told.pop());
+            return Ok(self.outbox.pop());
         }
         if self.segments == 0 {
-            return self.foreign.nothing_else(&self.told.name, self.told.has_zeros()).map_or(Ok(None), Err);
+            return self.foreign.nothing_else(&self.outbox.name, self.outbox.has_zeros()).map_or(Ok(None), Err);
         }
         match self.doubt.take() {
             Some(doubt) if doubt.is_whole => return Err(doubt.error),
-            Some(_) => self.told.notice("ends in the middle of a row; the rows before it are played"),
+            Some(_) => self.outbox.notice("ends in the middle of a row; the rows before it are played"),
             None => {}
         }
         if self.source.inner().is_cut() {
-            self.told.notice("ends in the middle of its compressed data; the part before that is played");
+            self.outbox.notice("ends in the middle of its compressed data; the part before that is played");
         }
-        self.foreign.say(&mut self.told);
-        self.told.push(Item::End(None));
-        Ok(self.told.pop())
+        self.foreign.say(&mut self.outbox);
+        self.outbox.push(Item::End(None));
+        Ok(self.outbox.pop())
     }
 
     fn error(&self, what: &str) -> Error {
-        Error::new(format!("\"{}\":{}: {what}; {REMEDY}", self.told.name, self.row.line))
+        Error::new(format!("\"{}\":{}: {what}; {REMEDY}", self.outbox.name, self.row.line))
     }
 }

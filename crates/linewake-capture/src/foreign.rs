@@ -2,7 +2,7 @@
 
 use crate::error::{Error, nothing_but_zeros};
 use crate::item::{Item, Notice};
-use crate::told::Told;
+use crate::outbox::Outbox;
 
 /// The lines that were left out.
 pub(crate) struct Foreign {
@@ -54,14 +54,14 @@ impl Foreign {
     }
 
     /// Reports the lines that were left out.
-    pub(crate) fn say(&mut self, told: &mut Told) {
+    pub(crate) fn say(&mut self, outbox: &mut Outbox) {
         let (count, first, what) = (std::mem::take(&mut self.count), self.first, self.what);
         match count {
             0 => {}
-            1 => told.notice_at(first, &format!("this line is not a {what}; it is left out")),
+            1 => outbox.notice_at(first, &format!("this line is not a {what}; it is left out")),
             _ => {
                 let what = format!("{count} lines are not {what}s, the first is line {first}; they are left out");
-                told.push(Item::Notice(Notice(format!("\"{}\": {what}", told.name))));
+                outbox.push(Item::Notice(Notice(format!("\"{}\": {what}", outbox.name))));
             }
         }
     }

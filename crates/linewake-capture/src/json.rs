@@ -13,10 +13,10 @@ use self::edge::{AnyEdge, Heads, Numbers};
 use crate::error::Error;
 use crate::foreign::{Doubt, Foreign};
 use crate::item::{self, Account, Item, Segment};
+use crate::line_reader::LineReader;
 use crate::members::Members;
-use crate::source::Source;
-use crate::table::{Chip, Found, Table};
-use crate::told::Told;
+use crate::outbox::Outbox;
+use crate::table::{CapturedChip, LineLookup, Table};
 
 /// A longer line is invalid.
 pub(crate) const MOST_BYTES: usize = 1 << 26;
@@ -24,8 +24,8 @@ pub(crate) const MOST_BYTES: usize = 1 << 26;
 /// Reads record streams.
 pub(crate) struct Json<R> {
     /// The items that come before the source's next line.
-    told: Told,
-    source: Source<Members<R>>,
+    outbox: Outbox,
+    source: LineReader<Members<R>>,
     /// How many bytes of the source the last line takes.
     taken: usize,
     line: u64,
@@ -44,9 +44,9 @@ const CUT: &str = "a record is cut off, and another capture begins after it";
 const REMEDY: &str = "a capture is what \"linewake record\" writes";
 
 impl<R: Read> Json<R> {
-    pub(crate) fn new(name: &str, source: Source<Members<R>>) -> Self {
+    pub(crate) fn new(name: &str, source: LineReader<Members<R>>) -> Self {
         Self {
-            told: Told::new(name),
+            outbox: Outbox::new(name),
             source,
             taken: 0,
             line: 0,
@@ -63,12 +63,12 @@ impl<R: Read> Json<R> {
 
     /// Whether the next item can be had without waiting for more bytes.
     pub(crate) fn is_ready(&self) -> bool {
-        !self.told.is_empty() || memchr::memchr(b'\n', &self.source.buffered()[self.taken..]).is_some()
+        !self.outbox.is_empty() || memchr::memchr(b'\n', &self.source.buffered()[self.taken..]).is_some()
     }
 
     /// The next item; `None` at the end.
     pub(crate) fn next(&mut self, table: &mut Table) -> Result<Option<Item>, Error> {
-        if let Some(item) = self.told.pop() {
+        if let Some(item) = self.outbox.pop() {
             return Ok(Some(item));
         }
         let mut is_first = true;
@@ -105,10 +105,10 @@ impl<R: Read> Json<R> {
         let zeros = text.iter().take_while(|byte| **byte == 0).count();
         let text = &text[zeros..];
         if zeros > 0 {
-            self.told.zeros();
+            self.outbox.zeros();
         }
         if text.iter().all(u8::is_ascii_whitespace) {
-            return Ok(self.told.pop());
+            return Ok(self.outbox.pop());
         }
         let begin = start_at(text).filter(|&at| serde_json::from_slice::<Record<'_>>(&text[at..]).is_ok());
         if self.segments > 0
@@ -118,7 +118,7 @@ impl<R: Read> Json<R> {
         {
             let numbers = edge.numbers();
             let found = table.line(&edge.chip, edge.offset, edge.name.as_deref());
-            let Found { line, is_new } = found.map_err(|what| self.error(None, &what))?;
+            let LineLookup { line, is_new } = found.map_err(|what| self.error(None, &what))?;
             if is_new {
                 self.heads.forget();
             }
@@ -128,7 +128,7 @@ impl<R: Read> Json<R> {
         }
         let text = text.to_vec();
         if let Some(doubt) = self.doubt.take_if(|_| begin.is_some()) {
-            self.told.notice_at(doubt.line, CUT);
+            self.outbox.notice_at(doubt.line, CUT);
         }
         match begin {
             Some(at) if at > 0 => return self.behind(table, &text, at),
@@ -141,7 +141,7 @@ impl<R: Read> Json<R> {
         match self.record(table, &text) {
             Err(error) if self.segments > 0 && is_no_json(&text) => {
                 self.doubt = Some(Doubt { line: self.line, error, is_whole });
-                Ok(self.told.pop())
+                Ok(self.outbox.pop())
             }
             record => record,
         }
@@ -153,17 +153,17 @@ impl<R: Read> Json<R> {
         let before = &before[..before.len() - before.iter().rev().take_while(|byte| **byte == 0).count()];
         let is_record = self.segments > 0 && serde_json::from_slice::<Record<'_>>(before).is_ok();
         if before.len() < at {
-            self.told.zeros();
+            self.outbox.zeros();
         }
         if is_record {
             // The record is complete; only its line end is missing.
             if let Some(item) = self.record(table, before)? {
-                self.told.push(item);
+                self.outbox.push(item);
             }
         } else if is_foreign(before) {
             self.foreign.add(self.line);
         } else {
-            self.told.notice_at(self.line, CUT);
+            self.outbox.notice_at(self.line, CUT);
         }
         self.record(table, &text[at..])
     }
@@ -175,40 +175,40 @@ impl<R: Read> Json<R> {
         }
         if self.segments > 0 {
             self.foreign.add(self.line);
-            return Ok(self.told.pop());
+            return Ok(self.outbox.pop());
         }
         let error = match self.record_of(text) {
             Err(error) => error,
-            Ok(_) => return Ok(self.told.pop()),
+            Ok(_) => return Ok(self.outbox.pop()),
         };
         if text.trim_ascii_start().first() == Some(&b'[')
             && matches!(text.trim_ascii_start()[1..].trim_ascii_start().first(), None | Some(b'{'))
         {
             let remedy = "write one record a line, as in \"jq -c '.[]' FILE | linewake replay -\"";
-            return Err(Error::new(format!("\"{}\" has its records in an array: {remedy}", self.told.name)));
+            return Err(Error::new(format!("\"{}\" has its records in an array: {remedy}", self.outbox.name)));
         }
         self.foreign.add_first(self.line, error.clone());
-        if self.foreign.is_all_there_is() { Err(error) } else { Ok(self.told.pop()) }
+        if self.foreign.is_all_there_is() { Err(error) } else { Ok(self.outbox.pop()) }
     }
 
     /// An edge. If it is the first of its line, the line comes before it.
     #[inline]
     fn edge(&mut self, table: &mut Table, line: usize, numbers: Numbers, is_new: bool) -> Item {
         let Numbers { kind, timestamp_ns, seqno, line_seqno, missed } = numbers;
-        // `told.edge` finds its time on the axis.
+        // `outbox.edge` finds its time on the axis.
         let edge = item::Edge { line, kind, timestamp_ns, axis_ns: 0, seqno, line_seqno, missed };
-        self.told.edge(table, self.line, is_new, edge)
+        self.outbox.edge(table, self.line, is_new, edge)
     }
 
     /// Parses any record.
     fn record_of<'a>(&self, text: &'a [u8]) -> Result<Record<'a>, Error> {
         serde_json::from_slice::<Record<'a>>(text).map_err(|error| {
             if let Some(what) = unreadable_schema(text) {
-                return Error::new(format!("\"{}\" {what}", self.told.name));
+                return Error::new(format!("\"{}\" {what}", self.outbox.name));
             }
             if self.segments == 0 && text.trim_ascii() == b"{" {
                 let remedy = "write one record a line, as in \"jq -c . FILE | linewake replay -\"";
-                return Error::new(format!("\"{}\" has records of several lines: {remedy}", self.told.name));
+                return Error::new(format!("\"{}\" has records of several lines: {remedy}", self.outbox.name));
             }
             // The text has only one line, so the line number of the error is always 1.
             let (what, column) = (error.to_string(), error.column());
@@ -222,9 +222,9 @@ impl<R: Read> Json<R> {
         if self.segments == 0 && !matches!(record, Record::Start(_)) {
             let remedy = "a capture begins with a start record, as \"linewake record\" writes it";
             let what = "it does not begin with a start record";
-            return Err(Error::new(format!("\"{}\":{}:1: {what}; {remedy}", self.told.name, self.line)));
+            return Err(Error::new(format!("\"{}\":{}:1: {what}; {remedy}", self.outbox.name, self.line)));
         }
-        let (name, line) = (self.told.name.clone(), self.line);
+        let (name, line) = (self.outbox.name.clone(), self.line);
         let wrong = |what: String| Error::new(format!("\"{name}\":{line}: {what}; {REMEDY}"));
         let item = match record {
             Record::Start(start) => return self.begin(table, &start),
@@ -235,7 +235,7 @@ impl<R: Read> Json<R> {
             }
             // A record whose time is a string.
             Record::Edge(Edge { chip, offset, name, kind, timestamp_ns, seqno, line_seqno, missed }) => {
-                let Found { line, is_new } = table.line(&chip, offset, name.as_deref()).map_err(wrong)?;
+                let LineLookup { line, is_new } = table.line(&chip, offset, name.as_deref()).map_err(wrong)?;
                 if is_new {
                     self.heads.forget();
                 }
@@ -264,32 +264,32 @@ impl<R: Read> Json<R> {
                 table.axis.step(chip, after_ns, arrival_ns);
                 Item::Clock(item::ClockStep { chip, before_ns, after_ns, arrival_ns })
             }
-            Record::Info(_) => return Ok(self.told.pop()),
+            Record::Info(_) => return Ok(self.outbox.pop()),
             Record::Heartbeat(heartbeat) => Item::Heartbeat(heartbeat),
             Record::Summary(summary) => {
                 self.summary(table, summary).map_err(wrong)?;
-                return Ok(self.told.pop());
+                return Ok(self.outbox.pop());
             }
         };
-        self.told.push(item);
-        Ok(self.told.pop())
+        self.outbox.push(item);
+        Ok(self.outbox.pop())
     }
 
     /// The line may appear for the first time.
-    fn note(&mut self, found: Found) {
+    fn note(&mut self, found: LineLookup) {
         if found.is_new {
             self.heads.forget();
         }
-        self.told.found(found);
+        self.outbox.found(found);
     }
 
     fn begin(&mut self, table: &mut Table, start: &Start<'_>) -> Result<Option<Item>, Error> {
         if !READABLE.contains(&start.schema) {
-            return Err(Error::new(format!("\"{}\" {}", self.told.name, of_schema(start.schema))));
+            return Err(Error::new(format!("\"{}\" {}", self.outbox.name, of_schema(start.schema))));
         }
         if self.segments > 0 {
             let account = self.take_account();
-            self.told.push(Item::End(account));
+            self.outbox.push(Item::End(account));
         }
         (self.segments, self.accounts) = (self.segments + 1, 0);
         self.heads.forget();
@@ -297,7 +297,7 @@ impl<R: Read> Json<R> {
         for NamedChip { chip, id, name, label } in &start.chips {
             let said = |text: &str| (!text.is_empty()).then(|| Arc::from(text));
             let (id, plain_name, label) = (said(id), said(name), said(label));
-            let announced = table.announce(chip, Chip { name: (&**chip).into(), id, plain_name, label });
+            let announced = table.announce(chip, CapturedChip { name: (&**chip).into(), id, plain_name, label });
             announced.map_err(|what| self.error(None, &what))?;
         }
         let text = |text: &Option<std::borrow::Cow<'_, str>>| text.as_deref().map(Arc::from);
@@ -306,7 +306,7 @@ impl<R: Read> Json<R> {
             let error_ns = start.utc_error_ns.unwrap_or(0);
             UtcOffset { offset_ns, error_ns }
         });
-        self.told.push(Item::Begin(Arc::new(Segment {
+        self.outbox.push(Item::Begin(Arc::new(Segment {
             number: self.segments,
             clock: (&*start.clock).into(),
             utc,
@@ -314,7 +314,7 @@ impl<R: Read> Json<R> {
             boot_id: text(&start.boot_id),
             utc_synchronised: start.utc_synchronised,
         })));
-        Ok(self.told.pop())
+        Ok(self.outbox.pop())
     }
 
     fn summary(&mut self, table: &mut Table, summary: Summary<'_>) -> Result<(), String> {
@@ -335,7 +335,7 @@ impl<R: Read> Json<R> {
             return self.account.take();
         }
         if !std::mem::replace(&mut self.has_overlap, true) {
-            self.told.notice("was written by several watches at the same time; the account counts the records in it");
+            self.outbox.notice("was written by several watches at the same time; the account counts the records in it");
         }
         None
     }
@@ -343,32 +343,32 @@ impl<R: Read> Json<R> {
     /// The end of the file.
     fn end(&mut self) -> Result<Option<Item>, Error> {
         if std::mem::replace(&mut self.has_ended, true) {
-            return Ok(self.told.pop());
+            return Ok(self.outbox.pop());
         }
         if self.segments == 0 {
-            return self.foreign.nothing_else(&self.told.name, self.told.has_zeros()).map_or(Ok(None), Err);
+            return self.foreign.nothing_else(&self.outbox.name, self.outbox.has_zeros()).map_or(Ok(None), Err);
         }
         match self.doubt.take() {
             Some(doubt) if doubt.is_whole => return Err(doubt.error),
-            Some(_) => self.told.notice("ends in the middle of a record; the records before it are played"),
+            Some(_) => self.outbox.notice("ends in the middle of a record; the records before it are played"),
             None => {}
         }
         if self.source.inner().is_cut() {
-            self.told.notice("ends in the middle of its compressed data; the part before that is played");
+            self.outbox.notice("ends in the middle of its compressed data; the part before that is played");
         }
-        self.foreign.say(&mut self.told);
+        self.foreign.say(&mut self.outbox);
         let account = self.take_account();
-        self.told.push(Item::End(account));
-        Ok(self.told.pop())
+        self.outbox.push(Item::End(account));
+        Ok(self.outbox.pop())
     }
 
     fn error(&self, column: Option<usize>, what: &str) -> Error {
         let column = column.map(|column| format!(":{column}")).unwrap_or_default();
-        Error::new(format!("\"{}\":{}{column}: {what}; {REMEDY}", self.told.name, self.line))
+        Error::new(format!("\"{}\":{}{column}: {what}; {REMEDY}", self.outbox.name, self.line))
     }
 
     fn cannot(&self, error: &io::Error) -> Error {
-        crate::error::cannot_read(&self.told.name, error)
+        crate::error::cannot_read(&self.outbox.name, error)
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::{self, BufRead as _, Read};
 use linewake::text::is_utf16;
 
 use crate::csv::HEAD;
-use crate::source::Source;
+use crate::line_reader::LineReader;
 
 /// The formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub(crate) fn packed(first: &[u8]) -> Option<(&'static str, &'static str)> {
 }
 
 /// The format by the content, or by the name where the content does not show it.
-pub(crate) fn kind<R: Read>(name: &str, source: &mut Source<R>) -> io::Result<Kind> {
+pub(crate) fn kind<R: Read>(name: &str, source: &mut LineReader<R>) -> io::Result<Kind> {
     // Peek little: a pipe may bring a few bytes now, and the rest much later.
     let first = source.peek(4)?;
     let extension = extension(name);
@@ -81,7 +81,7 @@ fn extension(name: &str) -> String {
 }
 
 /// Searches after zeros, and after lines of other programs.
-fn by_lines<R: Read>(source: &mut Source<R>) -> io::Result<Kind> {
+fn by_lines<R: Read>(source: &mut LineReader<R>) -> io::Result<Kind> {
     let mut at = 0;
     let mut columns = None;
     while at < MOST {

@@ -34,13 +34,13 @@ mod foreign;
 mod item;
 mod json;
 mod kind;
+mod line_reader;
 mod members;
-mod source;
+mod outbox;
 mod table;
-mod told;
 mod wave;
 
 pub use self::capture::Capture;
 pub use self::error::Error;
 pub use self::item::{Account, Chatter, ClockStep, Edge, Gap, Item, Notice, Segment};
-pub use self::table::{Chip, Line};
+pub use self::table::{CapturedChip, CapturedLine};

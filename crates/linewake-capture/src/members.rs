@@ -8,7 +8,7 @@ use flate2::bufread::GzDecoder;
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
-use crate::source::Source;
+use crate::line_reader::LineReader;
 
 /// The content of a stream, whether it is compressed or not. The bytes decide that, and not the file's name.
 pub(crate) struct Members<R> {
@@ -22,10 +22,10 @@ pub(crate) struct Members<R> {
 /// The current part of the stream.
 enum At<R> {
     /// Between two members, or before the first.
-    Between(Source<R>),
-    Plain(Source<R>),
-    Gzip(Box<GzDecoder<Source<R>>>),
-    Zstandard(Source<R>, Box<FrameDecoder>),
+    Between(LineReader<R>),
+    Plain(LineReader<R>),
+    Gzip(Box<GzDecoder<LineReader<R>>>),
+    Zstandard(LineReader<R>, Box<FrameDecoder>),
     /// The end.
     Over,
 }
@@ -40,7 +40,7 @@ const LAST_BLOCK: &[u8] = &[1, 0, 0, 0, 0, 0, 0];
 
 impl<R: Read> Members<R> {
     pub(crate) fn new(from: R) -> Self {
-        Self { at: At::Between(Source::new(from, 1 << 16)), has_ended_one: false, is_cut: false }
+        Self { at: At::Between(LineReader::new(from, 1 << 16)), has_ended_one: false, is_cut: false }
     }
 
     /// Whether the bytes ended within a compressed member.
@@ -49,7 +49,7 @@ impl<R: Read> Members<R> {
     }
 
     /// Begins the next part, by its first bytes.
-    fn begin(&mut self, mut source: Source<R>) -> io::Result<At<R>> {
+    fn begin(&mut self, mut source: LineReader<R>) -> io::Result<At<R>> {
         let next = source.peek(ZSTANDARD.len())?;
         if next.is_empty() {
             return Ok(At::Over);
@@ -70,7 +70,7 @@ impl<R: Read> Members<R> {
         Ok(At::Plain(source))
     }
 
-    fn begin_frame(&mut self, mut source: Source<R>) -> io::Result<At<R>> {
+    fn begin_frame(&mut self, mut source: LineReader<R>) -> io::Result<At<R>> {
         let mut decoder = Box::new(FrameDecoder::new());
         let skipped = match decoder.init(&mut source) {
             Ok(()) => return Ok(At::Zstandard(source, decoder)),
@@ -85,7 +85,7 @@ impl<R: Read> Members<R> {
         Ok(At::Between(source))
     }
 
-    fn read_gzip(&mut self, mut decoder: Box<GzDecoder<Source<R>>>, into: &mut [u8]) -> io::Result<usize> {
+    fn read_gzip(&mut self, mut decoder: Box<GzDecoder<LineReader<R>>>, into: &mut [u8]) -> io::Result<usize> {
         match decoder.read(into) {
             Ok(0) => {
                 self.has_ended_one = true;
@@ -105,7 +105,7 @@ impl<R: Read> Members<R> {
 
     fn read_frame(
         &mut self,
-        mut source: Source<R>,
+        mut source: LineReader<R>,
         mut decoder: Box<FrameDecoder>,
         into: &mut [u8],
     ) -> io::Result<usize> {

@@ -20,7 +20,7 @@ use crate::item::ClockStep;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Chip {
+pub struct CapturedChip {
     /// Its name: no other chip of the capture has it.
     pub name: Arc<str>,
     /// Its identity, which stays the same when it is opened again, if the capture has one.
@@ -42,7 +42,7 @@ pub struct Chip {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Line {
+pub struct CapturedLine {
     /// Its chip: a place in [`Capture::chips`](crate::Capture::chips).
     pub chip: usize,
     /// Its offset on the chip.
@@ -58,8 +58,8 @@ const MOST_LINES: usize = 1 << 20;
 /// Everything that is known so far.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
-    pub(crate) chips: Vec<Chip>,
-    pub(crate) lines: Vec<Line>,
+    pub(crate) chips: Vec<CapturedChip>,
+    pub(crate) lines: Vec<CapturedLine>,
     pub(crate) times: Vec<LineTime>,
     pub(crate) axis: Axis,
     /// The chips of this segment, by their names in the records.
@@ -72,7 +72,7 @@ pub(crate) struct Table {
 
 /// A line that was looked up.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Found {
+pub(crate) struct LineLookup {
     pub(crate) line: usize,
     /// It did not exist, or had another name.
     pub(crate) is_new: bool,
@@ -85,7 +85,7 @@ impl Table {
     }
 
     /// Adds a chip that the segment lists.
-    pub(crate) fn announce(&mut self, name: &str, chip: Chip) -> Result<(), String> {
+    pub(crate) fn announce(&mut self, name: &str, chip: CapturedChip) -> Result<(), String> {
         let same_id = chip.id.as_ref().and_then(|id| self.by_id.get(id));
         // In an older segment it may have had no identity.
         let is_same = |place: &&usize| chip.id.is_none() || self.chips[**place].id.is_none();
@@ -106,7 +106,7 @@ impl Table {
     }
 
     /// Adds a chip under a unique name.
-    fn add(&mut self, name: &str, chip: Chip) -> Result<usize, String> {
+    fn add(&mut self, name: &str, chip: CapturedChip) -> Result<usize, String> {
         if self.chips.len() == MOST_CHIPS {
             return Err(format!("there are more than {MOST_CHIPS} chips; this is not a capture"));
         }
@@ -126,7 +126,7 @@ impl Table {
         }
         self.by_name.insert(unique.clone(), place);
         self.by_id.extend(chip.id.clone().map(|id| (id, place)));
-        self.chips.push(Chip { name: unique, ..chip });
+        self.chips.push(CapturedChip { name: unique, ..chip });
         self.axis.add_chip();
         Ok(place)
     }
@@ -136,12 +136,12 @@ impl Table {
         if let Some(&place) = self.names.get(name) {
             return Ok(place);
         }
-        self.announce(name, Chip { name: name.into(), id: None, plain_name: None, label: None })?;
+        self.announce(name, CapturedChip { name: name.into(), id: None, plain_name: None, label: None })?;
         Ok(self.names[name])
     }
 
     /// The line that a record names.
-    pub(crate) fn line(&mut self, chip: &str, offset: u32, name: Option<&str>) -> Result<Found, String> {
+    pub(crate) fn line(&mut self, chip: &str, offset: u32, name: Option<&str>) -> Result<LineLookup, String> {
         let chip = self.chip(chip)?;
         let name = name.filter(|name| !name.is_empty());
         if let Some(&line) = self.places.get(&(chip, offset)) {
@@ -150,16 +150,16 @@ impl Table {
             if is_new {
                 known.name = name.map(Arc::from);
             }
-            return Ok(Found { line, is_new });
+            return Ok(LineLookup { line, is_new });
         }
         let line = self.lines.len();
         if line == MOST_LINES {
             return Err(format!("there are more than {MOST_LINES} lines; this is not a capture"));
         }
         self.places.insert((chip, offset), line);
-        self.lines.push(Line { chip, offset, name: name.map(Arc::from) });
+        self.lines.push(CapturedLine { chip, offset, name: name.map(Arc::from) });
         self.times.push(LineTime::default());
-        Ok(Found { line, is_new: true })
+        Ok(LineLookup { line, is_new: true })
     }
 
     /// The time of an edge on the axis. If it shows that the clock was set back, also by how much; and the step of the
@@ -178,8 +178,8 @@ impl Table {
 mod tests {
     use super::*;
 
-    fn chip(name: &str, id: &str) -> Chip {
-        Chip { name: name.into(), id: Some(id.into()), plain_name: None, label: None }
+    fn chip(name: &str, id: &str) -> CapturedChip {
+        CapturedChip { name: name.into(), id: Some(id.into()), plain_name: None, label: None }
     }
 
     #[test]
@@ -211,7 +211,7 @@ mod tests {
     fn lines_keep_their_places_and_may_get_other_names() {
         let mut table = Table::default();
         let mut line = |chip, offset, name| {
-            let Found { line, is_new } = table.line(chip, offset, name).unwrap();
+            let LineLookup { line, is_new } = table.line(chip, offset, name).unwrap();
             (line, is_new)
         };
         assert_eq!(line("a", 17, Some("door")), (0, true));

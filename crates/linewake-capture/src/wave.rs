@@ -22,7 +22,7 @@ pub(crate) struct Wave {
     name: String,
     reader: Reader,
     /// The watched wires, and the meaning of each.
-    wires: HashMap<u32, Told>,
+    wires: HashMap<u32, Role>,
     states: Vec<State>,
     /// The meaning of time 0.
     base_ns: u64,
@@ -41,7 +41,7 @@ pub(crate) struct Wave {
 
 /// The meaning of a wire, with its line's place.
 #[derive(Clone, Copy, Debug)]
-enum Told {
+enum Role {
     Line(usize),
     /// A mark beside the line: while it is 1, edges of the line are lost.
     Lost(usize),
@@ -170,11 +170,11 @@ impl Wave {
             let found = table.line(&chip, offset as u32, Some(&name)).map_err(|what| self.error(&what))?;
             self.pending.push_back(Item::Line(found.line));
             self.states.resize(self.states.len().max(found.line + 1), State::default());
-            self.wires.insert(wire as u32, Told::Line(found.line));
+            self.wires.insert(wire as u32, Role::Line(found.line));
             watched.push(wire);
             let has_mark = wire + 1 < self.reader.wire_count() && self.reader.wire(wire + 1).variable().is_lost_mark();
             if is_ours && has_mark {
-                self.wires.insert(wire as u32 + 1, Told::Lost(found.line));
+                self.wires.insert(wire as u32 + 1, Role::Lost(found.line));
                 watched.push(wire + 1);
             }
         }
@@ -226,8 +226,8 @@ impl Wave {
     fn change(&mut self, table: &mut Table, change: Change) -> Option<Item> {
         let Change { at_ns, wire, level } = change;
         let line = match self.wires.get(&wire)? {
-            Told::Line(line) => *line,
-            Told::Lost(line) => {
+            Role::Line(line) => *line,
+            Role::Lost(line) => {
                 let state = &mut self.states[*line];
                 if level == Level::High {
                     (state.is_lost, state.is_unknown) = (true, true);

@@ -28,7 +28,11 @@ pub struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    /// Checks the device's bytes: exactly a header and the records that it announces, each with a known kind.
+    /// Checks the bytes that the device returned.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`] unless they are a header and exactly the records that it announces, each of a known kind.
     pub fn parse(bytes: &'a [u8]) -> Result<Batch<'a>, Malformed> {
         let Ok((header, records)) = BatchHeader::read_from_prefix(bytes) else {
             return Err(Malformed("shorter than its header"));

@@ -3,7 +3,7 @@
 use overlapped_codes::Status;
 use zerocopy::FromZeros;
 
-use crate::line::Line;
+use crate::line::LineState;
 use crate::protocol::{CHIP_TIMERS, INFO_RELEASED, InfoRecord, LineSet, MAX_LINES, Name, name};
 use crate::reader::Reader;
 use crate::set::ReaderSet;
@@ -66,7 +66,7 @@ pub struct Controller<const LINES: usize, const READERS: usize, const QUEUE: usi
     ready_readers: ReaderSet,
     /// Readers whose waits for line information must be tried again.
     ready_information: ReaderSet,
-    pub(crate) lines: [Line; LINES],
+    pub(crate) lines: [LineState; LINES],
     pub(crate) readers: [Reader<LINES, QUEUE>; READERS],
 }
 
@@ -179,7 +179,7 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
             ready_lines: LineSet::EMPTY,
             ready_readers: ReaderSet::EMPTY,
             ready_information: ReaderSet::EMPTY,
-            lines: [Line::NEW; LINES],
+            lines: [LineState::NEW; LINES],
             readers: [const { Reader::NEW }; READERS],
         }
     }
@@ -291,7 +291,11 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
         Ok(self.reader_id(slot))
     }
 
-    /// Whether a reader can be used: `INVALID_HANDLE` if it was closed, `DEVICE_NOT_CONNECTED` if it was unplugged.
+    /// Checks that a reader can be used.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_HANDLE` when it was closed; `DEVICE_NOT_CONNECTED` when the chip was unplugged.
     pub fn check(&self, reader: ReaderId) -> Result<(), Status> {
         self.live_slot(reader).map(|_| ())
     }
@@ -316,8 +320,11 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
         self.open.remove(slot);
     }
 
-    /// Changes the physical level of a line, as the outside world does. O(readers that watch it). `INVALID_PARAMETER`:
-    /// no such line; `INVALID_DEVICE_STATE`: it is an output.
+    /// The outside world changes the physical level of a line. O(readers that watch it).
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_PARAMETER` if there is no such line; `INVALID_DEVICE_STATE` if it is an output.
     pub fn drive(&mut self, offset: u32, level: bool, now_ns: u64) -> Result<(), Status> {
         match self.line(offset) {
             None => Err(Status::INVALID_PARAMETER),
@@ -375,7 +382,7 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
     }
 
     /// The line, if the chip has it.
-    pub(crate) fn line(&self, offset: u32) -> Option<&Line> {
+    pub(crate) fn line(&self, offset: u32) -> Option<&LineState> {
         if offset < self.line_count { self.lines.get(offset as usize) } else { None }
     }
 

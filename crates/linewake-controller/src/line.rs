@@ -29,7 +29,7 @@ impl Counts {
 }
 
 #[derive(Clone, Copy, Debug, FromZeros)]
-pub(crate) struct Line {
+pub(crate) struct LineState {
     pub(crate) name: Name,
     pub(crate) holders: ReaderSet,
     pub(crate) watchers: ReaderSet,
@@ -52,8 +52,8 @@ pub(crate) struct Line {
     pub(crate) output: bool,
 }
 
-impl Line {
-    pub(crate) const NEW: Line = Line {
+impl LineState {
+    pub(crate) const NEW: LineState = LineState {
         name: [0; 32],
         holders: ReaderSet::EMPTY,
         watchers: ReaderSet::EMPTY,

@@ -4,7 +4,7 @@
 use zerocopy::FromZeros;
 
 use crate::info::Information;
-use crate::line::{Counts, Line};
+use crate::line::{Counts, LineState};
 use crate::protocol::{
     EDGE_FALLING, EDGE_RISING, EdgeRecord, LINE_ACTIVE_LOW, LINE_EDGE_FALLING, LINE_EDGE_RISING, LINE_EDGES, LineSet,
     Name,
@@ -13,7 +13,7 @@ use crate::queue::{Chain, Queue};
 
 /// A reader's configuration of one line, and where that line's edges went.
 #[derive(Clone, Copy, Debug, FromZeros)]
-pub(crate) struct Watch {
+pub(crate) struct LineWatch {
     /// `LINE_*` as configured; zero when the line is not held.
     pub(crate) flags: u32,
     line_seqno: u32,
@@ -35,8 +35,8 @@ pub(crate) struct Watch {
     due_ns: u64,
 }
 
-impl Watch {
-    const NEW: Watch = Watch {
+impl LineWatch {
+    const NEW: LineWatch = LineWatch {
         flags: 0,
         line_seqno: 0,
         overflowed: 0,
@@ -75,7 +75,7 @@ pub(crate) struct Reader<const LINES: usize, const QUEUE: usize> {
     pub(crate) sums: Counts,
     pub(crate) queue: Queue<QUEUE>,
     pub(crate) information: Information,
-    pub(crate) watches: [Watch; LINES],
+    pub(crate) watches: [LineWatch; LINES],
 }
 
 impl<const LINES: usize, const QUEUE: usize> Reader<LINES, QUEUE> {
@@ -95,7 +95,7 @@ impl<const LINES: usize, const QUEUE: usize> Reader<LINES, QUEUE> {
         sums: Counts::ZERO,
         queue: Queue::EMPTY,
         information: Information::NEW,
-        watches: [Watch::NEW; LINES],
+        watches: [LineWatch::NEW; LINES],
     };
 
     /// Begins a new reader in this slot. The queue is empty, since closing discards it.
@@ -153,7 +153,7 @@ impl<const LINES: usize, const QUEUE: usize> Reader<LINES, QUEUE> {
         let watch = &mut self.watches[offset as usize];
         if !self.known.contains(offset) {
             self.known.set(offset, true);
-            *watch = Watch { line_seqno: self.seqno_base, ..Watch::NEW };
+            *watch = LineWatch { line_seqno: self.seqno_base, ..LineWatch::NEW };
         }
         watch.flags = flags;
         let watched = self.watches(offset);
@@ -204,7 +204,7 @@ impl<const LINES: usize, const QUEUE: usize> Reader<LINES, QUEUE> {
     }
 
     /// The physical level of a held line changed. Returns whether an event was queued.
-    pub(crate) fn level_changed(&mut self, offset: u32, line: &Line, now_ns: u64) -> bool {
+    pub(crate) fn level_changed(&mut self, offset: u32, line: &LineState, now_ns: u64) -> bool {
         let watch = &mut self.watches[offset as usize];
         if watch.debounce_us == 0 {
             return self.edge(offset, line.level, line.window_ns, line.delay_ns, now_ns);

@@ -11,7 +11,7 @@ mod unpack;
 use std::io::{Cursor, SeekFrom};
 
 use self::block::Block;
-use self::file::{Bytes, File, Part, Shape, Source, kind};
+use self::file::{Bytes, File, Part, ReadSeek, Shape, kind};
 use crate::axis::{Axis, Step, Tick};
 use crate::error::Error;
 use crate::head::{Common, Head};
@@ -35,7 +35,7 @@ impl std::fmt::Debug for Blocks {
 }
 
 /// Reads the head, which is at both ends of the file.
-pub(crate) fn open(name: &str, mut source: Box<dyn Source>) -> Result<(Common, Blocks), Error> {
+pub(crate) fn open(name: &str, mut source: Box<dyn ReadSeek>) -> Result<(Common, Blocks), Error> {
     let damaged =
         |what: &dyn std::fmt::Display| Error::new(format!("cannot read {}: {what}", crate::error::quoted(name)));
     let length = source.seek(SeekFrom::End(0)).map_err(|error| damaged(&error))?;

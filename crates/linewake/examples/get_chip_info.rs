@@ -14,7 +14,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// What `main` does, and the test that runs every example.
-pub fn run(spec: &str, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
+pub(crate) fn run(spec: &str, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     let chip = Chip::open(spec)?;
     let info = chip.info();
     writeln!(out, "{} [{}] ({} lines)", info.name, info.label, info.lines)?;

@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// What `main` does, and the test that runs every example.
-pub fn run(spec: &str, line: &str, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
+pub(crate) fn run(spec: &str, line: &str, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     let info = Chip::open(spec)?.line_info(line)?;
     let name = info.name.as_deref().unwrap_or("unnamed");
     let direction = if info.direction == Direction::Input { "input" } else { "output" };

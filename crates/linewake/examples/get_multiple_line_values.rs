@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// What `main` does, and the test that runs every example.
-pub fn run(spec: &str, lines: &[String], out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
+pub(crate) fn run(spec: &str, lines: &[String], out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     let chip = Chip::open(spec)?;
     for (line, active) in lines.iter().zip(chip.values(lines)?) {
         writeln!(out, "\"{line}\"={}", if active { "active" } else { "inactive" })?;

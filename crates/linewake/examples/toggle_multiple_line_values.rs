@@ -20,7 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// What `main` does, and the test that runs every example.
-pub fn run(spec: &str, lines: &[String], out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
+pub(crate) fn run(spec: &str, lines: &[String], out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     let chip = Chip::open(spec)?;
     let values = |round| lines.iter().enumerate().map(move |(place, line)| (line, (place + round) % 2 == 0));
     let mut request = chip.set_values(values(0))?;

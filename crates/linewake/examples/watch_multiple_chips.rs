@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// What `main` does, and the test that runs every example.
-pub fn run(specs: &[String], out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
+pub(crate) fn run(specs: &[String], out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     let mut monitor = Monitor::builder();
     for (seed, spec) in (1..).zip(specs) {
         // Two simulated chips with one seed would do the same.

@@ -46,7 +46,7 @@ struct State {
     parent: Option<Waker>,
 }
 
-struct Source {
+struct SourceWaker {
     index: usize,
     shared: Arc<Shared>,
 }
@@ -69,7 +69,7 @@ impl Shared {
     }
 }
 
-impl Wake for Source {
+impl Wake for SourceWaker {
     fn wake(self: Arc<Self>) {
         self.shared.push(self.index);
     }
@@ -87,7 +87,7 @@ impl Ready {
     /// Adds a source, which will be polled.
     pub(crate) fn add(&mut self) -> usize {
         let index = self.wakers.len();
-        self.wakers.push(Arc::new(Source { index, shared: self.shared.clone() }).into());
+        self.wakers.push(Arc::new(SourceWaker { index, shared: self.shared.clone() }).into());
         self.shared.with(|state| {
             state.is_woken.push(false);
             // Reserve now, so that a wake never allocates.

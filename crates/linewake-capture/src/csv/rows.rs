@@ -4,7 +4,7 @@ use std::io::{self, BufRead as _, Read};
 
 use csv_core::Reader;
 
-use crate::source::Source;
+use crate::line_reader::LineReader;
 
 /// The columns. A later version adds columns after these.
 pub(crate) const HEAD: [&str; 10] =
@@ -41,7 +41,7 @@ pub(super) struct Row {
 
 /// The result of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum RowRead {
     /// A row, or another line.
     Line,
     /// The beginning of a row, and after it on the same line the first row of another capture; the row holds the
@@ -113,12 +113,12 @@ impl Row {
     }
 
     /// Reads the next row.
-    pub(super) fn read<R: Read>(&mut self, source: &mut Source<R>) -> io::Result<Found> {
+    pub(super) fn read<R: Read>(&mut self, source: &mut LineReader<R>) -> io::Result<RowRead> {
         loop {
             self.line = self.next_line;
-            let Some(length) = source.line_behind(0, MOST_BYTES)? else { return Ok(Found::TooLong) };
+            let Some(length) = source.line_behind(0, MOST_BYTES)? else { return Ok(RowRead::TooLong) };
             if length == 0 {
-                return Ok(Found::End);
+                return Ok(RowRead::End);
             }
             let zeros = source.buffered()[..length].iter().take_while(|byte| **byte == 0).count();
             self.has_zeros = zeros > 0;
@@ -126,7 +126,7 @@ impl Row {
                 source.consume(length);
                 self.next_line += 1;
                 if zeros > 0 {
-                    return Ok(Found::Zeros);
+                    return Ok(RowRead::Zeros);
                 }
                 continue;
             }
@@ -141,7 +141,7 @@ impl Row {
     }
 
     /// The length of the row: a name may contain line ends.
-    fn lines_of_row<R: Read>(&mut self, source: &mut Source<R>, from: usize, first: usize) -> io::Result<usize> {
+    fn lines_of_row<R: Read>(&mut self, source: &mut LineReader<R>, from: usize, first: usize) -> io::Result<usize> {
         let text = &source.buffered()[from..first];
         if memchr::memchr(b'"', text).is_none() || !begins(text) || head_in(text).is_some() {
             return Ok(first);
@@ -163,11 +163,11 @@ impl Row {
 
     /// Whether a line alone is a row.
     fn is_row(&mut self, text: &[u8]) -> bool {
-        begins(text) && self.parse(text) == Found::Line && matches!(self.shape(), Shape::Event | Shape::Later)
+        begins(text) && self.parse(text) == RowRead::Line && matches!(self.shape(), Shape::Event | Shape::Later)
     }
 
     /// Parses a row, or the capture that begins after a part of a row on its line.
-    fn take(&mut self, text: &[u8]) -> Found {
+    fn take(&mut self, text: &[u8]) -> RowRead {
         let found = self.parse(text);
         let shape = self.shape();
         self.has_begun |= shape == Shape::Head;
@@ -178,26 +178,26 @@ impl Row {
             let before = text[..at].iter().rposition(|byte| *byte != 0).map_or(&text[..0], |last| &text[..=last]);
             let is_cut = begins(before);
             let behind = self.parse(&text[at..]);
-            if behind == Found::Line && self.shape() == Shape::Head {
-                return if is_cut { Found::Cut } else { Found::Line };
+            if behind == RowRead::Line && self.shape() == Shape::Head {
+                return if is_cut { RowRead::Cut } else { RowRead::Line };
             }
         }
         // A capture without the names of the columns begins with the level of a line.
         if self.begins && memchr::memmem::find(text, b",state,").is_some() && text.len() <= MOST_BYTES / 16 {
             let is_digit = |at: usize| text[at].is_ascii_digit();
             for at in (1..text.len()).filter(|&at| is_digit(at) && (!is_digit(at - 1) || text[at - 1] == b',')) {
-                if self.parse(&text[at..]) == Found::Line
+                if self.parse(&text[at..]) == RowRead::Line
                     && self.shape() == Shape::Event
                     && self.field(EVENT) == b"state"
                 {
-                    return Found::Cut;
+                    return RowRead::Cut;
                 }
             }
         }
         self.parse(text)
     }
 
-    fn parse(&mut self, text: &[u8]) -> Found {
+    fn parse(&mut self, text: &[u8]) -> RowRead {
         use csv_core::ReadRecordResult::{End, InputEmpty, OutputEndsFull, OutputFull, Record};
         self.begins = begins(text);
         self.is_sound =
@@ -213,9 +213,9 @@ impl Row {
             match result {
                 // At the end of the text.
                 InputEmpty => {}
-                Record | End => return Found::Line,
-                OutputFull => return Found::TooLong,
-                OutputEndsFull => return Found::TooMany,
+                Record | End => return RowRead::Line,
+                OutputFull => return RowRead::TooLong,
+                OutputEndsFull => return RowRead::TooMany,
             }
         }
     }
@@ -339,14 +339,14 @@ mod tests {
     use super::*;
 
     /// The shapes of the rows of a text, with their line numbers.
-    fn shapes(text: &str) -> Vec<(u64, Found, Shape)> {
-        let mut source = Source::new(text.as_bytes(), 1 << 18);
+    fn shapes(text: &str) -> Vec<(u64, RowRead, Shape)> {
+        let mut source = LineReader::new(text.as_bytes(), 1 << 18);
         let mut row = Row::new();
         row.has_begun = true;
         let mut shapes = Vec::new();
         loop {
             match row.read(&mut source).unwrap() {
-                Found::End => return shapes,
+                RowRead::End => return shapes,
                 found => shapes.push((row.line, found, row.shape())),
             }
         }
@@ -357,7 +357,7 @@ mod tests {
         let head = HEAD.join(",");
         let row = |name: &str| format!("5,c,1,{name},rising,1,1,1,0,0\n");
         let all = [row("\"a\nb\""), row("\"a\n\n, \"\"b\"\"\""), row("\"a, b\""), row("a")].concat();
-        let event = |line| (line, Found::Line, Shape::Event);
+        let event = |line| (line, RowRead::Line, Shape::Event);
         assert_eq!(shapes(&all), [event(1), event(3), event(6), event(7)]);
         for cut in ["5,c,1,\"Pum", "5,c,1,\"", "5,c,1,\"Pump \"\""] {
             for name in ["a", "\", 2\"", "\"Pump, 2\"", "\"Pump \"\"2\"\"\"", "\"\"\"\"", "\"a\nb\""] {
@@ -367,11 +367,11 @@ mod tests {
                     shapes(&format!("{cut}\n{head}\n{state}")),
                     shapes(&format!("{cut}{state}")),
                 ];
-                assert_eq!(glued, [(1, Found::Cut, Shape::Head), event(2)], "{cut} {name}");
-                let spoiled = (1, Found::Line, Shape::Spoiled);
-                assert_eq!(lines, [spoiled, (2, Found::Line, Shape::Head), event(3)], "{cut} {name}");
+                assert_eq!(glued, [(1, RowRead::Cut, Shape::Head), event(2)], "{cut} {name}");
+                let spoiled = (1, RowRead::Line, Shape::Spoiled);
+                assert_eq!(lines, [spoiled, (2, RowRead::Line, Shape::Head), event(3)], "{cut} {name}");
                 if !name.contains('\n') {
-                    assert_eq!(bare, [(1, Found::Cut, Shape::Event)], "{cut} {name}");
+                    assert_eq!(bare, [(1, RowRead::Cut, Shape::Event)], "{cut} {name}");
                 }
             }
         }
@@ -380,7 +380,7 @@ mod tests {
     #[test]
     fn a_line_that_does_not_begin_as_a_row_is_foreign() {
         for line in ["sim: 9 edges", "  \"a\": 9, 3 lost", "\"x", "a,b,c,d,e,f,g,h,i,j,k", "9 edges, 3 lost", "[1]"] {
-            assert_eq!(shapes(line), [(1, Found::Line, Shape::Foreign)], "{line}");
+            assert_eq!(shapes(line), [(1, RowRead::Line, Shape::Foreign)], "{line}");
         }
         for (line, shape) in [
             ("5,c,1,a,of_later,-1,0,0,0,0,more", Shape::Later),
@@ -390,7 +390,7 @@ mod tests {
             ("5,c,1,a,rising", Shape::Spoiled),
             ("5", Shape::Spoiled),
         ] {
-            assert_eq!(shapes(line), [(1, Found::Line, shape)], "{line}");
+            assert_eq!(shapes(line), [(1, RowRead::Line, shape)], "{line}");
         }
     }
 }

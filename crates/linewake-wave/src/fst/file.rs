@@ -5,8 +5,8 @@ use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use crate::leb128;
 
 /// A file that can be read at any place.
-pub(crate) trait Source: Read + Seek + Send {}
-impl<T: Read + Seek + Send> Source for T {}
+pub(crate) trait ReadSeek: Read + Seek + Send {}
+impl<T: Read + Seek + Send> ReadSeek for T {}
 
 /// The kinds of blocks.
 pub(super) mod kind {
@@ -72,7 +72,7 @@ pub(super) struct Part {
 
 /// A file and its length.
 pub(super) struct File {
-    pub(super) source: Box<dyn Source>,
+    pub(super) source: Box<dyn ReadSeek>,
     pub(super) length: u64,
 }
 

@@ -1,7 +1,7 @@
 //! The hierarchy: scopes, and the signals in them.
 
 use super::input::{Input, Stop};
-use super::types::{Known, Type, Types};
+use super::types::{EnumKind, Type, Types};
 use crate::declare::{Declared, unescaped};
 use crate::head::Head;
 use crate::variable::Scope;
@@ -120,7 +120,7 @@ impl<'a> Reader<'a> {
         self.look(1)?;
         let types = self.types;
         match types.get(of) {
-            Type::Enumeration(Known::Nothing) => self.scalar(scope, name, "enum", Kind::Byte),
+            Type::Enumeration(EnumKind::Nothing) => self.scalar(scope, name, "enum", Kind::Byte),
             Type::Enumeration(known) => self.scalar(scope, name, "wire", bit(*known)),
             Type::Int32 => self.scalar(scope, name, "integer", Kind::Int32),
             Type::Int64 => self.scalar(scope, name, "integer", Kind::Int64),
@@ -128,7 +128,7 @@ impl<'a> Reader<'a> {
             Type::Real => self.scalar(scope, name, "real", Kind::Real),
             Type::Array { .. } => Err(Stop::Wrong("an array in it has no bounds".into())),
             Type::Bound { element, ranges, .. } => {
-                if let (Type::Enumeration(known @ (Known::Two | Known::Nine)), [range]) =
+                if let (Type::Enumeration(known @ (EnumKind::Two | EnumKind::Nine)), [range]) =
                     (types.get(*element), &**ranges)
                 {
                     let before = self.head.bits.len();
@@ -189,11 +189,11 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn bit(known: Known) -> Kind {
-    if known == Known::Nine { Kind::Nine } else { Kind::Two }
+fn bit(known: EnumKind) -> Kind {
+    if known == EnumKind::Nine { Kind::Nine } else { Kind::Two }
 }
 
-fn bit_link(known: Known, wire: Option<u32>) -> Link {
+fn bit_link(known: EnumKind, wire: Option<u32>) -> Link {
     Link { signal: 0, kind: bit(known), wire }
 }
 

@@ -10,7 +10,7 @@ const MOST: usize = 1 << 24;
 /// A type. It names other types by their places in [`Types`].
 #[derive(Clone, Debug)]
 pub(super) enum Type {
-    Enumeration(Known),
+    Enumeration(EnumKind),
     Int32,
     Int64,
     Real,
@@ -33,7 +33,7 @@ pub(super) enum Type {
 
 /// What is known about an enumeration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Known {
+pub(super) enum EnumKind {
     Nothing,
     /// `bit` and `boolean`.
     Two,
@@ -97,7 +97,7 @@ pub(super) fn read(input: &mut Input, version: u8) -> Result<Types, Stop> {
                 for _ in 0..input.unsigned()? {
                     input.unsigned()?;
                 }
-                types.add(Type::Enumeration(Known::Nothing))?
+                types.add(Type::Enumeration(EnumKind::Nothing))?
             }
             25 => types.add(Type::Int32)?,
             26 => types.add(Type::Int64)?,
@@ -230,9 +230,9 @@ impl Types {
         loop {
             let known = match input.u8()? {
                 0 => return Ok(()),
-                1 | 2 => Known::Two,
-                3 => Known::Nine,
-                _ => Known::Nothing,
+                1 | 2 => EnumKind::Two,
+                3 => EnumKind::Nine,
+                _ => EnumKind::Nothing,
             };
             let place = self.place(input)?;
             match &mut self.all[place].kind {

@@ -70,9 +70,9 @@ impl Changes {
                 _ => self.wrong(common)?,
             };
             match told {
-                Told::Nothing => {}
-                Told::Something => return Ok(true),
-                Told::End => return Ok(false),
+                WordOutcome::Nothing => {}
+                WordOutcome::Something => return Ok(true),
+                WordOutcome::End => return Ok(false),
             }
         }
     }
@@ -94,10 +94,10 @@ impl Changes {
     }
 
     /// The last word does not belong here. That is an error, unless it is cut off at the end of the file.
-    fn wrong(&self, common: &mut Common) -> Result<Told, Error> {
+    fn wrong(&self, common: &mut Common) -> Result<WordOutcome, Error> {
         if self.text.is_last() {
             self.cut(common);
-            return Ok(Told::End);
+            return Ok(WordOutcome::End);
         }
         let what = format!("expected a time, a value or a command, found \"{}\"", shown(self.text.last()));
         Err(wrong(&common.name, &self.text, what))
@@ -120,7 +120,7 @@ impl Changes {
         });
     }
 
-    fn stamp(&mut self, common: &mut Common) -> Result<Told, Error> {
+    fn stamp(&mut self, common: &mut Common) -> Result<WordOutcome, Error> {
         let digits = match self.text.last() {
             b"#" if self.text.is_last() => return self.wrong(common),
             b"#" => {
@@ -160,11 +160,11 @@ impl Changes {
             }
             Step::TooFar => return Err(wrong(name, &self.text, "this time does not fit in 64 bits of nanoseconds")),
         }
-        Ok(Told::Nothing)
+        Ok(WordOutcome::Nothing)
     }
 
     /// `b1010 !`, or the same as one word.
-    fn vector(&mut self, common: &mut Common) -> Result<Told, Error> {
+    fn vector(&mut self, common: &mut Common) -> Result<WordOutcome, Error> {
         let value = &self.text.last()[1..];
         let length = value.iter().take_while(|&&digit| Level::of(digit).is_some()).count();
         let (digits, code) = value.split_at(length);
@@ -173,19 +173,19 @@ impl Changes {
         let source = if code.is_empty() { self.code(common)? } else { self.codes.get(code) };
         let Some(source) = source else {
             self.unknown(common);
-            return Ok(Told::Nothing);
+            return Ok(WordOutcome::Nothing);
         };
         if !common.head.bits.is_watched(source) {
-            return Ok(Told::Nothing);
+            return Ok(WordOutcome::Nothing);
         }
         self.levels.clear();
         self.levels.extend(self.digits.iter().filter_map(|&digit| Level::of(digit)));
         common.head.bits.vector(source, &self.levels, common.axis.at_ns());
-        Ok(Told::Something)
+        Ok(WordOutcome::Something)
     }
 
     /// `pDU 66 66 !`: the states of a port, the strengths that pull it down and up, and its code.
-    fn port(&mut self, common: &mut Common) -> Result<Told, Error> {
+    fn port(&mut self, common: &mut Common) -> Result<WordOutcome, Error> {
         self.levels.clear();
         let states = &self.text.last()[1..];
         self.levels.extend(states.iter().map_while(|&state| ports::level(state)));
@@ -195,42 +195,42 @@ impl Changes {
         for _ in 0..2 {
             if !next(&common.name, &mut self.text)? {
                 self.cut(common);
-                return Ok(Told::End);
+                return Ok(WordOutcome::End);
             }
         }
         match self.code(common)? {
             Some(source) => common.head.bits.vector(source, &self.levels, common.axis.at_ns()),
             None => self.unknown(common),
         }
-        Ok(Told::Something)
+        Ok(WordOutcome::Something)
     }
 
     /// Skips the value of a real.
-    fn skip_value(&mut self, common: &mut Common) -> Result<Told, Error> {
+    fn skip_value(&mut self, common: &mut Common) -> Result<WordOutcome, Error> {
         if self.code(common)?.is_none() {
             self.unknown(common);
         }
-        Ok(Told::Nothing)
+        Ok(WordOutcome::Nothing)
     }
 
     /// Skips a text. Some texts contain spaces.
-    fn skip_text(&mut self, common: &mut Common) -> Result<Told, Error> {
+    fn skip_text(&mut self, common: &mut Common) -> Result<WordOutcome, Error> {
         loop {
             let is_there = next(&common.name, &mut self.text)?;
             if !is_there || self.codes.get(self.text.last()).is_some() {
-                return Ok(Told::Nothing);
+                return Ok(WordOutcome::Nothing);
             }
             if self.text.is_first_of_line() {
                 self.text.back();
-                return Ok(Told::Nothing);
+                return Ok(WordOutcome::Nothing);
             }
         }
     }
 
-    fn command(&mut self, common: &mut Common) -> Result<Told, Error> {
+    fn command(&mut self, common: &mut Common) -> Result<WordOutcome, Error> {
         match self.text.last() {
             b"$end" | b"$dumpvars" | b"$dumpall" | b"$dumpon" | b"$dumpoff" | b"$dumpports" | b"$dumpportsall"
-            | b"$dumpportson" | b"$dumpportsoff" => Ok(Told::Nothing),
+            | b"$dumpportson" | b"$dumpportsoff" => Ok(WordOutcome::Nothing),
             command if COMMANDS[..7].contains(&command) => self.segment(common),
             [_, first, ..] if first.is_ascii_lowercase() => self.skip_command(common),
             _ => self.wrong(common),
@@ -238,7 +238,7 @@ impl Changes {
     }
 
     /// Skips a comment up to its `$end`. Without one, it ends where a line with a time and a line with a value follow.
-    fn skip_command(&mut self, common: &mut Common) -> Result<Told, Error> {
+    fn skip_command(&mut self, common: &mut Common) -> Result<WordOutcome, Error> {
         let (command, line) = (shown(self.text.last()), self.text.line());
         let (mut length, mut stamp) = (0, None);
         let name = &common.name;
@@ -246,12 +246,12 @@ impl Changes {
             if !next(name, &mut self.text)? {
                 let what = "has no $end; the rest of the file is taken for it";
                 common.notes.add(Oddity::CommentWithoutEnd, || format!("{name}:{line}: the {command} {what}"));
-                return Ok(Told::End);
+                return Ok(WordOutcome::End);
             }
             let next = self.text.last();
             length += next.len() + 1;
             if next == b"$end" {
-                return Ok(Told::Nothing);
+                return Ok(WordOutcome::Nothing);
             }
             if length > LONGEST_TEXT {
                 let what = format!("the {command} of line {line} has no $end up to here; add one");
@@ -274,7 +274,7 @@ impl Changes {
                     || format!("{name}:{line}: the {command} has no $end; it is taken to end before \"#{stamp}\"");
                 common.notes.add(Oddity::CommentWithoutEnd, say);
                 common.axis.go_to_ticks(stamp);
-                return Ok(Told::Nothing);
+                return Ok(WordOutcome::Nothing);
             } else {
                 stamp = ticks;
             }
@@ -283,7 +283,7 @@ impl Changes {
 
     /// Another dump was appended to this one. Its variables are matched with those of the first by name, and its time
     /// goes on where the last one ended.
-    fn segment(&mut self, common: &mut Common) -> Result<Told, Error> {
+    fn segment(&mut self, common: &mut Common) -> Result<WordOutcome, Error> {
         self.text.back();
         let line = self.text.line();
         let mut parsed = head::parse(&common.name, &mut self.text, &mut common.notes)?;
@@ -310,12 +310,12 @@ impl Changes {
         parsed.codes.map(&to);
         self.codes = parsed.codes;
         common.begin_segment(line, parsed.tick, parsed.head.base);
-        Ok(Told::Nothing)
+        Ok(WordOutcome::Nothing)
     }
 }
 
 /// The result of a word.
-enum Told {
+enum WordOutcome {
     Nothing,
     Something,
     End,

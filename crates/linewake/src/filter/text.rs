@@ -116,9 +116,9 @@ fn limit(text: &str) -> Option<ChatterLimit> {
 }
 
 /// Shows a period as a whole number of the largest unit possible.
-struct Shown(Duration);
+struct ShortDuration(Duration);
 
-impl fmt::Display for Shown {
+impl fmt::Display for ShortDuration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ns = self.0.as_nanos();
         let units = [(1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us"), (1, "ns")];
@@ -139,14 +139,14 @@ impl fmt::Display for Filter {
             return f.write_str("none");
         }
         if !self.glitch.is_zero() {
-            piece(f, format_args!("glitch={}", Shown(self.glitch)))?;
+            piece(f, format_args!("glitch={}", ShortDuration(self.glitch)))?;
         }
         if self.press == self.release && !self.press.is_zero() {
-            piece(f, format_args!("debounce={}", Shown(self.press)))?;
+            piece(f, format_args!("debounce={}", ShortDuration(self.press)))?;
         } else {
             for (key, period) in [("press", self.press), ("release", self.release)] {
                 if !period.is_zero() {
-                    piece(f, format_args!("{key}={}", Shown(period)))?;
+                    piece(f, format_args!("{key}={}", ShortDuration(period)))?;
                 }
             }
         }
@@ -154,7 +154,7 @@ impl fmt::Display for Filter {
             piece(f, format_args!("stamp={}", self.stamp.as_str()))?;
         }
         if let Some(limit) = self.chatter {
-            piece(f, format_args!("chatter={}/{}", limit.changes, Shown(limit.window)))?;
+            piece(f, format_args!("chatter={}/{}", limit.changes, ShortDuration(limit.window)))?;
             if limit.resume != limit.changes / 2 {
                 piece(f, format_args!("resume={}", limit.resume))?;
             }

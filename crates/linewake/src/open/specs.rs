@@ -13,7 +13,7 @@ use crate::sim::Script;
 use crate::{Error, ErrorKind};
 
 /// What is behind a chip, or why it cannot be opened.
-type Opened = Result<Arc<dyn Backend>, Error>;
+type OpenResult = Result<Arc<dyn Backend>, Error>;
 
 /// A form of the texts that [`Chip::open`](crate::Chip::open) takes.
 ///
@@ -30,7 +30,7 @@ pub struct ChipSpec {
     options: &'static [Setting],
     /// What varies, if a text has this form.
     rest: fn(&str) -> Option<&str>,
-    open: fn(&ChipOptions, Text<'_>) -> Opened,
+    open: fn(&ChipOptions, Text<'_>) -> OpenResult,
 }
 
 /// A text that has a form.
@@ -197,14 +197,14 @@ fn script_in_file(options: &ChipOptions, Text { spec, rest: file }: Text<'_>) ->
     Script::load(file).map_err(|error| unless_mistaken(error, is_profile, &remedy))
 }
 
-fn reference_device(spec: &str) -> Opened {
+fn reference_device(spec: &str) -> OpenResult {
     let path = spec.to_owned();
     let source = driver::DeviceOpener::Devices(Arc::new(move || Device::open(&path)));
     let remedy = "is it plugged in, and its driver running?";
     Ok(Arc::new(driver::ReferenceChip::open(source, spec).map_err(|error| error.with_remedy_if_not_found(remedy))?))
 }
 
-fn described(options: &ChipOptions, file: &str) -> Opened {
+fn described(options: &ChipOptions, file: &str) -> OpenResult {
     let is_script = || Script::load(file).is_ok();
     let remedy = format!("it is a script of the simulator; open it as \"sim:{file}\"");
     profile::open(file, options.allow_writes).map_err(|error| unless_mistaken(error, is_script, &remedy))

@@ -54,7 +54,7 @@ fn script(
     }
     reader.watch(&wires);
     let names = reader.names(&wires);
-    let mut lines = vec![Seen::default(); wires.len()];
+    let mut lines = vec![LineHistory::default(); wires.len()];
     let mut begin_ns = None;
     for change in &mut reader {
         let change = change.map_err(|error| bad(error.to_string()))?;
@@ -78,7 +78,7 @@ fn script(
 fn changes(
     reader: Option<Reader>,
     wires: Vec<usize>,
-    lines: Vec<Seen>,
+    lines: Vec<LineHistory>,
     begin_ns: u64,
 ) -> Box<dyn Iterator<Item = Change> + Send> {
     let mut has_level = vec![false; wires.len()];
@@ -105,7 +105,7 @@ fn changes(
 
 /// The levels that a line has in the file.
 #[derive(Clone, Copy, Debug, Default)]
-struct Seen {
+struct LineHistory {
     /// The first level to which it is driven.
     first: Option<bool>,
     /// True if nothing drives it before that.
@@ -115,7 +115,7 @@ struct Seen {
     is_released: bool,
 }
 
-impl Seen {
+impl LineHistory {
     fn note(&mut self, level: Level) {
         self.is_released_first |= self.first.is_none() && level == Level::Released;
         self.first = self.first.or(level.known());
@@ -156,7 +156,7 @@ fn left_out(reader: &Reader) -> Option<String> {
 }
 
 /// A note that names the lines that are assumed to have a pull resistor.
-fn pulled(name: &str, names: &[String], lines: &[Seen]) -> Option<String> {
+fn pulled(name: &str, names: &[String], lines: &[LineHistory]) -> Option<String> {
     let pulled: Vec<_> = names.iter().zip(lines).filter_map(|(name, seen)| Some((name, seen.pull()?))).collect();
     let said = |(name, level): &(&String, bool)| format!("\"{name}\" to {}", u8::from(*level));
     let named: Vec<_> = pulled.iter().take(NAMED).map(said).collect();

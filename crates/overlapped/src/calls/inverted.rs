@@ -27,7 +27,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures_core::Stream;
-use ring::{After, Calls, End, Order, Ring, Submission, Taken};
+use ring::{After, Calls, End, Order, Pop, Ring, Submission};
 
 pub use subscription::Subscription;
 
@@ -86,7 +86,7 @@ const BUDGET: u32 = 32;
 /// ```
 #[must_use = "a stream that is dropped cancels its calls"]
 pub struct InvertedCall<Out: Output + ?Sized> {
-    ring: Arc<Ring<Source>>,
+    ring: Arc<Ring<StreamCalls>>,
     /// Keeps the handle open; the calls in flight do not.
     device: Arc<Handle>,
     ready_in_a_row: u32,
@@ -108,7 +108,7 @@ pub struct InvertedCall<Out: Output + ?Sized> {
 #[must_use = "nothing is submitted before `start`"]
 pub struct InvertedCallBuilder<Out: Output + ?Sized, In: ?Sized = ()> {
     device: Arc<Handle>,
-    calls: Source,
+    calls: StreamCalls,
     pending: usize,
     window: usize,
     order: Order,
@@ -129,7 +129,7 @@ type GoOn = Box<dyn Fn(&Error) -> bool + Send + Sync>;
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Tally(Arc<Ring<Source>>);
+pub struct Tally(Arc<Ring<StreamCalls>>);
 
 /// Ends an [`InvertedCall`] from another thread, for example from a signal handler's.
 ///
@@ -141,7 +141,7 @@ pub struct Tally(Arc<Ring<Source>>);
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Stopper(Arc<Ring<Source>>);
+pub struct Stopper(Arc<Ring<StreamCalls>>);
 
 impl Stopper {
     /// Ends the stream: asks the driver to cancel the pending calls. Results that came before are still delivered, then
@@ -156,7 +156,7 @@ impl Stopper {
 }
 
 /// The calls of one stream.
-struct Source {
+struct StreamCalls {
     what: Operation,
     /// The device's name, for errors. (The ring must not keep the device itself.)
     name: Arc<str>,
@@ -186,7 +186,7 @@ struct NextInput {
 
 type MakeInput = Box<dyn FnMut(&[u8], &mut Vec<u8>) + Send>;
 
-impl Source {
+impl StreamCalls {
     /// A read is over. Bytes that came back earlier replace its own. Returns how the read ends after that.
     fn settle(&self, port: &port::Inner, operation: InFlight, ended: Ended) -> Ended {
         if self.what != STREAM_READ || !self.unread.any() {
@@ -226,7 +226,7 @@ impl Source {
     }
 }
 
-impl Calls for Source {
+impl Calls for StreamCalls {
     type Device = Arc<device::Inner>;
     type Port = Arc<port::Inner>;
     type Operation = InFlight;
@@ -356,7 +356,7 @@ impl Calls for Source {
     }
 }
 
-impl Arrival<port::Inner> for Ring<Source> {
+impl Arrival<port::Inner> for Ring<StreamCalls> {
     fn arrived(self: Arc<Self>, number: u64, port: &Arc<port::Inner>, operation: InFlight) {
         // SAFETY: the result is published, and this thread owns the operation.
         let ended = unsafe { port.slot(operation).status() };
@@ -430,7 +430,7 @@ impl<Out: Output + ?Sized, In: ?Sized> InvertedCallBuilder<Out, In> {
     }
 
     pub(crate) fn submitting(device: Arc<Handle>, what: Operation, input: &[u8], output_len: Option<u32>) -> Self {
-        let calls = Source {
+        let calls = StreamCalls {
             what,
             name: device.name.clone(),
             input: input.into(),
@@ -652,7 +652,7 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
             return Poll::Ready((!told).then(error));
         }
         let taken = self.ring.take(cx, self.was_last);
-        self.was_last = matches!(&taken, Poll::Ready(Taken::Reply(.., next)) if !next.take);
+        self.was_last = matches!(&taken, Poll::Ready(Pop::Reply(.., next)) if !next.take);
         if taken.is_pending() && !self.device.port.is_attended_here(cx) {
             self.leave_to_the_dispatcher();
         }
@@ -669,9 +669,9 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
         }
     }
 
-    fn item(&self, taken: Taken<InFlight>) -> Option<Result<Reply<Out>, Error>> {
+    fn item(&self, taken: Pop<InFlight>) -> Option<Result<Reply<Out>, Error>> {
         match taken {
-            Taken::Reply(operation, ended, next) => {
+            Pop::Reply(operation, ended, next) => {
                 let (port, name) = (&self.device.port, &self.device.name);
                 let slot = port.slot(operation);
                 let ended = self.ring.calls.settle(port, operation, ended);
@@ -681,8 +681,8 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
                 }
                 Some(reply)
             }
-            Taken::End(reason) => Some(Err(reason)),
-            Taken::Nothing => None,
+            Pop::End(reason) => Some(Err(reason)),
+            Pop::Nothing => None,
         }
     }
 }

@@ -48,7 +48,7 @@ enum State<K> {
     Ready(RawReply<K>),
     /// The slot holds the kept value.
     Pending(Pending, PhantomData<fn() -> K>),
-    Taken,
+    Pop,
 }
 
 // The value needs no pin: it is only handed on.
@@ -443,10 +443,10 @@ impl<K: Send + 'static> RawCall<K> {
 
     /// The reply of a call that is no longer pending.
     fn take(&mut self) -> RawReply<K> {
-        match std::mem::replace(&mut self.0, State::Taken) {
+        match std::mem::replace(&mut self.0, State::Pop) {
             State::Ready(reply) => reply,
             State::Pending(pending, _) => pending.take_raw(),
-            State::Taken => {
+            State::Pop => {
                 let error = Error::new(ErrorKind::InvalidInput, Operation::Poll)
                     .hint("the call's reply was taken already; do not poll a future after it was ready");
                 RawReply::without_buffers(error)
@@ -504,7 +504,7 @@ impl<K> fmt::Debug for RawCall<K> {
         let state = match self.0 {
             State::Ready(_) => "ready",
             State::Pending(..) => "pending",
-            State::Taken => "taken",
+            State::Pop => "taken",
         };
         f.debug_struct("RawCall").field("state", &state).finish_non_exhaustive()
     }

@@ -54,9 +54,9 @@ pub(crate) mod sealed {
 
     /// Makes a reply from a finished operation's bytes. Releases the operation, or keeps it in what it returns.
     pub trait Take: Record + 'static {
-        type Held: Deref<Target = Self> + Send + Sync;
+        type Owned: Deref<Target = Self> + Send + Sync;
         /// `Err` holds the bytes when they are not whole records.
-        fn take(done: Done<'_>) -> Result<Self::Held, Box<[u8]>>;
+        fn take(done: Done<'_>) -> Result<Self::Owned, Box<[u8]>>;
         /// The bytes in place, which begin at a multiple of 16; `None` when they are not whole records.
         fn view(bytes: &[u8]) -> Option<&Self>;
     }
@@ -70,7 +70,7 @@ pub(crate) mod sealed {
     }
 
     impl<T: FromBytes + Immutable + KnownLayout + Send + Sync + 'static> Take for T {
-        type Held = One<T>;
+        type Owned = One<T>;
 
         #[inline]
         fn take(done: Done<'_>) -> Result<One<T>, Box<[u8]>> {
@@ -87,7 +87,7 @@ pub(crate) mod sealed {
     }
 
     impl<T: FromBytes + Immutable + KnownLayout + Send + Sync + 'static> Take for [T] {
-        type Held = Many<T>;
+        type Owned = Many<T>;
 
         fn take(done: Done<'_>) -> Result<Many<T>, Box<[u8]>> {
             let many = Many {
@@ -178,14 +178,14 @@ pub(crate) mod sealed {
 /// # Ok::<(), overlapped::Error>(())
 /// ```
 pub struct Reply<Out: Output + ?Sized> {
-    held: Out::Held,
+    held: Out::Owned,
     status: Status,
     information: usize,
 }
 
 impl<Out: Output + ?Sized> Reply<Out> {
     #[inline]
-    pub(crate) fn new(held: Out::Held, status: Status, information: usize) -> Self {
+    pub(crate) fn new(held: Out::Owned, status: Status, information: usize) -> Self {
         Self { held, status, information }
     }
 
@@ -193,7 +193,7 @@ impl<Out: Output + ?Sized> Reply<Out> {
     #[cfg(feature = "futures-io")]
     pub(crate) fn give_back(self, device: &Arc<crate::device::Inner>, from: usize)
     where
-        Out: Output<Held = sealed::Many<u8>>,
+        Out: Output<Owned = sealed::Many<u8>>,
     {
         // The caller has the device, so it is open.
         if let Some(device) = device.enter() {
@@ -243,7 +243,7 @@ impl<Out: Output + ?Sized> Reply<Out> {
     }
 }
 
-impl<Out: Output<Held = sealed::One<Out>>> Reply<Out> {
+impl<Out: Output<Owned = sealed::One<Out>>> Reply<Out> {
     /// The record itself.
     #[must_use]
     pub fn into_inner(self) -> Out {

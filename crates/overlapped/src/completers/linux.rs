@@ -22,5 +22,5 @@ mod kind;
 mod source;
 mod transfer;
 
-pub(crate) use file::{File, Opened, open};
+pub(crate) use file::{File, OpenHandle, open};
 pub(crate) use transfer::ioctl;

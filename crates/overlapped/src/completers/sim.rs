@@ -54,7 +54,7 @@ mod queue;
 mod script;
 
 pub use queue::Queue;
-pub use script::{Script, Seen};
+pub use script::{Script, SeenRequest};
 
 use std::fmt;
 use std::sync::Arc;

@@ -8,4 +8,4 @@ mod object;
 pub(crate) use event::Event;
 #[cfg(test)]
 pub(crate) use event::Signals;
-pub(crate) use file::{File, Opened, adopt, open};
+pub(crate) use file::{File, OpenHandle, adopt, open};

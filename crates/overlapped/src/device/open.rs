@@ -193,7 +193,7 @@ impl Device {
         options: &OpenOptions,
         name: Arc<str>,
         what: Operation,
-        open: impl FnOnce() -> Result<system::Opened, Error>,
+        open: impl FnOnce() -> Result<system::OpenHandle, Error>,
     ) -> Result<Self, Error> {
         let port = options.port.clone().map_or_else(Port::global, Ok)?;
         let opened = open()?;

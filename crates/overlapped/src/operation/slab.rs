@@ -713,12 +713,12 @@ pub(crate) struct Slab<W> {
     /// The buffers that no operation uses.
     pub(crate) idle: Idle,
     free: Free,
-    made: crate::system::sync::Mutex<Made>,
+    made: crate::system::sync::Mutex<SlotCounts>,
 }
 
 /// Slots that were made.
 #[derive(Debug, Default)]
-struct Made {
+struct SlotCounts {
     chunks: usize,
     slots: usize,
     /// How many of them are never used again.
@@ -747,7 +747,7 @@ impl<W> Slab<W> {
             chunks: [const { OnceLock::new() }; CHUNKS],
             idle: Idle::default(),
             free: Free::new(),
-            made: crate::system::sync::Mutex::new(Made::default()),
+            made: crate::system::sync::Mutex::new(SlotCounts::default()),
         }
     }
 
@@ -782,7 +782,7 @@ impl<W> Slab<W> {
         true
     }
 
-    fn grow(&self, made: &mut Made) -> bool {
+    fn grow(&self, made: &mut SlotCounts) -> bool {
         let Some(cell) = self.chunks.get(made.chunks) else {
             return false;
         };

@@ -75,7 +75,7 @@ pub(crate) enum Packet<'a, W> {
     /// The result is published, and there is no waiter to wake.
     Published,
     /// The result is published, and this holds the waiter to wake.
-    Awaited(Held<'a, W>),
+    Awaited(WaiterAccess<'a, W>),
     /// The owner has left. The slot is free: give it back.
     Recycle(Recycle),
     /// The owner has left. The party that is at work will give the slot back.
@@ -86,9 +86,9 @@ pub(crate) enum Packet<'a, W> {
 
 /// The right to be at the waiter alone. It keeps the slot from being released.
 #[must_use = "without this the slot is never given back"]
-pub(crate) struct Held<'a, W>(&'a Machine<W>, Generation);
+pub(crate) struct WaiterAccess<'a, W>(&'a Machine<W>, Generation);
 
-impl<W> Held<'_, W> {
+impl<W> WaiterAccess<'_, W> {
     /// The waiter, and the slot's recycling if the owner has already taken the result and left. Then the caller must
     /// give the slot back, and the waiter is not needed any more.
     #[inline]
@@ -173,7 +173,7 @@ impl<W> Machine<W> {
         });
         let Ok(word) = before else { return (Packet::Stray, false) };
         let packet = match word & PHASE {
-            PENDING if is_awaited(word) => Packet::Awaited(Held(self, of)),
+            PENDING if is_awaited(word) => Packet::Awaited(WaiterAccess(self, of)),
             PENDING => Packet::Published,
             _ if word & BUSY != 0 => Packet::Left,
             _ => Packet::Recycle(Self::recycle(of)),
@@ -324,12 +324,12 @@ impl<W> Machine<W> {
     }
 
     /// The driver had its chance. The waiter is returned, so that the owner is told to stop waiting.
-    pub(crate) fn expire(&self, of: Generation) -> Option<Held<'_, W>> {
+    pub(crate) fn expire(&self, of: Generation) -> Option<WaiterAccess<'_, W>> {
         let before = self.change(|word| {
             let held = if is_awaited(word) { word & !AWAITED | HELD } else { word };
             is_pending(word, of).then_some(held | EXPIRED)
         });
-        before.is_ok_and(is_awaited).then_some(Held(self, of))
+        before.is_ok_and(is_awaited).then_some(WaiterAccess(self, of))
     }
 
     /// Counts the operation `of` as one that no thread waits for. `false` if it is counted already, or over.

@@ -109,7 +109,7 @@ impl Place {
 
 /// The bytes that a read got instead of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Given {
+pub(crate) struct Handout {
     pub(crate) len: usize,
     /// The message was longer; the rest is for the next read.
     pub(crate) more: bool,
@@ -132,7 +132,7 @@ pub(crate) enum Admission {
     /// There is nothing for it: it goes to the driver.
     Go,
     /// It got bytes that came back. `true`: there are no more, and none are expected.
-    Given(Given, bool),
+    Given(Handout, bool),
     /// It waits until earlier reads are over.
     Parked,
     /// A read that has waited longer has a promise now; ask again.
@@ -211,7 +211,7 @@ impl Unread {
         (place, own): (Place, Own),
         output: &mut [u8],
         note: impl FnOnce(Place),
-    ) -> Option<Given> {
+    ) -> Option<Handout> {
         let mut state = lock(&self.state);
         let mut promised = state.chunks.iter().position(|chunk| chunk.is_promised_to(operation));
         if let (Own::Bytes(_), Some(at)) = (&own, promised)
@@ -380,7 +380,7 @@ impl State {
         self.orphans.iter().all(|orphan| number < orphan.number)
     }
 
-    fn give(&mut self, at: usize, kind: StreamKind, output: &mut [u8]) -> Given {
+    fn give(&mut self, at: usize, kind: StreamKind, output: &mut [u8]) -> Handout {
         let chunk = &mut self.chunks[at];
         let place = chunk.place;
         let len = chunk.rest().len().min(output.len());
@@ -393,7 +393,7 @@ impl State {
             self.chunks.remove(at);
         }
         self.in_order(None);
-        Given { len, more: rest && kind == StreamKind::Messages, place }
+        Handout { len, more: rest && kind == StreamKind::Messages, place }
     }
 
     fn keep(&mut self, place: Place, bytes: Box<[u8]>) {

@@ -5,7 +5,7 @@ use std::task::Wake;
 use std::time::Duration;
 
 use super::inner::{Dispatcher, Inner, Sleeper, Whose};
-use super::wait::Taken;
+use super::wait::TurnGuard;
 use crate::system::sync::lock_std as lock;
 
 impl Inner {
@@ -42,7 +42,7 @@ impl Inner {
             self.run_jobs(self.jobs_waiting());
             drop(dispatching);
             if self.turn.take_dispatchers() {
-                let _turn = Taken(self);
+                let _turn = TurnGuard(self);
                 while self.turn.is_unattended() && !self.is_inherited() {
                     sleeper.take_wake();
                     // A thread that adds a job after this wakes the sleeper.

@@ -19,9 +19,9 @@ thread_local! {
 }
 
 /// The turn, until it is dropped.
-pub(super) struct Taken<'a>(pub(super) &'a Arc<Inner>);
+pub(super) struct TurnGuard<'a>(pub(super) &'a Arc<Inner>);
 
-impl Drop for Taken<'_> {
+impl Drop for TurnGuard<'_> {
     fn drop(&mut self) {
         let port = self.0;
         // In the child of a fork the other threads do not exist, and one of them may have held a lock.
@@ -207,7 +207,7 @@ impl Inner {
     /// Handles the completions that are there, unless another thread does so.
     fn look(self: &Arc<Self>, whose: Whose) {
         if self.turn.try_take() {
-            let _turn = Taken(self);
+            let _turn = TurnGuard(self);
             self.dispatch(Some(Duration::ZERO), whose, None);
         }
     }
@@ -245,9 +245,9 @@ impl Inner {
         now: bool,
         mut deadline: Option<Instant>,
         whose: Whose,
-    ) -> Option<Taken<'_>> {
+    ) -> Option<TurnGuard<'_>> {
         if self.turn.try_take() {
-            return Some(Taken(self));
+            return Some(TurnGuard(self));
         }
         let has_jobs = self.has_jobs_for(whose);
         if has_jobs {
@@ -267,7 +267,7 @@ impl Inner {
             sleeper.wake_by_ref();
         }
         sleeper.sleep(deadline);
-        let given = self.turn.leave_line(sleeper).then(|| Taken(self));
+        let given = self.turn.leave_line(sleeper).then(|| TurnGuard(self));
         given.filter(|_| !sleeper.is_woken())
     }
 
@@ -297,8 +297,8 @@ impl Inner {
 
     /// Takes the turn if it is free by now. Otherwise the thread that has it will tell of what comes, in the queue that
     /// an outer loop watches.
-    pub(super) fn miss_turn(self: &Arc<Self>) -> Option<Taken<'_>> {
-        self.turn.try_take_or_miss().then(|| Taken(self))
+    pub(super) fn miss_turn(self: &Arc<Self>) -> Option<TurnGuard<'_>> {
+        self.turn.try_take_or_miss().then(|| TurnGuard(self))
     }
 
     /// Makes sure that the turn is not free while a thread needs it.
@@ -346,7 +346,7 @@ impl Inner {
     pub(crate) fn take_strays(self: &Arc<Self>) {
         let strays = self.queue.strays();
         if strays.are_too_many() && self.is_led() && !self.must_not_wait_here() && self.turn.try_take() {
-            let _turn = Taken(self);
+            let _turn = TurnGuard(self);
             strays.take_out(|| self.dispatch(Some(Duration::ZERO), Whose::NO_WAKERS, None));
         }
     }

@@ -58,7 +58,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let printed = consumer.join()?;
     reader.wait()?;
 
-    let lost = Lost::reported(&printed.last, &said);
+    let lost = LossReport::reported(&printed.last, &said);
     let delivered = lost.delivered.unwrap_or(printed.edges);
     let mut figures = vec![
         ("lines", arguments.lines.into()),
@@ -148,7 +148,7 @@ fn flood(arguments: &Arguments, chip: &gpiosim::Chip) -> std::io::Result<Duratio
 
 /// What a reader says of edges that it did not print.
 #[derive(Default)]
-struct Lost {
+struct LossReport {
     delivered: Option<u64>,
     overflowed: u64,
     merged: u64,
@@ -156,7 +156,7 @@ struct Lost {
     discarded: u64,
 }
 
-impl Lost {
+impl LossReport {
     /// From the last record, or else from what is on standard error; others report nothing.
     fn reported(last: &str, said: &str) -> Self {
         if let Ok(summary) = serde_json::from_str::<Value>(last)
@@ -199,12 +199,12 @@ mod tests {
     fn both_summaries_are_understood() {
         let text = "8 lines: 39 edges delivered, at least 12 lost (5 overflowed, 7 merged); 3 threads\n  \
                     \"x\": 4 edges delivered, at least 5 lost (5 overflowed)\n";
-        let lost = Lost::reported("1.2\trising\t\"x\"\n", text);
+        let lost = LossReport::reported("1.2\trising\t\"x\"\n", text);
         assert_eq!((lost.delivered, lost.overflowed, lost.merged, lost.discarded), (Some(39), 5, 7, 0));
         let record = r#"{"record":"summary","unattributed":3,"lines":[{"delivered":4,"overflowed":1,"merged":2,"discarded":6}]}"#;
-        let lost = Lost::reported(record, "");
+        let lost = LossReport::reported(record, "");
         assert_eq!((lost.delivered, lost.overflowed, lost.merged, lost.discarded), (Some(4), 1, 5, 6));
         assert_eq!(lost.unattributed, Some(3));
-        assert!(Lost::reported("1.2\trising\t\"x\"\n", "").delivered.is_none());
+        assert!(LossReport::reported("1.2\trising\t\"x\"\n", "").delivered.is_none());
     }
 }

@@ -59,7 +59,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if let Some(path) = arguments.output.as_deref().filter(|path| path.exists()) {
         return Err(Failure::new(format!("\"{}\" exists; name another file, or remove it", path.display())));
     }
-    let known = skeleton::Known { device: arguments.device.as_deref(), lines: arguments.lines };
+    let known = skeleton::UserFacts { device: arguments.device.as_deref(), lines: arguments.lines };
     if let Some(device) = known.device {
         skeleton::check_device(device).map_err(Failure::new)?;
     }

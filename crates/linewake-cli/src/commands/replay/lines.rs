@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use linewake::record::NamedChip;
 use linewake::{EdgeEvent, EdgeKind, Missed};
-use linewake_capture::{Capture, Chip, Line};
+use linewake_capture::{Capture, CapturedChip, CapturedLine};
 
 use crate::display::Printable;
 use crate::exit::Failure;
@@ -25,7 +25,7 @@ pub(super) struct LineTable {
     names: HashMap<Arc<str>, usize>,
     /// The last edge of each line that is played.
     pub(super) edges: Vec<EdgeEvent>,
-    pub(super) chips: Vec<Chip>,
+    pub(super) chips: Vec<CapturedChip>,
 }
 
 #[derive(Debug)]
@@ -127,7 +127,7 @@ impl LineTable {
         }
     }
 
-    fn is_wanted(&mut self, chip: &Chip, line: &Line) -> bool {
+    fn is_wanted(&mut self, chip: &CapturedChip, line: &CapturedLine) -> bool {
         let is_line = |said: &str| line.name.as_deref() == Some(said) || said == line.offset.to_string();
         let is_chip = |said: &str| said == &*chip.name || [&chip.id, &chip.plain_name].contains(&&Some(said.into()));
         let mut is_wanted = self.wanted.is_empty();
@@ -139,7 +139,7 @@ impl LineTable {
         is_wanted
     }
 
-    fn add_chip(&mut self, place: usize, chip: &Chip) -> usize {
+    fn add_chip(&mut self, place: usize, chip: &CapturedChip) -> usize {
         if self.requests.len() <= place {
             self.requests.resize(place + 1, None);
         }
@@ -158,7 +158,7 @@ impl LineTable {
     pub(super) fn missing(&self, name: &str, capture: &Capture) -> Result<(), Failure> {
         let Some(LineQuery { said, .. }) = self.wanted.iter().find(|wanted| !wanted.is_found) else { return Ok(()) };
         let lines = capture.lines();
-        let shown = |line: &Line| match &line.name {
+        let shown = |line: &CapturedLine| match &line.name {
             Some(name) => format!("\"{}\"", Printable(name)),
             None => format!("\"{}:{}\"", Printable(&capture.chips()[line.chip].name), line.offset),
         };

@@ -24,7 +24,7 @@ pub(super) struct Room {
 }
 
 /// The result of an ioctl; the inner error tells how the driver broke the profile.
-pub(super) type Made = Result<Result<u32, String>, overlapped::Error>;
+pub(super) type IoctlResult = Result<Result<u32, String>, overlapped::Error>;
 
 /// What lies behind an argument; each byte is another than those beside it.
 fn pattern(at: usize) -> u8 {
@@ -43,7 +43,7 @@ impl Room {
         input: &[u8],
         output_len: usize,
         again: impl Fn() -> bool,
-    ) -> Made {
+    ) -> IoctlResult {
         let mut slow = Slow::default();
         loop {
             let began = Instant::now();

@@ -81,7 +81,7 @@ pub(crate) enum End {
 
 /// What the consumer gets when it takes.
 #[derive(Debug)]
-pub(crate) enum Taken<Operation> {
+pub(crate) enum Pop<Operation> {
     Reply(Operation, Ended, Next),
     End(Error),
     Nothing,
@@ -368,7 +368,7 @@ impl<C: Calls> Ring<C> {
 
     /// Takes the next item, or leaves a waker. A caller that expects nothing has the waker cloned before, and locks
     /// once.
-    pub(crate) fn take(&self, cx: &Context<'_>, expects_nothing: bool) -> Poll<Taken<C::Operation>> {
+    pub(crate) fn take(&self, cx: &Context<'_>, expects_nothing: bool) -> Poll<Pop<C::Operation>> {
         let mut waker = expects_nothing.then(|| cx.waker().clone());
         loop {
             let mut state = lock(&self.state);
@@ -391,7 +391,7 @@ impl<C: Calls> Ring<C> {
     }
 
     /// Takes the next item if one is ready.
-    pub(crate) fn take_ready(&self) -> Option<Taken<C::Operation>> {
+    pub(crate) fn take_ready(&self) -> Option<Pop<C::Operation>> {
         lock(&self.state).take(self)
     }
 
@@ -517,15 +517,15 @@ impl<C: Calls> State<C> {
         }
     }
 
-    fn take(&mut self, ring: &Ring<C>) -> Option<Taken<C::Operation>> {
+    fn take(&mut self, ring: &Ring<C>) -> Option<Pop<C::Operation>> {
         if let Some((operation, ended)) = self.next_reply() {
             self.done -= 1;
             self.figures.delivered += 1;
             let next = Next { arm: !self.arming && self.has_room(ring), take: self.is_ready() };
-            return Some(Taken::Reply(operation, ended, next));
+            return Some(Pop::Reply(operation, ended, next));
         }
         if self.ended {
-            return Some(Taken::Nothing);
+            return Some(Pop::Nothing);
         }
         if self.figures.in_flight > 0 {
             return None;
@@ -533,8 +533,8 @@ impl<C: Calls> State<C> {
         let end = self.end.take()?;
         self.ended = true;
         Some(match end {
-            End::Reason(reason) => Taken::End(reason),
-            End::Quiet => Taken::Nothing,
+            End::Reason(reason) => Pop::End(reason),
+            End::Quiet => Pop::Nothing,
         })
     }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex};
 use std::task::{Wake, Waker};
 
-use super::ring::Taken;
+use super::ring::Pop;
 use crate::port;
 use crate::system::foreign::{Running, off_the_dispatcher};
 use crate::system::sync::lock_std as lock;
@@ -73,7 +73,7 @@ where
             }
             let taken = stream.ring.take_ready()?;
             // An item that becomes ready after this wakes the pump again.
-            let was_last = matches!(&taken, Taken::Reply(.., next) if !next.take);
+            let was_last = matches!(&taken, Pop::Reply(.., next) if !next.take);
             let Some(result) = stream.item(taken) else { break };
             self.port.guarded(|| callback(result));
             if was_last && !self.stopped.load(SeqCst) {

@@ -30,9 +30,9 @@ pub(crate) struct File {
 }
 
 /// A file without a port.
-pub(crate) type Opened = OwnedFd;
+pub(crate) type OpenHandle = OwnedFd;
 
-pub(crate) fn open(options: &OpenOptions, name: &Arc<str>, path: &Path) -> Result<Opened, Error> {
+pub(crate) fn open(options: &OpenOptions, name: &Arc<str>, path: &Path) -> Result<OpenHandle, Error> {
     let invalid = |hint| Err(Error::new(ErrorKind::InvalidInput, Operation::Open).on(name).hint(hint));
     if path.as_os_str().as_bytes().contains(&0) {
         return invalid("the path contains a NUL; remove it");
@@ -69,7 +69,7 @@ fn failed(what: Operation, name: &Arc<str>, errno: Errno) -> Error {
 impl File {
     /// Binds a file to the port, for the device with this number. An adopted file becomes non-blocking.
     pub(crate) fn bind(
-        fd: Opened,
+        fd: OpenHandle,
         port: &Arc<port::Inner>,
         id: u64,
         name: &Arc<str>,

@@ -82,7 +82,7 @@ struct State {
     /// The requests that go wrong, by their number, from 1.
     faults: HashMap<u64, Fault>,
     pended: VecDeque<Pended>,
-    seen: Vec<Seen>,
+    seen: Vec<SeenRequest>,
     unplugged: bool,
     on_cancel: OnCancel,
     /// Completions that are due later. Unparking `clock` tells their thread.
@@ -122,7 +122,7 @@ enum OnCancel {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Seen {
+pub struct SeenRequest {
     /// The operation that was asked for.
     pub operation: Operation,
     /// The bytes of the input.
@@ -264,7 +264,7 @@ impl Script {
 
     /// Every request so far, the oldest first.
     #[must_use]
-    pub fn seen(&self) -> Vec<Seen> {
+    pub fn seen(&self) -> Vec<SeenRequest> {
         lock(&self.0.state).seen.clone()
     }
 
@@ -317,7 +317,8 @@ impl Driver for Script {
 
     fn control(&self, mut request: Request) -> Outcome {
         let mut state = lock(&self.0.state);
-        let seen = Seen { operation: request.operation(), input: request.input().to_vec(), file: request.file() };
+        let seen =
+            SeenRequest { operation: request.operation(), input: request.input().to_vec(), file: request.file() };
         state.seen.push(seen);
         let number = state.seen.len() as u64;
         if state.unplugged {

@@ -72,9 +72,9 @@ unsafe impl Send for File {}
 unsafe impl Sync for File {}
 
 /// A handle without a port.
-pub(crate) type Opened = File;
+pub(crate) type OpenHandle = File;
 
-pub(crate) fn open(options: &OpenOptions, name: &Arc<str>, path: &Path) -> Result<Opened, Error> {
+pub(crate) fn open(options: &OpenOptions, name: &Arc<str>, path: &Path) -> Result<OpenHandle, Error> {
     let invalid = |hint| Err(Error::new(ErrorKind::InvalidInput, Operation::Open).on(name).hint(hint));
     let mut wide: Vec<u16> = path.as_os_str().encode_wide().collect();
     if wide.contains(&0) {
@@ -122,7 +122,7 @@ pub(crate) fn open(options: &OpenOptions, name: &Arc<str>, path: &Path) -> Resul
 }
 
 /// Takes over a handle that somebody else opened.
-pub(crate) fn adopt(options: &OpenOptions, name: &Arc<str>, handle: OwnedHandle) -> Result<Opened, Error> {
+pub(crate) fn adopt(options: &OpenOptions, name: &Arc<str>, handle: OwnedHandle) -> Result<OpenHandle, Error> {
     if is_synchronous(handle.as_raw_handle()) {
         return Err(Error::new(ErrorKind::InvalidInput, Operation::Adopt)
             .on(name)

@@ -300,10 +300,8 @@ mod tests {
         let again = buffers.take(4096, 1).unwrap();
         assert_eq!(again.start(), at);
         // SAFETY: as above.
-        assert!(
-            unsafe { std::slice::from_raw_parts(at, 4096) }.iter().all(|b| *b == 0xaa),
-            "the bytes of the same device stay"
-        );
+        let bytes = unsafe { std::slice::from_raw_parts(at, 4096) };
+        assert!(bytes.iter().all(|byte| *byte == 0xaa), "the bytes of the same device stay");
         buffers.put(again, 1);
         let other = buffers.take(4096, 2).unwrap();
         assert_eq!(other.start(), at);

@@ -2,11 +2,11 @@
 
 use std::io::{self, BufRead as _};
 
-use super::skeleton::{Known, MOST_LINES, check_device, device};
+use super::skeleton::{MOST_LINES, UserFacts, check_device, device};
 use crate::exit::{Failure, say};
 
 /// Asks the questions, and gives the profile.
-pub(super) fn profile(known: Known<'_>) -> Result<String, Failure> {
+pub(super) fn profile(known: UserFacts<'_>) -> Result<String, Failure> {
     say("An empty answer takes the value in brackets. Ctrl-C ends; the file is written at the end.\n\n");
     let opened = match known.device {
         Some(device) => device.to_owned(),

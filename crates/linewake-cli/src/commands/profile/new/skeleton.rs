@@ -15,7 +15,7 @@ pub(super) const MOST_LINES: u32 = 1024;
 
 /// The facts that the user gave.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Known<'a> {
+pub(super) struct UserFacts<'a> {
     pub(super) device: Option<&'a str>,
     pub(super) lines: Option<u32>,
 }
@@ -40,14 +40,14 @@ pub(super) fn device(device: &str) -> String {
     format!("[device]\n{key} = '{device}'\n")
 }
 
-pub(super) fn write(header: &Header<'_>, known: Known<'_>) -> String {
+pub(super) fn write(header: &Header<'_>, known: UserFacts<'_>) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _ = write_to(&mut text, header, known);
     text
 }
 
-fn write_to(text: &mut String, header: &Header<'_>, known: Known<'_>) -> std::fmt::Result {
+fn write_to(text: &mut String, header: &Header<'_>, known: UserFacts<'_>) -> std::fmt::Result {
     let names = Names::new(header);
     // The time grows with the header, so this is done once.
     let layouts = header.layouts();
@@ -90,7 +90,7 @@ fn write_to(text: &mut String, header: &Header<'_>, known: Known<'_>) -> std::fm
     writeln!(text)
 }
 
-fn write_device(text: &mut String, header: &Header<'_>, known: Known<'_>) -> std::fmt::Result {
+fn write_device(text: &mut String, header: &Header<'_>, known: UserFacts<'_>) -> std::fmt::Result {
     if let Some(known) = known.device {
         return writeln!(text, "{}", device(known));
     }
@@ -228,7 +228,7 @@ mod tests {
                 damaged[at] = b"{}()*/#\"\\;,[]:\n\0\xff"[at % 17];
                 for bytes in [cut, damaged] {
                     let files = [File::new("a.h".to_owned(), bytes)];
-                    let text = write(&Header::read(&files), Known::default());
+                    let text = write(&Header::read(&files), UserFacts::default());
                     let read = text.parse::<toml::Table>();
                     assert!(read.is_ok(), "{name} at {at}: {read:?}\n{text}");
                 }

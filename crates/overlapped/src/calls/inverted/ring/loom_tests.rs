@@ -115,9 +115,9 @@ fn complete_one(ring: &Arc<Ring<Driver>>) -> bool {
     true
 }
 
-fn take(ring: &Arc<Ring<Driver>>, waker: &Waker) -> Poll<Taken<u64>> {
+fn take(ring: &Arc<Ring<Driver>>, waker: &Waker) -> Poll<Pop<u64>> {
     let taken = ring.take(&Context::from_waker(waker), false);
-    if let Poll::Ready(Taken::Reply(operation, .., next)) = taken {
+    if let Poll::Ready(Pop::Reply(operation, .., next)) = taken {
         ring.calls.release(&(), operation);
         if next.arm {
             ring.arm();
@@ -135,7 +135,7 @@ fn loom_re_arm_against_take() {
         let waker = Waker::from(consumer.clone());
         let mut next = 0;
         let look = |next: &mut u64| {
-            while let Poll::Ready(Taken::Reply(operation, ..)) = take(&ring, &waker) {
+            while let Poll::Ready(Pop::Reply(operation, ..)) = take(&ring, &waker) {
                 assert_eq!(operation, *next, "in order, each once");
                 *next += 1;
             }
@@ -218,7 +218,7 @@ fn loom_attached_consumer_misses_nothing() {
         let mut pump = || {
             while wakes != consumer.0.load(SeqCst) {
                 wakes = consumer.0.load(SeqCst);
-                while let Some(Taken::Reply(operation, .., next)) = ring.take_ready() {
+                while let Some(Pop::Reply(operation, .., next)) = ring.take_ready() {
                     assert_eq!(operation, taken);
                     taken += 1;
                     ring.calls.release(&(), operation);
@@ -253,14 +253,14 @@ fn loom_stop_against_completion() {
         let waker = Waker::noop();
         let reason = loop {
             match take(&ring, waker) {
-                Poll::Ready(Taken::Reply(..)) => results += 1,
-                Poll::Ready(Taken::End(reason)) => break reason,
+                Poll::Ready(Pop::Reply(..)) => results += 1,
+                Poll::Ready(Pop::End(reason)) => break reason,
                 other => panic!("the stream does not end: {other:?}"),
             }
         };
         assert_eq!(reason.kind(), crate::ErrorKind::Cancelled);
         assert!(results <= 1);
-        assert!(matches!(take(&ring, waker), Poll::Ready(Taken::Nothing)));
+        assert!(matches!(take(&ring, waker), Poll::Ready(Pop::Nothing)));
         assert_eq!(ring.calls.released.load(SeqCst), ring.calls.submitted.load(SeqCst));
         drop(device);
     });

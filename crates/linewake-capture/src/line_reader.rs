@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, Read};
 
 /// A buffered reader. Bytes can be seen before they are taken, as many as fit in the buffer.
-pub(crate) struct Source<R> {
+pub(crate) struct LineReader<R> {
     inner: R,
     buffer: Box<[u8]>,
     from: usize,
@@ -11,7 +11,7 @@ pub(crate) struct Source<R> {
     is_over: bool,
 }
 
-impl<R: Read> Source<R> {
+impl<R: Read> LineReader<R> {
     pub(crate) fn new(inner: R, capacity: usize) -> Self {
         Self { inner, buffer: vec![0; capacity].into_boxed_slice(), from: 0, until: 0, is_over: false }
     }
@@ -98,7 +98,7 @@ impl<R: Read> Source<R> {
     }
 }
 
-impl<R: Read> Read for Source<R> {
+impl<R: Read> Read for LineReader<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         if self.from == self.until && into.len() >= self.buffer.len() && !self.is_over {
             return self.inner.read(into);
@@ -109,7 +109,7 @@ impl<R: Read> Read for Source<R> {
     }
 }
 
-impl<R: Read> BufRead for Source<R> {
+impl<R: Read> BufRead for LineReader<R> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.from == self.until {
             self.more()?;
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn peeked_bytes_can_still_be_taken() {
-        let mut source = Source::new(Drops(b"abcdef"), 4);
+        let mut source = LineReader::new(Drops(b"abcdef"), 4);
         assert_eq!(source.peek(3).unwrap(), b"abc");
         assert_eq!(source.peek(9).unwrap(), b"abcd", "as much as there is room for");
         source.consume(2);
@@ -152,12 +152,12 @@ mod tests {
 
     #[test]
     fn a_line_is_found_however_it_comes_and_one_without_an_end_is_not_read_for_ever() {
-        let mut source = Source::new(Drops(b"ab\n\nlonger than the buffer\nlast"), 4);
+        let mut source = LineReader::new(Drops(b"ab\n\nlonger than the buffer\nlast"), 4);
         for expected in ["ab\n", "\n", "longer than the buffer\n", "last", ""] {
             let length = source.line(32).unwrap().unwrap();
             assert_eq!(&source.buffered()[..length], expected.as_bytes());
             source.consume(length);
         }
-        assert_eq!(Source::new(io::repeat(b'x'), 4).line(32).unwrap(), None);
+        assert_eq!(LineReader::new(io::repeat(b'x'), 4).line(32).unwrap(), None);
     }
 }

@@ -4,17 +4,17 @@ use std::collections::VecDeque;
 
 use crate::error;
 use crate::item::{Edge, Item, Notice};
-use crate::table::{Found, Table};
+use crate::table::{LineLookup, Table};
 
 /// Items that wait, and which messages about the file were given.
-pub(crate) struct Told {
+pub(crate) struct Outbox {
     /// The name of the file.
     pub(crate) name: String,
     items: VecDeque<Item>,
     has_zeros: bool,
 }
 
-impl Told {
+impl Outbox {
     pub(crate) fn new(name: &str) -> Self {
         Self { name: name.to_owned(), items: VecDeque::new(), has_zeros: false }
     }
@@ -53,7 +53,7 @@ impl Told {
     }
 
     /// A line that may appear for the first time.
-    pub(crate) fn found(&mut self, found: Found) {
+    pub(crate) fn found(&mut self, found: LineLookup) {
         if found.is_new {
             self.push(Item::Line(found.line));
         }
@@ -68,7 +68,7 @@ impl Told {
         if !is_new && step_ns.is_none() && clock.is_none() {
             return Item::Edge(edge);
         }
-        self.found(Found { line: edge.line, is_new });
+        self.found(LineLookup { line: edge.line, is_new });
         if let Some(step_ns) = step_ns {
             self.notice_at(at_line, &error::set_back(step_ns));
         }
