@@ -184,7 +184,7 @@ fn lines_are_held_as_what_they_are() {
     ] {
         let error = request.start().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported);
-        assert!(error.to_string().contains(&format!("\"{name}\" is an")), "{error}");
+        assert!(error.to_string().contains(&format!("\"{name}\" in this direction: it is an")), "{error}");
     }
     assert_eq!(chip.request().line("CTS").queue_size(64).start().unwrap_err().kind(), ErrorKind::InvalidInput);
 }

@@ -496,7 +496,7 @@ pub fn bad_requests_name_what_is_wrong(bench: &dyn Bench) {
     refused(request().all_lines().line(0).start(), ErrorKind::LineTwice, &["same line"]);
     refused(request().start(), ErrorKind::InvalidInput, &["no line", &quoted]);
     let has_queue = chip.info().max_queue_size > 0;
-    let few = if has_queue { "queue size 1 " } else { "has no queue" };
+    let few = if has_queue { "queue size 1 " } else { "fixed size" };
     refused(request().line(0).queue_size(1).start(), ErrorKind::InvalidInput, &[few]);
     let too_long = chip.info().max_queue_size + 1;
     let many = if has_queue { &*format!("queue size {too_long} ") } else { few };

@@ -90,10 +90,11 @@ impl SerialChip {
     /// Refuses a configuration that a line cannot have.
     fn check(&self, offset: Offset, config: &LineConfig) -> Result<(), Error> {
         let name = NAMES[offset.index()];
-        let refuse =
-            |what: &str| Err(unsupported(&self.info.name, &format!("cannot hold line \"{name}\" so: it {what}")));
+        let refuse = |what: &str| {
+            Err(unsupported(&self.info.name, &format!("cannot hold line \"{name}\" in this direction: it {what}")))
+        };
         match (offset.index() < INPUTS, config.direction) {
-            (true, Some(Direction::Output)) => refuse("is an input; its outputs are \"RTS\" and \"DTR\""),
+            (true, Some(Direction::Output)) => refuse("is an input; the outputs are \"RTS\" and \"DTR\""),
             (false, Some(Direction::Input)) => refuse(
                 "is an output; read its level without a direction, or watch \"CTS\", \"DSR\", \"RI\" and \"DCD\"",
             ),

@@ -207,7 +207,7 @@ impl RequestBuilder {
         if self.queue_size == 1 || self.queue_size > info.max_queue_size {
             let (size, most, chip) = (self.queue_size, info.max_queue_size, &info.name);
             let message = match most {
-                0 => format!("chip \"{chip}\" has a queue of one size; leave the size out"),
+                0 => format!("the queue of chip \"{chip}\" has a fixed size; leave the size out"),
                 _ => format!("queue size {size} is out of range on chip \"{chip}\"; expected 2 to {most}"),
             };
             return Err(Error::new(ErrorKind::InvalidInput, message));
