@@ -664,8 +664,8 @@ fn linewake_says_how_chips_are_named_and_that_the_kernel_holds_a_hog() {
             "linewake: cannot find line \"0\": a number is an offset on one chip; write \"-c CHIP 0\" or \"CHIP:0\"",
         ),
         ("mon -c alpha 0", "linewake: \"alpha\" is the label of the chip \"$A\": \"label:alpha\" opens it"),
-        ("mon -c $A 3", "line 3 (\"held\") of chip \"$A\" is held by the kernel as \"a hog\": a driver, or a hog"),
-        ("get -c $A 6", "of chip \"$A\" is held by the kernel as \"another\": a driver, or a hog of the device tree"),
+        ("mon -c $A 3", "line 3 (\"held\") of chip \"$A\" is held by the kernel as \"a hog\": by a driver or a hog"),
+        ("get -c $A 6", "of chip \"$A\" is held by the kernel as \"another\": by a driver or a hog of the device tree"),
     ] {
         let said = bench.run(OURS, &format!("{LINEWAKE} {script}; echo \"ended with $?\"; echo \"$A\""));
         let chip = said.out.lines().last().unwrap();
