@@ -16,7 +16,7 @@ use crate::{EdgeEvent, Edges, Error, ErrorKind};
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct FilterTally {
-    /// Edges that came: those that the request's account counts as delivered.
+    /// Edges that came in. The request's account counts them as delivered.
     pub delivered: u64,
     /// Edges that went on to the program.
     pub passed: u64,

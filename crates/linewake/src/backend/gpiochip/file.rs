@@ -1,8 +1,7 @@
 //! A gpiochip by its file, on the thread of the caller: for tools such as those of libgpiod.
 //!
 //! A tool that reads one value and ends has no use for a port, its thread and a monitor. Names are the kernel's bytes,
-//! which
-//! need not be UTF-8, and errors are the system's.
+//! which need not be UTF-8, and errors are the system's.
 
 use std::fmt;
 use std::io;

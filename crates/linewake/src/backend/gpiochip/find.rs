@@ -75,8 +75,7 @@ pub(super) fn chips() -> impl Iterator<Item = GpioChip> {
 }
 
 /// The specs of the chips that exist, each with its facts if it opens. It reports no failure, since it is itself used
-/// to
-/// explain failures.
+/// to explain failures.
 pub(super) fn list() -> Vec<(String, Option<ChipInfo>)> {
     let info = |name: String| {
         let path = path_of(&name);

@@ -1,6 +1,5 @@
 //! Remedies for a chip that does not open or does not give its lines. They name the holders of the lines, the group
-//! that
-//! has access, and the chips that exist.
+//! that has access, and the chips that exist.
 
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
@@ -132,7 +131,7 @@ pub(super) fn not_watched(chip: &GpioChip, error: overlapped::Error, asked: &[(O
     chip.error(error)
 }
 
-/// The error for busy lines. It names the first busy line and its holder.
+/// The error for busy lines. It names the line and its holder.
 fn busy(chip: &GpioChip, error: overlapped::Error, asked: &[(Offset, LineConfig)]) -> Error {
     let name = &chip.info.name;
     let held = asked.iter().filter_map(|line| chip.line_info(line.0).ok()).find(|line| line.used);

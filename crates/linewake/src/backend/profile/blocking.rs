@@ -186,8 +186,7 @@ impl Blocking {
     }
 
     /// Waits until the thread is gone, or until the deadline. `make_it_answer` makes the driver answer the thread's
-    /// call,
-    /// and is repeated. Returns whether the thread is gone.
+    /// call, and is repeated. Returns whether the thread is gone.
     pub(super) fn end(&self, deadline: Instant, mut make_it_answer: impl FnMut()) -> bool {
         self.leave();
         let mut pause = Duration::from_millis(1);

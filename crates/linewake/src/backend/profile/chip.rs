@@ -56,8 +56,7 @@ impl ProfileChip {
 
     /// # Errors
     /// [`ErrorKind::InvalidInput`] when the profile needs permission to write and has none; else the error of opening
-    /// the
-    /// device.
+    /// the device.
     fn open(profile: &Profile, open: Arc<Opener>) -> Result<Self, Error> {
         profile.check_consent()?;
         let plan = profile.plan().clone();

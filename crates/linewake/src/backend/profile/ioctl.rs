@@ -33,9 +33,8 @@ fn pattern(at: usize) -> u8 {
 
 impl Room {
     /// Makes an ioctl, and returns the number that ioctl(2) returned. The bytes that the driver left in the buffer are
-    /// the
-    /// [answer](Self::answer), which has `output_len` bytes. If a signal interrupted the ioctl, it is made again when
-    /// `again` returns true.
+    /// the [answer](Self::answer), which has `output_len` bytes. If a signal interrupted the ioctl, it is made again
+    /// when `again` returns true.
     #[expect(unsafe_code, reason = "what an ioctl reads and writes is a promise; here the profile's author makes it")]
     pub(super) fn make(
         &mut self,
@@ -124,8 +123,7 @@ pub(super) fn is_not_ready(error: &overlapped::Error) -> bool {
 }
 
 /// Makes the file blocking, so that calls wait in the driver. `overlapped` opens files as non-blocking, and on those
-/// many
-/// drivers answer at once. This file is never read.
+/// many drivers answer at once. This file is never read.
 pub(super) fn let_calls_wait(device: &Device) -> Result<(), Error> {
     use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
     // A simulated device has no file.

@@ -1,6 +1,5 @@
 //! The lines of a request. Each request has its own handle of the device. It polls its waits, and does the steps after
-//! a
-//! completion one after the other.
+//! a completion one after the other.
 //!
 //! ```text
 //!   completion ──► [EdgeDecoder] ──► then: calls, in order ──► [EdgeDecoder] ──► wait again
@@ -40,8 +39,7 @@ enum Turn {
     /// A call that a completion asks for.
     Then(Step),
     /// The wait at this index begins again. `lasted` is how long the last one took, and `told` the count of answers
-    /// with
-    /// news before it.
+    /// with news before it.
     Again { index: usize, lasted: Duration, told: u64 },
     /// A call for levels.
     Levels(Step),

@@ -253,8 +253,8 @@ fn blocking(
         move |bytes: &mut Vec<u8>, ending: &Ending<'_>| {
             let call = plan.call(index);
             let maker = Maker { plan: &plan, device: &device, tracer: &tracer, call, request: &request, line };
-            // A wait that only timed out is repeated here. If it were handed over, no call would be in the driver
-            // until somebody takes the result.
+            // A wait that only timed out is repeated here. If it were handed over, no call would be in the driver until
+            // somebody takes the result.
             let is_no_news = |error: &Error, began: Instant| {
                 let passes = error.device().is_some_and(|error| plan.wait.again_on.contains(&End::Error(error.kind())));
                 passes && super::slow::did_wait(began.elapsed()) && !ending.is_near()

@@ -11,8 +11,7 @@ use overlapped::{InvertedCall, Port, Reply, Sleep};
 use crate::Error;
 
 /// When to take edges. The first edge after a rest is taken at once. From then on the queue is emptied once in each
-/// period,
-/// without a wake-up in between, until it is found empty.
+/// period, without a wake-up in between, until it is found empty.
 #[derive(Debug)]
 pub(super) struct Gathering {
     time: Duration,
@@ -53,7 +52,7 @@ pub(super) fn take(
     let Some(gathering) = gathering else { return Pin::new(reads).poll_next(cx) };
     loop {
         ready!(gathering.poll(cx));
-        // While a batch was taken in this period, the next edge must not wake the program: the timer does.
+        // If this poll finds no edge, the next edge must not wake the program yet: the timer does.
         let taken = {
             let _relay = Port::relay(cx.waker(), Waker::noop());
             Pin::new(&mut *reads).poll_next(&mut Context::from_waker(Waker::noop()))

@@ -106,8 +106,7 @@ mod tests {
     const CHANGED: [u8; 4] = 0x0008_u32.to_le_bytes();
 
     /// The decoder of a driver that says which lines changed, and whose levels are read afterwards. It has the line
-    /// CTS,
-    /// inactive at time zero.
+    /// CTS, inactive at time zero.
     fn decoder() -> EdgeDecoder {
         let serial = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../profiles/serial.toml"));
         let plan = Profile::parse("serial.toml", serial).unwrap().plan().clone();

@@ -29,8 +29,7 @@ pub(super) struct DeviceLine {
     /// The number that the decoder gave to the last edge.
     pub(super) line_seqno: u32,
     /// What was missing before edges of the unwatched direction, since the last watched edge. `unwanted_seen` is how
-    /// many
-    /// of those edges came.
+    /// many of those edges came.
     pub(super) unwanted: Missed,
     pub(super) unwanted_seen: u32,
 }
