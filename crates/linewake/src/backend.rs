@@ -56,13 +56,13 @@ pub trait Backend: Any + fmt::Debug + Send + Sync {
     /// All its lines as they are now, in order of their offsets.
     ///
     /// # Errors
-    /// What the device says.
+    /// The error of the device.
     fn lines(&self) -> Result<Vec<LineInfo>, Error>;
 
     /// One line as it is now.
     ///
     /// # Errors
-    /// What the device says.
+    /// The error of the device.
     fn line(&self, offset: Offset) -> Result<LineInfo, Error> {
         let mut lines = self.lines()?;
         match lines.iter().position(|line| line.offset == offset) {
@@ -173,7 +173,7 @@ pub trait HeldLines: fmt::Debug + Send {
     /// Whether each line is active now, all read at the same moment if [`Capabilities::atomic_values`].
     ///
     /// # Errors
-    /// What the device says.
+    /// The error of the device.
     fn values(&self) -> Result<Vec<bool>, Error>;
 
     /// Sets outputs, all at the same moment if [`Capabilities::atomic_values`].

@@ -439,7 +439,7 @@ impl Request {
                 line.inverted = config.active_low && !inverts;
             }
         }
-        // A part without a watched line may have one now.
+        // A part of the request that had no watched line may have one now, so all parts are polled again.
         (0..self.parts.len()).for_each(|part| self.ready.push(part));
         Ok(())
     }

@@ -233,7 +233,7 @@ impl LineFilter {
             && let Some(due_ns) = glitch.due_ns().filter(|&due_ns| due_ns <= now_ns)
             && let Some(edge) = glitch.settle()
         {
-            // The time of the edge itself, the last one before the quiet.
+            // The glitch period began at the last edge before the quiet, so this is the time of that edge.
             let at_ns = due_ns - self.glitch_ns;
             self.later.run_until(at_ns, self.ahead_ns, into);
             self.later.push(edge, at_ns, into);

@@ -107,7 +107,7 @@ impl Output {
     }
 
     fn text(&self, line: &std::ops::Range<usize>) -> &str {
-        // It was checked.
+        // The line was checked to be UTF-8 when it was read.
         std::str::from_utf8(&self.bytes[line.clone()]).unwrap_or("")
     }
 
