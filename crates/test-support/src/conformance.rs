@@ -1,5 +1,5 @@
-//! What every chip must do, with any backend; and what a chip with the reference protocol must do in addition, with the
-//! simulator or the real driver as its host.
+//! Tests of the duties of every chip, with any backend; and of those that a chip with the reference protocol must do in
+//! addition, with the simulator or the real driver as its host.
 //!
 //! Each test gets a bench: a chip whose lines nobody else drives, and a way to drive them. It leaves the chip as it
 //! was, except for levels.

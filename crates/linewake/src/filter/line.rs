@@ -93,7 +93,7 @@ pub struct LineFilter {
     glitch: Option<Settle>,
     glitch_ns: u64,
     later: Later,
-    /// What to add to a stamp to get a time that never goes back.
+    /// The number to add to a stamp to get a time that never goes back.
     ahead_ns: u64,
     latest_ns: u64,
     delivered: u64,

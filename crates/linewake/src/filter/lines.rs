@@ -222,7 +222,7 @@ impl LineFilters {
         let tally = self.tally(place);
         let line = &mut self.lines[place];
         if let Some((filter, edges, at_work)) = &mut line.filter
-            // The same filter was accepted before.
+            // This cannot fail: the same filter was accepted before.
             && let Ok(anew) = LineFilter::new(filter, *edges, active)
         {
             // The edges it held can no longer pass.

@@ -171,7 +171,7 @@ impl Output {
     fn name_lines(&mut self, lines: Vec<(Arc<str>, Option<bool>)>) {
         self.lines = lines.iter().map(|&(_, active)| OutputLine { active, number: None }).collect();
         for (offset, (name, _)) in lines.iter().enumerate() {
-            // Of several with the same name, the first.
+            // If several lines have the same name, the first one gets it.
             self.by_name.entry(name.clone()).or_insert(offset);
         }
         let names = lines.iter().map(|(name, _)| named(name).map(Arc::from)).collect();

@@ -239,7 +239,7 @@ pub(super) fn set_values(lines: &Device, values: LineValues) -> Result<(), Error
     uninterrupted(|| lines.ioctl(SET_VALUES, values)).map(drop)
 }
 
-/// The same by the chip's own file, on this thread alone.
+/// The same calls on the chip's own file, made by this thread without a port.
 pub(super) mod on_file {
     use std::io;
     use std::os::fd::{BorrowedFd, OwnedFd};

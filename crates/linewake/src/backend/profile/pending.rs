@@ -62,7 +62,7 @@ pub(super) enum WaitState {
     Over,
 }
 
-/// What one result of a stream holds.
+/// The content of one result of a stream.
 pub(super) enum Unit {
     Call,
     Message,

@@ -34,7 +34,7 @@ pub(super) struct DeviceLine {
     pub(super) unwanted_seen: u32,
 }
 
-/// What holds for all lines of a request.
+/// The rules for all lines of a request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rules {
     /// The driver says with each edge what is missing before it.
