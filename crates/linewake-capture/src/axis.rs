@@ -20,9 +20,9 @@ pub(crate) struct Axis {
     shifts: Vec<i128>,
     /// The shift at the beginning of the segment, plus the steps that no record announced.
     base: i128,
-    /// The same without those steps.
+    /// The shift at the beginning of the segment, without the unannounced steps.
     began: i128,
-    /// The shift of each chip, as far as the steps of its clock were announced.
+    /// The shift of each chip, with only the announced steps of its clock.
     told: Vec<i128>,
     /// The last stamp of an edge of each chip.
     stamps: Vec<Option<u64>>,
@@ -33,7 +33,7 @@ pub(crate) struct Axis {
     /// The clock: its name, and the boot of the computer.
     clock: Option<(String, Option<String>)>,
     is_same_clock: bool,
-    /// Nothing of this segment has had a time yet.
+    /// No item of this segment has a time yet.
     is_fresh: bool,
     segment: u64,
     /// Whether the capture announces steps itself.
@@ -43,7 +43,7 @@ pub(crate) struct Axis {
 /// If a clock goes back by less than this, the axis stands still until the clock has caught up, and no step is
 /// reported: stamps of two processors, or of a handler and a thread, may be in the wrong order.
 const STEP_NS: u64 = 1_000_000;
-/// How much time passes where the real time is unknown; a waveform can show that much.
+/// The time between two items when the real time is unknown: long enough to be seen in a waveform.
 const BETWEEN_NS: u64 = 1_000;
 
 impl Axis {
@@ -53,13 +53,13 @@ impl Axis {
         self.stamps.push(None);
     }
 
-    /// Begins another segment. If `clock` is `None`, it is taken for the same clock if its time goes on.
+    /// Begins another segment. If `clock` is `None`, the clock counts as the same one when its time goes on.
     pub(crate) fn begin_segment(&mut self, clock: Option<&str>, boot_id: Option<&str>, tells_steps: bool) {
         let name = clock.unwrap_or(ClockName::Realtime.as_str());
         let known = ClockName::named(name);
-        // The other clocks begin anew with the computer.
+        // All clocks but the real time start again when the computer starts.
         let boot_id = boot_id.filter(|_| known != Some(ClockName::Realtime));
-        // Two runs of a simulation have two clocks, and so has a device whose clock begins when it is opened.
+        // Each run of a simulation has its own clock. So has each opening of a device whose clock starts then.
         let goes_on = match known {
             Some(ClockName::Realtime) => true,
             Some(ClockName::Monotonic) => boot_id.is_some(),
@@ -79,7 +79,7 @@ impl Axis {
         self.latest_ns
     }
 
-    /// The time of an item of a chip by its stamp; not before the axis has begun.
+    /// The time of an item of a chip, from its stamp. It is never before the beginning of the axis.
     pub(crate) fn at(&mut self, chip: usize, stamp_ns: u64) -> u64 {
         if self.is_fresh {
             self.is_fresh = false;
@@ -100,7 +100,8 @@ impl Axis {
         at_ns
     }
 
-    /// The time of an edge. If it shows that the clock was set back, and no record announced that, also by how much.
+    /// The time of an edge. If the edge shows that the clock was set back, and no record announced it, the second value
+    /// is by how much.
     #[inline]
     pub(crate) fn edge(&mut self, chip: usize, line: &mut LineTime, stamp_ns: u64) -> (u64, Option<u64>) {
         let mut at_ns = self.at(chip, stamp_ns);
@@ -108,7 +109,7 @@ impl Axis {
         if at_ns < line.axis_ns {
             let back_ns = line.axis_ns - at_ns;
             if back_ns >= STEP_NS && !self.tells_steps && line.segment == self.segment {
-                // It comes after everything else, and the time in between is unknown.
+                // The edge comes after everything else, and the time in between is unknown.
                 let now_ns = self.latest_ns.unwrap_or(0).max(line.axis_ns).saturating_add(BETWEEN_NS);
                 // All chips have the same clock.
                 let by = i128::from(now_ns) - i128::from(at_ns);

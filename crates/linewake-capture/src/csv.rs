@@ -224,7 +224,7 @@ impl<R: Read> Csv<R> {
                     (_, None) => return Err("expected a \"clock\" row with level 0 before this one".to_owned()),
                 }
             }
-            // An event of a later version.
+            // Events that later versions of linewake may add are skipped.
             _ => {}
         }
         self.is_fresh = false;

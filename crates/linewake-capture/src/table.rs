@@ -74,7 +74,7 @@ pub(crate) struct Table {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LineLookup {
     pub(crate) line: usize,
-    /// It did not exist, or had another name.
+    /// The line did not exist before, or had another name.
     pub(crate) is_new: bool,
 }
 
@@ -87,7 +87,7 @@ impl Table {
     /// Adds a chip that the segment lists.
     pub(crate) fn announce(&mut self, name: &str, chip: CapturedChip) -> Result<(), String> {
         let same_id = chip.id.as_ref().and_then(|id| self.by_id.get(id));
-        // In an older segment it may have had no identity.
+        // The chip may have had no identity in an older segment.
         let is_same = |place: &&usize| chip.id.is_none() || self.chips[**place].id.is_none();
         let known = same_id.or_else(|| self.by_name.get(name).filter(is_same)).copied();
         let place = match known {
@@ -162,8 +162,8 @@ impl Table {
         Ok(LineLookup { line, is_new: true })
     }
 
-    /// The time of an edge on the axis. If it shows that the clock was set back, also by how much; and the step of the
-    /// chip's clock to report.
+    /// The time of an edge on the axis; by how much the clock was set back, if the edge shows that; and the step of the
+    /// chip's clock, if one has to be reported.
     #[inline]
     pub(crate) fn edge_at(&mut self, line: usize, stamp_ns: u64) -> (u64, Option<u64>, Option<ClockStep>) {
         let chip = self.lines[line].chip;

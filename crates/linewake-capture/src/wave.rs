@@ -26,9 +26,9 @@ pub(crate) struct Wave {
     states: Vec<State>,
     /// The meaning of time 0.
     base_ns: u64,
-    /// The level of a wire that nobody drives.
+    /// The level of an undriven wire.
     pull: Option<bool>,
-    /// How many changes needed `pull`, and it was not set.
+    /// How many changes to undriven were found while `pull` was not set.
     released: u64,
     seqno: u32,
     pending: VecDeque<Item>,
@@ -56,7 +56,7 @@ struct State {
     is_lost: bool,
     /// The level is unknown. The next known edge ends that, whatever the level was before.
     is_unknown: bool,
-    /// When that ended before there was an edge: the chip is back, and a level at this time is not an edge.
+    /// When the level stopped being unknown without an edge: the chip came back. A level at this time is not an edge.
     back_ns: Option<u64>,
 }
 
@@ -85,7 +85,7 @@ impl Wave {
         !self.pending.is_empty() || self.reader.is_ready()
     }
 
-    /// Sets the level of a wire that nobody drives.
+    /// Sets the level of an undriven wire.
     pub(crate) fn pull(&mut self, level: Option<bool>) {
         self.pull = level;
     }
@@ -132,7 +132,7 @@ impl Wave {
         };
         let mut wires = found(name);
         if wires.is_empty() {
-            // The form in which a chip's line is named.
+            // A chip's line is named `chip:line` elsewhere, and `chip.line` in a waveform.
             wires = found(&name.replace(':', "."));
         }
         if wires.is_empty() {

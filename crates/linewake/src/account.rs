@@ -169,7 +169,7 @@ impl Account {
 
     /// The sum of this account and a later one of the same lines.
     pub(crate) fn and(mut self, later: Self) -> Self {
-        // Of two reasons, keep the one with the least trust.
+        // If there are two reasons, keep the one with less trust.
         self.doubt = match (self.doubt.take(), later.doubt) {
             (Some(_), Some(worse)) if later.lines.iter().any(|line| line.trust == Trust::None) => Some(worse),
             (first, second) => first.or(second),

@@ -25,7 +25,7 @@ pub(crate) struct Step {
     pub(crate) before_ns: u64,
     /// The first stamp after the step.
     pub(crate) after_ns: u64,
-    /// What the clock would have shown for that edge without the step: its time on the axis.
+    /// The time that the clock would have shown for that edge without the step: its time on the axis.
     pub(crate) arrival_ns: u64,
 }
 
@@ -221,7 +221,7 @@ impl Axis {
         })
     }
 
-    /// What to add to a stamp to get its time on the axis.
+    /// The number to add to a stamp to get its time on the axis.
     pub(crate) fn shift_ns(&self) -> i128 {
         self.shift_ns
     }

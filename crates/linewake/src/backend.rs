@@ -37,9 +37,9 @@ pub use self::info::{Capabilities, LineHolder};
 pub use crate::line::{InfoEvent, InfoEventKind};
 use crate::{ChipInfo, Clock, Error, ErrorKind, EventClock, LineConfig, LineInfo, Offset};
 
-/// What is behind a chip. Every call completes at once; only edges are waited for.
+/// The device or simulation behind a chip. Every call completes at once; only edges are waited for.
 pub trait Backend: Any + fmt::Debug + Send + Sync {
-    /// What it is.
+    /// The facts of the chip.
     fn info(&self) -> &ChipInfo;
 
     /// Notes about it for the user.
@@ -47,7 +47,7 @@ pub trait Backend: Any + fmt::Debug + Send + Sync {
         &[]
     }
 
-    /// What it can do.
+    /// The abilities of the chip.
     fn capabilities(&self) -> Capabilities;
 
     /// The clock that stamps edges of lines with this [`LineConfig::clock`].
@@ -56,13 +56,13 @@ pub trait Backend: Any + fmt::Debug + Send + Sync {
     /// All its lines as they are now, in order of their offsets.
     ///
     /// # Errors
-    /// What the device says.
+    /// The error of the device.
     fn lines(&self) -> Result<Vec<LineInfo>, Error>;
 
     /// One line as it is now.
     ///
     /// # Errors
-    /// What the device says.
+    /// The error of the device.
     fn line(&self, offset: Offset) -> Result<LineInfo, Error> {
         let mut lines = self.lines()?;
         match lines.iter().position(|line| line.offset == offset) {
@@ -173,13 +173,13 @@ pub trait HeldLines: fmt::Debug + Send {
     /// Whether each line is active now, all read at the same moment if [`Capabilities::atomic_values`].
     ///
     /// # Errors
-    /// What the device says.
+    /// The error of the device.
     fn values(&self) -> Result<Vec<bool>, Error>;
 
     /// Sets outputs, all at the same moment if [`Capabilities::atomic_values`].
     ///
     /// # Errors
-    /// What the device says; then none was set, where that can be.
+    /// The error of the device. Where the device allows it, no value was set then.
     fn set_values(&mut self, values: &[(usize, bool)]) -> Result<(), Error>;
 
     /// Reconfigures the lines: one [`LineConfig`] for each.
@@ -211,7 +211,7 @@ pub trait HeldLines: fmt::Debug + Send {
     /// account: then the remaining edges are taken and counted as discarded.
     ///
     /// # Errors
-    /// What the device says: the account stays open.
+    /// The error of the device. The account stays open then.
     fn settle(&mut self) -> Result<Option<Vec<Settlement>>, Error> {
         Ok(None)
     }

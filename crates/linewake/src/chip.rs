@@ -204,7 +204,7 @@ impl Chip {
     /// All lines as they are now.
     ///
     /// # Errors
-    /// What the device says.
+    /// The error of the device.
     pub fn lines(&self) -> Result<Vec<LineInfo>, Error> {
         self.backend().lines()
     }

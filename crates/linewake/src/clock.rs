@@ -93,7 +93,7 @@ pub(crate) fn program_ns() -> u64 {
     u64::try_from(STARTED.get_or_init(Instant::now).elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// What to add to a time stamp to get the system's UTC, in nanoseconds since 1970.
+/// The number to add to a time stamp to get the system's UTC, in nanoseconds since 1970.
 ///
 /// ```
 /// let utc = linewake::Chip::open("sim")?.clock().utc.expect("it can be read");
@@ -102,7 +102,7 @@ pub(crate) fn program_ns() -> u64 {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UtcOffset {
-    /// What to add.
+    /// The number to add.
     pub offset_ns: i64,
     /// The time between the two readings. The error of the system's UTC itself is not in it.
     pub error_ns: u64,
@@ -135,7 +135,7 @@ impl Clock {
         u64::try_from(utc.as_nanos()).ok()
     }
 
-    /// What this clock shows now, as far as its relation to UTC is known.
+    /// The time that this clock shows now, as far as its relation to UTC is known.
     pub(crate) fn now_ns(&self) -> Option<u64> {
         let now_ns = i128::from(Self::utc_now_ns()?) - i128::from(self.utc?.offset_ns);
         u64::try_from(now_ns).ok()

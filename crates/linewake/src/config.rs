@@ -21,7 +21,7 @@ pub struct LineConfig {
     pub direction: Option<Direction>,
     /// True if the low level is the active one.
     pub active_low: bool,
-    /// What pulls the line while nothing drives it. `None` leaves it unchanged.
+    /// The pull of the line while nothing drives it. `None` leaves it unchanged.
     pub bias: Option<Bias>,
     /// How an output drives.
     pub drive: Drive,
@@ -111,7 +111,7 @@ pub enum Direction {
     Output,
 }
 
-/// What pulls a line while nothing drives it.
+/// The pull of a line while nothing drives it.
 ///
 /// ```
 /// assert_eq!(linewake::Bias::PullUp.as_str(), "pull-up");

@@ -132,8 +132,8 @@ pub struct ClockStep {
     pub before_ns: u64,
     /// The first stamp after the step: that of the next edge.
     pub after_ns: u64,
-    /// What the clock would have shown for that edge without any step: its [`axis_ns`](EdgeEvent::axis_ns). For lengths
-    /// of time, add `arrival_ns - after_ns` to all stamps from here on.
+    /// The time that the clock would have shown for that edge without any step: its [`axis_ns`](EdgeEvent::axis_ns).
+    /// For lengths of time, add `arrival_ns - after_ns` to all stamps from here on.
     pub arrival_ns: u64,
 }
 

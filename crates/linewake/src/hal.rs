@@ -111,7 +111,7 @@ impl Input {
         loop {
             let edge = self.request.next().await;
             let edge = self.unless_over(edge)?;
-            // Between two edges of one kind there was one of the other.
+            // Rising and falling edges alternate. So if an edge is missing before this one, the awaited kind came.
             if kind.is_none_or(|kind| kind == edge.kind) || edge.missed.total() > 0 {
                 return Ok(());
             }

@@ -58,9 +58,9 @@ impl<'a> SourceText<'a> {
     }
 }
 
-/// How a text begins that the author of the file has to replace.
+/// The beginning of a text that the author of the file has to replace.
 const TO_DO: &str = "TODO:";
-/// The same with its quote, as in a file.
+/// The same beginning with its opening quote, as in a file.
 const TO_DO_TEXTS: &str = "\"TODO:";
 
 /// A table of the file. Keys that were not read by the [end](Self::finish) are unknown.

@@ -124,7 +124,8 @@ impl Chip {
     /// ```
     ///
     /// # Errors
-    /// What opening it says; [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) when it does not speak the protocol.
+    /// The error of opening it; [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) when it does not speak the
+    /// protocol.
     pub fn from_devices(
         name: &str,
         open: impl Fn() -> Result<Device, overlapped::Error> + Send + Sync + 'static,
@@ -143,7 +144,7 @@ impl Chip {
     /// ```
     ///
     /// # Errors
-    /// What opening it says; [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) when the profile does
+    /// The error of opening it; [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) when the profile does
     /// something that must be [allowed](Profile::allow_writes) and is not.
     pub fn from_profile(
         profile: &Profile,

@@ -87,7 +87,7 @@ pub struct Start<'a> {
     pub boot_id: Option<Cow<'a, str>>,
     /// The clock of the time stamps: see [`Clock::name`].
     pub clock: Cow<'a, str>,
-    /// What to add to a time stamp to get UTC in nanoseconds since 1970.
+    /// The number to add to a time stamp to get UTC in nanoseconds since 1970.
     #[serde(default, deserialize_with = "wide::read_some")]
     pub utc_offset_ns: Option<i64>,
     /// How far that value may be off. It does not say whether the computer's UTC is right.
@@ -288,7 +288,7 @@ pub struct Step<'a> {
     /// The first stamp after the step.
     #[serde(deserialize_with = "wide::read")]
     pub after_ns: u64,
-    /// What the clock would have shown instead of `after_ns` without any step. To compute lengths of time, add
+    /// The time that the clock would have shown instead of `after_ns` without any step. To compute lengths of time, add
     /// `arrival_ns - after_ns` to all stamps of the chip from here on.
     #[serde(deserialize_with = "wide::read")]
     pub arrival_ns: u64,

@@ -77,7 +77,7 @@ pub struct Request {
 /// An edge that came and is not taken yet.
 #[derive(Debug)]
 struct PendingEdge {
-    /// Of its line.
+    /// The place of its line in the request.
     place: usize,
     edge: RawEdge,
     /// Its time on the axis of its line, which never goes back.
@@ -338,7 +338,7 @@ impl Request {
     /// [can](crate::backend::Capabilities::atomic_values) and holds them all at once.
     ///
     /// # Errors
-    /// What the device says.
+    /// The error of the device.
     pub fn values(&self) -> Result<Vec<bool>, Error> {
         let mut values = Vec::with_capacity(self.lines.len());
         for part in &self.parts {
@@ -439,7 +439,7 @@ impl Request {
                 line.inverted = config.active_low && !inverts;
             }
         }
-        // A part without a watched line may have one now.
+        // A part of the request that had no watched line may have one now, so all parts are polled again.
         (0..self.parts.len()).for_each(|part| self.ready.push(part));
         Ok(())
     }

@@ -33,7 +33,7 @@ impl Chip {
     /// protocol.
     ///
     /// # Errors
-    /// What opening it says.
+    /// The error of opening it.
     pub fn open_device(&self) -> Result<Device, overlapped::Error> {
         match self.reference() {
             Ok(reference) => reference.source.open().map(|(device, _)| device),
@@ -128,7 +128,7 @@ impl<'a> World<'a> {
     /// Merges edges that follow another of their line within `window`, from now on. Zero merges none.
     ///
     /// # Errors
-    /// What the device says.
+    /// The error of the device.
     pub fn merge_within(&self, window: Duration) -> Result<(), Error> {
         let window_ns = u64::try_from(window.as_nanos()).unwrap_or(u64::MAX);
         self.client()?.set_merge(&MergeWindow { offset: ALL_LINES, reserved: 0, window_ns })
@@ -147,7 +147,7 @@ impl<'a> World<'a> {
     /// Unplugs the device. Every request ends; only [`replug`](Self::replug) is of use then.
     ///
     /// # Errors
-    /// What the device says.
+    /// The error of the device.
     pub fn unplug(&self) -> Result<(), Error> {
         self.client()?.unplug()
     }
@@ -155,7 +155,7 @@ impl<'a> World<'a> {
     /// Plugs the device in again, so that it can be opened.
     ///
     /// # Errors
-    /// What the device says.
+    /// The error of the device.
     pub fn replug(&self) -> Result<(), Error> {
         self.client()?.replug()
     }

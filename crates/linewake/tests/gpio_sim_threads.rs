@@ -36,7 +36,7 @@ fn waiting_for_a_gpiochip_needs_no_other_thread() {
     alone("a request");
     assert_eq!(request.finish().total().delivered, 8);
 
-    // Edges gather, and wait for edges of other lines.
+    // A monitor lets edges gather in the queue, and holds them to put those of both lines in order.
     let mut monitor = Monitor::builder().requests([0, 1].map(|line| chip.request().line(line))).start().unwrap();
     for round in 0..4 {
         bench.drive(&chip, 0, round % 2 == 0);

@@ -194,12 +194,12 @@ fn calls_that_may_change_a_device_must_be_allowed_outside_of_the_file() {
             .replace("access = 'read'", &format!("access = '{access}'"));
         assert!(Profile::parse("x", &profile).unwrap().needs_writes(), "{access}");
     }
-    // An input may be anything, even an address.
+    // A call with an input needs permission: the driver may take the input for an address.
     let sends = fed(&format!("means = 'level'\n{}{STARTS}", output("levels = { at = 0, width = 1 }")));
     assert!(!Profile::parse("x", &sends).unwrap().needs_writes());
     let sends = sends.replace("output =", "input = { bytes = '01' }\noutput =");
     assert!(Profile::parse("x", &sends).unwrap().needs_writes());
-    // No key of the file allows it.
+    // No key of the file can give the permission.
     let error = Profile::parse("x", &format!("consent = true\n{CARD}")).unwrap_err();
     assert!(error.to_string().starts_with("x:1:1: unknown key \"consent\""), "{error}");
 }

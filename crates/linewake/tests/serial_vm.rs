@@ -160,7 +160,8 @@ fn a_port_is_watched_upside_down_and_one_way() {
         outputs.set_value("RTS", active).unwrap();
         // Each request has its own counters.
         assert_eq!(next(&mut both).kind == EdgeKind::Rising, active);
-        // This request is polled only while somebody waits, and the looped port has no counters.
+        // The request `low` is polled only while the test waits for it. The looped port has no counters, so a change
+        // between two polls is not seen.
         if active {
             assert!(none(&mut low));
         } else {

@@ -1,5 +1,5 @@
-//! What every chip must do, with any backend; and what a chip with the reference protocol must do in addition, with the
-//! simulator or the real driver as its host.
+//! Tests of the duties of every chip, with any backend; and of those that a chip with the reference protocol must do in
+//! addition, with the simulator or the real driver as its host.
 //!
 //! Each test gets a bench: a chip whose lines nobody else drives, and a way to drive them. It leaves the chip as it
 //! was, except for levels.
@@ -210,7 +210,7 @@ pub fn the_level_at_the_start_is_that_before_the_first_edge(bench: &dyn Bench) {
             let mut edges = chip.request().line(2).queue_size(1024).start().unwrap();
             let said = edges.lines()[0].active_at_start;
             if begun.load(Acquire) == changes {
-                // The line did not change in that time.
+                // The line did not change while the request started, so its level must be known.
                 assert_eq!(said, Some(changes % 2 == 1));
                 quiet += 1;
             }

@@ -1,4 +1,4 @@
-//! What tests of several packages share. It is not published.
+//! Code that the tests of several packages share. It is not published.
 //!
 //! Without the feature `linewake` it depends on nothing of ours, so that the tests of every package can use it.
 

@@ -97,7 +97,7 @@ mod imp {
 
     pub(super) fn woken() -> Option<(Option<u64>, Duration)> {
         let [mut created, mut exited, mut kernel, mut user] = [FILETIME::default(); 4];
-        // SAFETY: the four are locals.
+        // SAFETY: the four results are written to locals.
         let told = unsafe { GetThreadTimes(GetCurrentThread(), &mut created, &mut exited, &mut kernel, &mut user) };
         let ticks = |time: FILETIME| u64::from(time.dwHighDateTime) << 32 | u64::from(time.dwLowDateTime);
         (told != 0).then(|| (None, Duration::from_nanos((ticks(kernel) + ticks(user)) * 100)))

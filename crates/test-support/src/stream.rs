@@ -1,4 +1,4 @@
-//! What a test takes from a stream of edges, and what it waits for.
+//! Takes the edges that a test expects from a stream, and waits for them.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ pub fn nothing_comes(request: &mut Request) {
     assert!(matches!(&come, Some(Err(error)) if error.is_timeout()), "{come:?}");
 }
 
-/// What the stream ends with.
+/// The item with which the stream ends.
 pub fn end(request: &mut Request) -> Error {
     loop {
         match request.wait_next_timeout(LONG).expect("an end has a reason") {

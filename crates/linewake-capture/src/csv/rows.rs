@@ -27,15 +27,15 @@ pub(super) struct Row {
     /// The line of the file where the row begins, and where the next one does.
     pub(super) line: u64,
     next_line: u64,
-    /// It ends with a line end, and not with the file.
+    /// The row ends with a line end, and not with the file.
     pub(super) is_whole: bool,
-    /// It begins as a row does.
+    /// The text begins as a row does.
     begins: bool,
-    /// The row with the names of the columns came.
+    /// The row with the names of the columns was read.
     has_begun: bool,
-    /// Its quotes are in pairs.
+    /// The row's quotes are in pairs.
     is_sound: bool,
-    /// Zeros are before it, or there are only zeros.
+    /// Zero bytes come before the row, or the line has nothing else.
     pub(super) has_zeros: bool,
 }
 
@@ -44,10 +44,9 @@ pub(super) struct Row {
 pub(super) enum RowRead {
     /// A row, or another line.
     Line,
-    /// The beginning of a row, and after it on the same line the first row of another capture; the row holds the
-    /// latter.
+    /// A row was cut off, and the first row of another capture follows on the same line. [`Row`] holds that first row.
     Cut,
-    /// Only zeros.
+    /// The line has only zero bytes.
     Zeros,
     TooLong,
     TooMany,
@@ -61,7 +60,7 @@ pub(super) enum Shape {
     Event,
     /// An event of a later version.
     Later,
-    /// It begins as a row, and does not continue as one.
+    /// The line begins as a row, but does not continue as one.
     Spoiled,
     /// Not a row at all.
     Foreign,
@@ -77,7 +76,7 @@ enum Quotes {
     Open,
     /// After a quote that may be the first of two.
     Closed,
-    /// There is something after a quote that ended a field.
+    /// Other text follows a quote that ended a field.
     Wrong,
 }
 
@@ -211,7 +210,7 @@ impl Row {
             (length, self.fields) = (length + out, self.fields + ends);
             input = &input[taken..];
             match result {
-                // At the end of the text.
+                // The parser has read the whole text and wants its end.
                 InputEmpty => {}
                 Record | End => return RowRead::Line,
                 OutputFull => return RowRead::TooLong,
@@ -243,7 +242,7 @@ impl Row {
         self.fields >= HEAD.len() && (0..HEAD.len()).all(|column| self.field(column) == HEAD[column].as_bytes())
     }
 
-    /// Whether it contains the name of the first column.
+    /// Whether the row contains the name of the first column.
     pub(super) fn names_time(&self) -> bool {
         let length = self.fields.checked_sub(1).map_or(0, |last| self.ends[last]);
         memchr::memmem::find(&self.text[..length], HEAD[0].as_bytes()).is_some()

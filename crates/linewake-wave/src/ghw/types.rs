@@ -31,7 +31,7 @@ pub(super) enum Type {
     Record(Vec<(Option<usize>, usize)>),
 }
 
-/// What is known about an enumeration.
+/// The known facts about an enumeration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum EnumKind {
     Nothing,

@@ -61,7 +61,7 @@ impl ReferenceChip {
         Ok(Self { source, spec: spec.to_owned(), reference, info, has_timers })
     }
 
-    /// What tests drive its lines with.
+    /// The means by which tests drive its lines.
     pub(crate) fn reference(&self) -> &ReferenceDriver {
         &self.reference
     }

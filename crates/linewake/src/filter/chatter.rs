@@ -108,7 +108,7 @@ impl Chatter {
     }
 
     fn event(&self, edge: &EdgeEvent, kind: ChatterKind, axis_ns: u64) -> ChatterEvent {
-        // The time that the clock shows, with its last step.
+        // Turns the time on the axis into one of the chip's clock, by the difference that this edge has.
         let timestamp_ns = i128::from(axis_ns) + i128::from(edge.timestamp_ns) - i128::from(edge.axis_ns);
         ChatterEvent {
             chip: edge.chip.clone(),

@@ -58,7 +58,7 @@ pub struct ChatterEvent {
     pub timestamp_ns: u64,
     /// The same time on the axis of the edges' [`axis_ns`](EdgeEvent::axis_ns).
     pub axis_ns: u64,
-    /// Changes within the window at that time.
+    /// How many changes of the line were in the window at that time.
     pub changes: u32,
     /// How many edges were withheld while the line was blocked. If the last of them passes after all, it is the next
     /// event.

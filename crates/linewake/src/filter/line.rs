@@ -16,7 +16,7 @@ use crate::{EdgeEvent, Edges, Error, ErrorKind};
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct FilterTally {
-    /// Edges that came: those that the request's account counts as delivered.
+    /// Edges that came in. The request's account counts them as delivered.
     pub delivered: u64,
     /// Edges that went on to the program.
     pub passed: u64,
@@ -93,7 +93,7 @@ pub struct LineFilter {
     glitch: Option<Settle>,
     glitch_ns: u64,
     later: Later,
-    /// What to add to a stamp to get a time that never goes back.
+    /// The number to add to a stamp to get a time that never goes back.
     ahead_ns: u64,
     latest_ns: u64,
     delivered: u64,
@@ -233,7 +233,7 @@ impl LineFilter {
             && let Some(due_ns) = glitch.due_ns().filter(|&due_ns| due_ns <= now_ns)
             && let Some(edge) = glitch.settle()
         {
-            // The time of the edge itself, the last one before the quiet.
+            // The glitch period began at the last edge before the quiet, so this is the time of that edge.
             let at_ns = due_ns - self.glitch_ns;
             self.later.run_until(at_ns, self.ahead_ns, into);
             self.later.push(edge, at_ns, into);

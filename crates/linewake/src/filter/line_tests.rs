@@ -265,7 +265,7 @@ fn quiet(changes: &[Change], press: u64, release: u64) -> Vec<usize> {
     (0..changes.len()).filter(is_quiet).collect()
 }
 
-/// Debounce: between one quiet time and the next, the edge that led to the level of the second.
+/// Models debounce: for each quiet time, passes the edge since the last quiet time that led to its level.
 fn model_debounce(changes: &[Change], press: u64, release: u64, stamp: Stamp) -> Vec<Change> {
     let (mut passed, mut from, mut level) = (Vec::new(), 0, false);
     for end in quiet(changes, press, release) {
@@ -338,14 +338,14 @@ fn random_changes(random: &mut Random) -> Vec<Change> {
     let (count, mut at, mut active) = (random.below(60), random.below(5) * MS, false);
     let next = |_| {
         active = !active;
-        // Never two at the same time: the times would not tell which is first.
+        // Two changes never have the same time, which would leave their order open.
         at += 1 + if random.below(4) == 0 { random.below(30 * MS) } else { random.below(2 * MS) };
         Change { at, decided: at, active }
     };
     (0..count).map(next).collect()
 }
 
-/// What the models say that a filter tells of these changes, until the end.
+/// The events that the models expect of a filter for these changes, until the end.
 fn modelled(filter: &Filter, changes: &[Change], end: u64) -> Vec<(u64, &'static str)> {
     let [press, release, glitch] = [filter.press, filter.release, filter.glitch].map(nanoseconds);
     let passed = if glitch > 0 { model_glitch(changes, glitch) } else { changes.to_vec() };

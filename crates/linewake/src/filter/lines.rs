@@ -222,10 +222,10 @@ impl LineFilters {
         let tally = self.tally(place);
         let line = &mut self.lines[place];
         if let Some((filter, edges, at_work)) = &mut line.filter
-            // The same filter was accepted before.
+            // This cannot fail: the same filter was accepted before.
             && let Ok(anew) = LineFilter::new(filter, *edges, active)
         {
-            // The edges it held can no longer pass.
+            // The edges that the old filter held can no longer pass.
             line.before = FilterTally { filtered: tally.filtered + tally.held, held: 0, ..tally };
             (*at_work, line.waits_ns, line.held_ns) = (anew, u64::MAX, None);
         }

@@ -1,5 +1,5 @@
-//! Events that passed the filters and wait for the program. A request's leave as they come; a monitor's are put in
-//! order of time again.
+//! Events that passed the filters and wait for the program. Events of a request leave as they come. Events of a monitor
+//! are put in order of time again.
 
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, VecDeque};
@@ -12,7 +12,7 @@ pub(super) struct Order<E> {
     /// An event waits at most this long for earlier edges that are not decided yet. With `None` nothing is put in
     /// order.
     patience_ns: Option<u64>,
-    /// The latest stamp of everything that came, passed or not.
+    /// The latest stamp of all events that came, whether they passed or not.
     latest_ns: Option<u64>,
     time: Time,
     horizon_ns: u64,
@@ -44,7 +44,7 @@ impl<E> Order<E> {
         }
     }
 
-    /// Something with this stamp came.
+    /// Notes that an event with this stamp came.
     pub(super) fn see(&mut self, stamp_ns: u64, now: Instant) {
         if self.patience_ns.is_none() {
             return;
@@ -61,8 +61,8 @@ impl<E> Order<E> {
         self.held.push(HeldEvent { at_ns, number: self.number, place, event });
     }
 
-    /// Events from before this time are no longer held back. `now` is given when there is no edge to take, so that time
-    /// passes by itself.
+    /// The time before which events are no longer held back. The caller gives `now` when it has no edge to take; then
+    /// time passes without stamps.
     pub(super) fn horizon_ns(&mut self, now: Option<Instant>) -> u64 {
         let passed_ns = now.and_then(|now| self.time.at(now));
         let now_ns = self.latest_ns.max(passed_ns).unwrap_or(0);
@@ -80,12 +80,12 @@ impl<E> Order<E> {
         }
     }
 
-    /// When an event may be released although no other edge comes.
+    /// When the next event may be released even if no other edge comes.
     pub(super) fn due(&self) -> Option<Instant> {
         self.time.when(self.held.peek()?.at_ns.saturating_add(self.patience_ns?))
     }
 
-    /// The same, by the stamps of the events.
+    /// The same time as [`due`](Self::due), in the clock of the stamps.
     pub(super) fn due_ns(&self) -> Option<u64> {
         Some(self.held.peek()?.at_ns.saturating_add(self.patience_ns?))
     }

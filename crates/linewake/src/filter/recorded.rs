@@ -82,7 +82,7 @@ impl<T> FilteredRecording<T> {
 
     /// Adds a line, and returns its place.
     pub fn add_line(&mut self) -> usize {
-        // The same filter was accepted before.
+        // This cannot fail: the same filter was accepted before.
         let _ = self.lines.add_recorded(self.filter);
         self.lines.len() - 1
     }

@@ -1,4 +1,4 @@
-//! Waits until a line is quiet: this is debounce. The glitch filter is the same, with the last edge's stamp.
+//! Debounce: waits until a line is quiet. The glitch filter does the same, but stamps the result with its last edge.
 
 use super::Stamp;
 use crate::{EdgeEvent, EdgeKind, Missed};

@@ -50,9 +50,9 @@ pub(super) struct Merge {
     held: HeldEvent,
     /// Held events up to this time may leave now.
     limit_ns: Option<u64>,
-    /// Other events than edges that a full buffer pushed out. They leave first.
+    /// States, gaps and the like that a full buffer pushed out. They leave first.
     pushed_out: VecDeque<(Event, usize)>,
-    /// When each batch came, and the latest time in it.
+    /// The arrival of each batch, and the latest time in it.
     arrivals: VecDeque<(Instant, u64)>,
     /// The latest time in the present batch.
     latest: Option<u64>,
@@ -182,7 +182,8 @@ impl Merge {
         }
     }
 
-    /// Makes room. Other events than edges are never dropped; they leave in their order.
+    /// Makes room by dropping the oldest edge. Only edges are dropped: older events of other kinds leave in their
+    /// order.
     fn drop_oldest_edge(&mut self) {
         let Some((source, oldest)) = self.held.pop() else {
             return;

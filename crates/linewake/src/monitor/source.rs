@@ -26,7 +26,7 @@ pub(super) struct MonitoredRequest {
     before: Option<Account>,
     /// The monitor's clock.
     clock: Clock,
-    /// What to add to a time stamp of the chip to get the monitor's time. `None` until it is known.
+    /// The number to add to a time stamp of the chip to get the monitor's time. `None` until it is known.
     shift_ns: Option<i128>,
     /// The last stamp, and the latest time on the axis, both in the monitor's time.
     last_ns: Option<u64>,

@@ -12,7 +12,7 @@ use crate::profile::Profile;
 use crate::sim::Script;
 use crate::{Error, ErrorKind};
 
-/// What is behind a chip, or why it cannot be opened.
+/// The backend of a chip, or the reason why it cannot be opened.
 type OpenResult = Result<Arc<dyn Backend>, Error>;
 
 /// A form of the texts that [`Chip::open`](crate::Chip::open) takes.
@@ -28,7 +28,7 @@ pub struct ChipSpec {
     /// The chip that it opens.
     pub description: &'static str,
     options: &'static [Setting],
-    /// What varies, if a text has this form.
+    /// The variable part of a text, if the text has this form.
     rest: fn(&str) -> Option<&str>,
     open: fn(&ChipOptions, Text<'_>) -> OpenResult,
 }
@@ -37,7 +37,7 @@ pub struct ChipSpec {
 #[derive(Clone, Copy)]
 struct Text<'a> {
     spec: &'a str,
-    /// What varies: `COM3` of `serial:COM3`.
+    /// The variable part: `COM3` of `serial:COM3`.
     rest: &'a str,
 }
 
@@ -133,7 +133,7 @@ impl ChipSpec {
     }
 }
 
-/// What is behind the chip that `spec` names.
+/// The backend of the chip that `spec` names.
 ///
 /// # Errors
 /// [`ErrorKind::UnknownChip`] when it has no form of the table, [`ErrorKind::InvalidInput`] for an option that its form

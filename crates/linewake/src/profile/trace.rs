@@ -64,9 +64,9 @@ pub enum Trace<'a> {
         call: &'a str,
         /// Number of the line, if the call is for one.
         line: Option<u64>,
-        /// The bytes it would have sent.
+        /// The bytes that the call would have sent.
         input: &'a [u8],
-        /// Why it needs to be allowed.
+        /// The reason why the call needs permission.
         reason: &'a str,
     },
 }

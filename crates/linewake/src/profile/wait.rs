@@ -24,7 +24,7 @@ pub(crate) struct Wait {
     pub(crate) repeats_are_losses: bool,
     /// The ends of a wait after which it is started again.
     pub(crate) again_on: Vec<End>,
-    /// What a read returns, if the profile says it.
+    /// The unit that a read returns, if the profile names it.
     pub(crate) reads: Option<Reads>,
 }
 
@@ -52,7 +52,7 @@ pub(crate) enum Means {
     Count,
 }
 
-/// What a read returns.
+/// The unit that a read returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reads {
     /// Whole records. A partial record is not continued by the next read.

@@ -127,8 +127,8 @@ impl WatchedLine {
         }
         self.directions.set_level(Some(active));
         if is_numbered {
-            // Interrupts and directions show the same edges: the one may have shown before what the other shows now.
-            // What was booked too much is taken from the next edges.
+            // The interrupts and the directions show the same missing edges, perhaps one of them earlier. So the greater
+            // number counts. If too many were counted as missing, the excess is subtracted at the next edges.
             let shown = self.interrupts.merged().max(self.directions.missing()).max(0) as u64;
             missed.merged = u32::try_from(shown.saturating_sub(self.missed.merged)).unwrap_or(u32::MAX);
         }

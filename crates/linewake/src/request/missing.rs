@@ -102,7 +102,7 @@ impl StartLevel {
         Self { read_ns }
     }
 
-    /// Whether the first edge happened before the level was read. Later edges tell nothing.
+    /// Whether the level was read after this edge. Only the first edge is compared: later ones return false.
     pub(super) fn is_after(&mut self, axis_ns: u64) -> bool {
         self.read_ns.take().is_some_and(|read_ns| axis_ns <= read_ns)
     }

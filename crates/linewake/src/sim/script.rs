@@ -243,7 +243,7 @@ impl Script {
         self.recording(move || Box::new(changes.clone().into_iter()))
     }
 
-    /// The same, from a function that starts the changes from the beginning.
+    /// Like [`changes`](Self::changes), from a function that starts the changes from the beginning.
     pub(super) fn recording(
         mut self,
         begin: impl Fn() -> Box<dyn Iterator<Item = Change> + Send> + Send + Sync + 'static,

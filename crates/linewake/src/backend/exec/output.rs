@@ -107,7 +107,7 @@ impl Output {
     }
 
     fn text(&self, line: &std::ops::Range<usize>) -> &str {
-        // It was checked.
+        // The line was checked to be UTF-8 when it was read.
         std::str::from_utf8(&self.bytes[line.clone()]).unwrap_or("")
     }
 
@@ -171,7 +171,7 @@ impl Output {
     fn name_lines(&mut self, lines: Vec<(Arc<str>, Option<bool>)>) {
         self.lines = lines.iter().map(|&(_, active)| OutputLine { active, number: None }).collect();
         for (offset, (name, _)) in lines.iter().enumerate() {
-            // Of several with the same name, the first.
+            // If several lines have the same name, the first one gets it.
             self.by_name.entry(name.clone()).or_insert(offset);
         }
         let names = lines.iter().map(|(name, _)| named(name).map(Arc::from)).collect();

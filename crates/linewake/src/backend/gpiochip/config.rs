@@ -175,7 +175,7 @@ mod tests {
     use super::{encode, info_event_kind, line_info, uapi};
     use crate::{Bias, Direction, Drive, Edges, EventClock, LineConfig};
 
-    /// What the kernel would make of it: flags, debounce period and first value of each line.
+    /// Reads a configuration as the kernel does: the flags, debounce period and first value of a line.
     fn decoded(config: &uapi::LineConfig, line: u32) -> (u64, u32, Option<bool>) {
         let attributes = &config.attributes[..config.attribute_count as usize];
         let of = |id| attributes.iter().filter(move |one| one.attribute.id == id && one.lines >> line & 1 == 1);

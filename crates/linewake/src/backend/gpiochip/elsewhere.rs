@@ -1,4 +1,4 @@
-//! The chips of Linux, where there are none.
+//! Stands for the chips of Linux on other systems, which have none.
 
 use std::sync::Arc;
 

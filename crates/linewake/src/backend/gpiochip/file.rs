@@ -1,7 +1,7 @@
 //! A gpiochip by its file, on the thread of the caller: for tools such as those of libgpiod.
 //!
-//! A tool that reads one value and ends has no use for a port, its thread and a monitor. Names are the kernel's bytes, which
-//! need not be UTF-8, and errors are the system's.
+//! A tool that reads one value and ends has no use for a port, its thread and a monitor. Names are the kernel's bytes,
+//! which need not be UTF-8, and errors are the system's.
 
 use std::fmt;
 use std::io;
@@ -19,7 +19,7 @@ pub use super::uapi::flag;
 /// The most lines of one request.
 pub const MOST_LINES: usize = uapi::LINES;
 
-/// A name of the kernel's: up to its first zero, 32 bytes at most.
+/// A name as the kernel keeps it: 31 bytes at most, and a zero.
 ///
 /// ```
 /// assert_eq!(linewake::gpiochip::Name::cut(b"door").as_bytes(), b"door");
@@ -29,7 +29,7 @@ pub const MOST_LINES: usize = uapi::LINES;
 pub struct Name([u8; 32]);
 
 impl Name {
-    /// Of a text as much as the kernel keeps.
+    /// Cuts a text to the 31 bytes that the kernel keeps.
     #[must_use]
     pub fn cut(text: &[u8]) -> Self {
         let mut name = [0; 32];
@@ -38,7 +38,7 @@ impl Name {
         Self(name)
     }
 
-    /// Its bytes: none if there is no name.
+    /// The bytes of the name; empty if there is no name.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         let len = self.0.iter().position(|&byte| byte == 0).unwrap_or(self.0.len());
@@ -52,7 +52,7 @@ impl fmt::Debug for Name {
     }
 }
 
-/// What a chip is.
+/// The name, label and size of a chip.
 ///
 /// ```no_run
 /// # #[cfg(target_os = "linux")] {
@@ -63,15 +63,15 @@ impl fmt::Debug for Name {
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct FileInfo {
-    /// As in `gpiochip0`.
+    /// The chip's name, such as `gpiochip0`.
     pub name: Name,
-    /// What its driver calls it.
+    /// The label that its driver gives it.
     pub label: Name,
-    /// How many.
+    /// How many lines it has.
     pub lines: u32,
 }
 
-/// What a line is, and how it is held.
+/// The name of a line, and how it is held.
 ///
 /// ```no_run
 /// # #[cfg(target_os = "linux")] {
@@ -82,15 +82,15 @@ pub struct FileInfo {
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct FileLine {
-    /// Empty if it has none.
+    /// The line's name; empty if it has none.
     pub name: Name,
-    /// Who holds it, if that has a name.
+    /// The name that the holder gave; empty if there is none.
     pub consumer: Name,
     /// Its number on its chip.
     pub offset: u32,
     /// See [`flag`].
     pub flags: u64,
-    /// In microseconds; 0 if there is none.
+    /// The debounce period in microseconds; 0 if there is none.
     pub debounce: u32,
 }
 
@@ -108,7 +108,7 @@ impl FileLine {
     }
 }
 
-/// What has become of a line.
+/// A line that was requested, released or reconfigured.
 ///
 /// ```no_run
 /// # #[cfg(target_os = "linux")] {
@@ -120,9 +120,9 @@ impl FileLine {
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct FileChange {
-    /// What the line is now.
+    /// The line after the change.
     pub line: FileLine,
-    /// By the monotonic clock.
+    /// The time of the change, by the monotonic clock.
     pub timestamp_ns: u64,
     /// 1: requested, 2: released, 3: reconfigured.
     pub kind: u32,
@@ -144,15 +144,15 @@ pub struct FileChange {
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct FileEvent {
-    /// By the clock that was asked for.
+    /// The time of the edge, by the clock of the request.
     pub timestamp_ns: u64,
     /// 1: rising, 2: falling.
     pub kind: u32,
-    /// Which line.
+    /// The line's number on its chip.
     pub offset: u32,
 }
 
-/// Room for as many events as are read at once.
+/// A buffer for the events of one read.
 ///
 /// ```
 /// let events = linewake::gpiochip::FileEvents::default();
@@ -160,7 +160,7 @@ pub struct FileEvent {
 #[derive(Debug)]
 pub struct FileEvents([u8; EVENTS * size_of::<uapi::LineEvent>()]);
 
-/// As many as libgpiod's gpiomon reads.
+/// The most events of one read, as in libgpiod's gpiomon.
 const EVENTS: usize = 32;
 
 impl Default for FileEvents {
@@ -169,7 +169,7 @@ impl Default for FileEvents {
     }
 }
 
-/// How lines are asked for.
+/// The settings of a request for lines.
 ///
 /// ```
 /// use linewake::gpiochip::{FileRequest, flag};
@@ -177,13 +177,13 @@ impl Default for FileEvents {
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FileRequest<'a> {
-    /// Who asks.
+    /// The name that the kernel shows as the holder of the lines.
     pub consumer: &'a [u8],
     /// See [`flag`].
     pub flags: u64,
-    /// A bit for each line, in their order.
+    /// The values of outputs: a bit for each line, in the order of the request.
     pub values: Option<u64>,
-    /// In microseconds; 0 is none.
+    /// The debounce period in microseconds; 0 for none.
     pub debounce: u32,
 }
 
@@ -204,41 +204,41 @@ impl ChipFile {
     /// Opens a path that [`is_chip`].
     ///
     /// # Errors
-    /// What open(2) says.
+    /// The error of open(2).
     pub fn open(path: &Path) -> io::Result<Self> {
         let file = rustix::fs::open(path, OFlags::RDWR | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty())?;
         Ok(Self { file })
     }
 
-    /// What it is.
+    /// The name, label and size of the chip.
     ///
     /// # Errors
-    /// What the kernel says.
+    /// The error of the kernel.
     pub fn info(&self) -> io::Result<FileInfo> {
         let said = on_file::chip_info(self.file.as_fd())?;
         Ok(FileInfo { name: Name(said.name), label: Name(said.label), lines: said.lines })
     }
 
-    /// What a line is now.
+    /// The name of a line, and how it is held now.
     ///
     /// # Errors
-    /// What the kernel says.
+    /// The error of the kernel.
     pub fn line(&self, offset: u32) -> io::Result<FileLine> {
         Ok(FileLine::of(&on_file::line_info(self.file.as_fd(), offset)?))
     }
 
-    /// From now on the chip's file tells what becomes of the line.
+    /// Watches a line: from now on [`changed`](Self::changed) gives its changes.
     ///
     /// # Errors
-    /// What the kernel says.
+    /// The error of the kernel.
     pub fn watch(&self, offset: u32) -> io::Result<()> {
         on_file::watch_line_info(self.file.as_fd(), offset).map(drop)
     }
 
-    /// The next thing that has become of a watched line.
+    /// The next change of a watched line.
     ///
     /// # Errors
-    /// What the kernel says: EAGAIN if there is nothing.
+    /// The error of the kernel: EAGAIN if there is no change.
     pub fn changed(&self) -> io::Result<FileChange> {
         let mut said = uapi::LineInfoChanged::new_zeroed();
         let read = rustix::io::read(&self.file, said.as_mut_bytes())?;
@@ -251,7 +251,7 @@ impl ChipFile {
     /// Takes lines, [`MOST_LINES`] at most.
     ///
     /// # Errors
-    /// What the kernel says.
+    /// The error of the kernel.
     pub fn request(&self, offsets: &[u32], request: &FileRequest<'_>) -> io::Result<LinesFile> {
         let mask = u64::MAX >> (MOST_LINES - offsets.len().clamp(1, MOST_LINES));
         let mut asked = uapi::LineRequest::new_zeroed();
@@ -278,7 +278,7 @@ impl AsFd for ChipFile {
     }
 }
 
-/// Lines that are held as long as this is there.
+/// Lines that are held until this is dropped.
 ///
 /// ```no_run
 /// # #[cfg(target_os = "linux")] {
@@ -292,31 +292,31 @@ impl AsFd for ChipFile {
 #[derive(Debug)]
 pub struct LinesFile {
     file: OwnedFd,
-    /// A bit for each line.
+    /// A one for each line of the request.
     mask: u64,
 }
 
 impl LinesFile {
-    /// A bit for each line.
+    /// The values of the lines: a bit for each, in the order of the request.
     ///
     /// # Errors
-    /// What the kernel says.
+    /// The error of the kernel.
     pub fn values(&self) -> io::Result<u64> {
         on_file::values(self.file.as_fd(), self.mask)
     }
 
-    /// Sets all of them.
+    /// Sets the values of all lines: a bit for each, in the order of the request.
     ///
     /// # Errors
-    /// What the kernel says.
+    /// The error of the kernel.
     pub fn set_values(&self, bits: u64) -> io::Result<()> {
         on_file::set_values(self.file.as_fd(), uapi::LineValues { bits, mask: self.mask })
     }
 
-    /// The edges that are there, or the next one.
+    /// Reads the queued edges. If there are none, waits for the next one.
     ///
     /// # Errors
-    /// What the kernel says.
+    /// The error of the kernel.
     pub fn read<'a>(&self, events: &'a mut FileEvents) -> io::Result<impl Iterator<Item = FileEvent> + use<'a>> {
         let read = rustix::io::read(&self.file, &mut events.0)?;
         let records = events.0[..read].chunks_exact(size_of::<uapi::LineEvent>());
@@ -337,7 +337,7 @@ impl AsFd for LinesFile {
 /// The paths of all chips in `/dev`, in no order. A link to a chip is not another chip.
 ///
 /// # Errors
-/// That of reading the directory.
+/// The error of reading the directory.
 pub fn paths() -> io::Result<Vec<PathBuf>> {
     super::find::paths_in(Path::new("/dev"))
 }

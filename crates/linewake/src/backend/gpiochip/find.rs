@@ -74,8 +74,8 @@ pub(super) fn chips() -> impl Iterator<Item = GpioChip> {
     })
 }
 
-/// The specs of the chips that exist, each with its facts if it opens. It explains no failure, since failures are
-/// explained by it.
+/// The specs of the chips that exist, each with its facts if it opens. It reports no failure, since it is itself used
+/// to explain failures.
 pub(super) fn list() -> Vec<(String, Option<ChipInfo>)> {
     let info = |name: String| {
         let path = path_of(&name);

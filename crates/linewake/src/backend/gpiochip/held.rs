@@ -1,4 +1,4 @@
-//! The lines that this process still wants, apart from those whose files are about to be closed.
+//! The lines that this process still wants. A line whose file is about to be closed is not one of them.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -1,5 +1,5 @@
-//! Remedies when a chip does not open or does not give its lines: the holders, the group that may, the chips that
-//! exist.
+//! Remedies for a chip that does not open or does not give its lines. They name the holders of the lines, the group
+//! that has access, and the chips that exist.
 
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
@@ -33,7 +33,7 @@ pub(super) fn chips() -> String {
     }
 }
 
-/// The error of a text that is the label of chips, and no spec.
+/// The error for a text that is no spec, but the label of a chip.
 pub(crate) fn labelled(spec: &str) -> Option<String> {
     let names = find::labelled(spec);
     let names: Vec<_> = names.iter().map(|name| format!("\"{name}\"")).collect();
@@ -81,7 +81,7 @@ fn group_name(id: u32) -> Option<String> {
     Some(line.split(':').next()?.to_owned())
 }
 
-/// The error of a file that opened and is no chip.
+/// The error for a file that opened but is no chip.
 pub(super) fn no_chip(spec: &str, path: &str, error: overlapped::Error) -> Error {
     if error.kind() != Kind::Unsupported {
         let message = format!("chip \"{spec}\": {error}");
@@ -131,7 +131,7 @@ pub(super) fn not_watched(chip: &GpioChip, error: overlapped::Error, asked: &[(O
     chip.error(error)
 }
 
-/// Which line is busy, and who holds it.
+/// The error for busy lines. It names the line and its holder.
 fn busy(chip: &GpioChip, error: overlapped::Error, asked: &[(Offset, LineConfig)]) -> Error {
     let name = &chip.info.name;
     let held = asked.iter().filter_map(|line| chip.line_info(line.0).ok()).find(|line| line.used);
@@ -191,7 +191,8 @@ fn held_lines() -> impl Iterator<Item = (u32, String)> {
     })
 }
 
-/// Whether the open files of every process can be seen. Then the kernel holds a line that no process holds.
+/// Whether this process may see the open files of all processes. If so, a busy line without a holder is held by the
+/// kernel.
 fn sees_all_processes() -> bool {
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     let mut processes = processes.filter(|entry| entry.file_name().as_encoded_bytes()[0].is_ascii_digit());

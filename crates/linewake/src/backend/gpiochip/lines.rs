@@ -48,7 +48,7 @@ pub(super) struct GpioLines {
     /// Edges that were read and not given yet.
     read: Vec<RawEdge>,
     gathering: Option<Gathering>,
-    /// Dropped last: from then on the lines are not wanted.
+    /// Must be dropped after the file: from then on this process does not want the lines.
     _wanted: Wanted,
 }
 
@@ -57,7 +57,7 @@ enum Phase {
     Live(InvertedCall<[u8]>),
     /// No line is watched.
     Idle,
-    /// It was stopped. The kernel's queue is still to be taken.
+    /// The watch was stopped. The edges in the kernel's queue are still to be taken.
     Stopped,
     Over,
 }
@@ -153,7 +153,7 @@ impl GpioLines {
         Error::from(error).saying(message)
     }
 
-    /// Takes what the standing reads have brought, without waiting.
+    /// Takes the edges that the standing reads have brought, without waiting.
     fn take_ready(&mut self) -> Result<(), Error> {
         let Phase::Live(reads) = &mut self.phase else { return Ok(()) };
         loop {
@@ -167,7 +167,7 @@ impl GpioLines {
         }
     }
 
-    /// Takes what the kernel has queued, now that no read is pending.
+    /// Takes the edges that the kernel has queued, now that no read is pending.
     fn take_queued(&mut self) -> Result<(), Error> {
         loop {
             match self.device.read(BATCH * size_of::<uapi::LineEvent>()).wait_timeout(Duration::ZERO) {

@@ -189,20 +189,20 @@ pub(super) fn line_info(chip: &Device, offset: u32) -> Result<LineInfo, Error> {
     uninterrupted(|| chip.ioctl(LINE_INFO, LineInfo { offset, ..LineInfo::new_zeroed() }))
 }
 
-/// What is known of the line; from now on the chip's file tells what becomes of it.
+/// Gives the facts of a line. From now on the chip's file reports each change of it.
 pub(super) fn watch_line_info(chip: &Device, offset: u32) -> Result<LineInfo, Error> {
     chip.ioctl(LINE_INFO_WATCH, LineInfo { offset, ..LineInfo::new_zeroed() })
 }
 
-/// Takes lines. The file that holds them is to be read for their edges; none if the driver has made none.
+/// Takes lines. Returns the file that holds them, from which their edges are read; `None` if the driver made no file.
 pub(super) fn get_lines(chip: &Device, request: &LineRequest) -> Result<Option<Device>, Error> {
-    // What the driver leaves as it is must not look like an answer.
+    // -1 is no descriptor: if the driver does not write the field, it must not look like an answer.
     let granted = chip.ioctl(GET_LINE, LineRequest { fd: -1, ..request.clone() })?;
-    // Errors name the chip's file, and not the number of this one.
+    // Errors name the chip's file, since the file of the lines has no path.
     made(granted.fd).map(|fd| Device::options().name(chip.name()).adopt(fd)).transpose()
 }
 
-/// The file that a driver says it has made.
+/// Takes over the file descriptor that a driver says it has made.
 fn made(fd: i32) -> Option<OwnedFd> {
     // SAFETY: the kernel has made this descriptor for us, and nobody else has it: no other call gives such a file.
     holds_lines(fd).then(|| unsafe { OwnedFd::from_raw_fd(fd) })
@@ -239,7 +239,7 @@ pub(super) fn set_values(lines: &Device, values: LineValues) -> Result<(), Error
     uninterrupted(|| lines.ioctl(SET_VALUES, values)).map(drop)
 }
 
-/// The same by the chip's own file, on this thread alone.
+/// The same calls on the chip's own file, made by this thread without a port.
 pub(super) mod on_file {
     use std::io;
     use std::os::fd::{BorrowedFd, OwnedFd};

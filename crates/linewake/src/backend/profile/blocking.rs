@@ -26,9 +26,9 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 pub(super) struct CallResult {
     pub(super) bytes: Vec<u8>,
     pub(super) error: Option<Error>,
-    /// How long it took.
+    /// How long the call took.
     pub(super) lasted: Duration,
-    /// It came while the wait was ending, perhaps because of that.
+    /// The call returned while the wait was ending, perhaps because it was made to.
     pub(super) at_the_end: bool,
 }
 
@@ -47,7 +47,7 @@ struct State {
     /// Memory of results that were taken.
     spare: Vec<Vec<u8>>,
     waker: Option<Waker>,
-    /// No call is made until it is told to go on.
+    /// The thread makes no call until it is told to go on.
     is_held: bool,
     is_ending: bool,
     is_gone: bool,
@@ -103,7 +103,7 @@ impl Blocking {
         let shared = Arc::new(Shared::default());
         let gone = ThreadEnd(shared.clone());
         let run = move || {
-            // What the call has, a device, is let go of first.
+            // Locals are dropped in reverse order: `call`, which holds the device, before `gone`.
             let (gone, mut call) = (gone, call);
             let shared = &gone.0;
             loop {
@@ -154,39 +154,39 @@ impl Blocking {
         Poll::Pending
     }
 
-    /// What is left to be taken, without waiting.
+    /// The next result that was not taken yet, without waiting.
     pub(super) fn take(&self) -> Option<CallResult> {
         self.0.lock().brought.pop_front()
     }
 
-    /// The memory of a result that was used.
+    /// Gives the buffer of a used result back, for a later call.
     pub(super) fn give_back(&self, bytes: Vec<u8>) {
         let mut state = self.0.lock();
-        // As many as can be on their way at once.
+        // At most 4 buffers are kept, since few results are in use at once.
         if state.spare.len() < 4 {
             state.spare.push(bytes);
         }
     }
 
-    /// The call may be made again.
+    /// Lets the thread make the call again.
     pub(super) fn go_on(&self) {
         self.0.lock().is_held = false;
         self.0.changed.notify_all();
     }
 
-    /// No call is made before it is told to go on.
+    /// Lets the thread make no call until it is told to go on.
     pub(super) fn hold(&self) {
         self.0.lock().is_held = true;
     }
 
-    /// No further call is made.
+    /// Lets the thread end without a further call.
     pub(super) fn leave(&self) {
         self.0.lock().is_ending = true;
         self.0.changed.notify_all();
     }
 
-    /// Waits until the thread is gone, which `make_it_answer` has the driver see to, or until the deadline. Returns
-    /// whether it is gone.
+    /// Waits until the thread is gone, or until the deadline. `make_it_answer` makes the driver answer the thread's
+    /// call, and is repeated. Returns whether the thread is gone.
     pub(super) fn end(&self, deadline: Instant, mut make_it_answer: impl FnMut()) -> bool {
         self.leave();
         let mut pause = Duration::from_millis(1);
@@ -241,7 +241,7 @@ mod tests {
         Port::global().unwrap().block_on_timeout(next, Duration::from_secs(20)).unwrap().expect("nothing comes")
     }
 
-    /// A wait that brings what is sent, and ends when the sender is gone.
+    /// A wait that gives each byte that is sent, and fails when the sender is dropped.
     fn fed(window: usize, one_by_one: bool) -> (Sender<u8>, Blocking) {
         let (sender, receiver): (_, Receiver<u8>) = channel();
         let blocking = Blocking::start("test", window, one_by_one, move |bytes, _| match receiver.recv() {
@@ -325,7 +325,7 @@ mod tests {
             let mut asked = 0;
             let is_gone = blocking.end(soon(), || {
                 asked += 1;
-                // The first time nobody may have been there to be woken.
+                // At the first try the thread may not have been in its call yet, so that try wakes nothing.
                 if asked == 2 {
                     sender = None;
                 }
@@ -340,7 +340,7 @@ mod tests {
         let (sender, blocking) = fed(4, false);
         sender.send(1).unwrap();
         next(&blocking);
-        // It is in the driver again.
+        // By then the thread is in its next call.
         thread::sleep(Duration::from_millis(100));
         let began = Instant::now();
         assert!(!blocking.end(soon(), || {}));

@@ -1,9 +1,8 @@
-//! The control codes of a profile, sent. This file and `ioctl.rs` promise something to [`overlapped`], and no other
-//! here.
+//! Sends the control codes of a profile. Only this file and `ioctl.rs` use the unsafe functions of [`overlapped`].
 
 use overlapped::{Call, CtlCode, Device, Ioctl};
 
-/// The code, with room for so many bytes as it gives.
+/// The code, with a buffer of `output_len` bytes for its answer.
 #[expect(unsafe_code, reason = "what a control code reads and writes is a promise; here the profile's author makes it")]
 pub(super) fn control(code: CtlCode, output_len: usize) -> Ioctl<[u8], [u8]> {
     // SAFETY: the code is METHOD_BUFFERED or METHOD_OUT_DIRECT (others are refused where the profile is read): the
@@ -14,7 +13,7 @@ pub(super) fn control(code: CtlCode, output_len: usize) -> Ioctl<[u8], [u8]> {
     unsafe { Ioctl::slice(code, output_len) }
 }
 
-/// Sends it.
+/// Sends a control code with its input.
 pub(super) fn send(device: &Device, code: CtlCode, output_len: usize, input: &[u8]) -> Call<[u8]> {
     device.call(control(code, output_len), input)
 }

@@ -55,7 +55,8 @@ impl ProfileChip {
     }
 
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] when it needs to be allowed and is not; and what opening the device says.
+    /// [`ErrorKind::InvalidInput`] when the profile needs permission to write and has none; else the error of opening
+    /// the device.
     fn open(profile: &Profile, open: Arc<Opener>) -> Result<Self, Error> {
         profile.check_consent()?;
         let plan = profile.plan().clone();
@@ -73,7 +74,7 @@ impl ProfileChip {
             Some(foreign) => format!("the profile opens {foreign}"),
             None => "is it plugged in, and its driver running? The profile says what to open".to_owned(),
         };
-        // Whether the device is there. Each request opens a handle of its own.
+        // This only checks that the device is there. Each request opens its own handle.
         let device = chip.device().map_err(|error| chip.not_listed(error.with_remedy_if_not_found(&remedy)))?;
         chip.info.path = match chip.plan.target.as_ref().map(|target| &target.place) {
             Some(Place::Path(path)) => Some(path.as_str().into()),
@@ -134,7 +135,7 @@ impl ProfileChip {
     }
 }
 
-/// Whether what is waited for blocks in the call.
+/// Whether the call of the wait blocks in the driver.
 #[cfg(all(target_os = "linux", not(miri)))]
 fn waits_in_calls(plan: &Plan) -> bool {
     let profile::By::Call(call) = plan.wait.by else { return false };

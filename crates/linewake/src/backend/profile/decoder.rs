@@ -1,7 +1,8 @@
 //! The edge decoder: from the bytes that a driver gave to the edges of the lines of a request. No I/O here.
 //!
-//! It gives no edge that may not have happened. A driver that reports only *that* a line changed, and whose levels are read
-//! after, may have changed it again before the reading: the levels may show what the next report is about.
+//! It gives only edges that certainly happened. Some drivers report only *that* a line changed, and the level is read
+//! afterwards. The line may change again before that reading: then the level already shows the change that the driver
+//! reports next.
 
 mod counts;
 mod levels;
@@ -28,17 +29,18 @@ pub(super) struct EdgeDecoder {
     /// The place in `lines` of each line number that a driver may name; `None` for a line that is not requested.
     places: HashMap<u64, Option<usize>>,
     rules: Rules,
-    /// The last time in each reporting output, in its own ticks as if its counter did not wrap; and when it came.
+    /// For each reporting output: its last timestamp, in its own ticks as if its counter did not wrap, and when it
+    /// came.
     times: Vec<Option<(u64, u64)>>,
     /// The last levels and counts of each reporting output, for the card or for the line at a place.
     said: HashMap<(Option<usize>, Option<usize>), Vec<u8>>,
-    /// Memory for the levels and counts of now.
+    /// A buffer, kept for reuse, for the levels and counts of the record in hand.
     says: Vec<u8>,
-    /// All lines are watched, so that a gap in the numbers of all edges is a missing edge.
+    /// The request has all lines, so a gap in the numbering over all edges means that an edge is missing.
     numbers_all: bool,
     /// The last number in each reporting output.
     numbers: Vec<Option<u64>>,
-    /// Edges missing in those gaps.
+    /// How many edges are missing in gaps of the numbering over all edges.
     unattributed: u64,
     /// How often the device reported that it lost records.
     losses: u64,
@@ -116,7 +118,8 @@ impl EdgeDecoder {
         self.next_changed().is_some()
     }
 
-    /// Decodes what a call or a read gave about the line at a place, or about the card. `Err` says what is wrong with it.
+    /// Decodes what a call or a read gave about the line at a place, or about the card. `Err` says what is wrong with
+    /// it.
     pub(super) fn take(
         &mut self,
         teller: Option<usize>,
@@ -137,10 +140,10 @@ impl EdgeDecoder {
         let losses = told.losses(bytes);
         self.losses += losses as u64;
         if losses > 0 && plan.wait.means == Means::Level && !plan.levels.calls().is_empty() {
-            // A level that differs now has changed; one that does not may have changed twice.
+            // A line whose level differs now has changed. A line with the same level may have changed twice.
             self.lines.iter_mut().for_each(|line| line.is_stale = true);
         }
-        // A wait may end without a byte. A call that follows it, or that polls, has an answer.
+        // A wait may end without a byte. A call that follows the wait, or that polls, must give an answer.
         if teller.is_some_and(|call| plan.wait.then.contains(&call)) {
             told.is_answer(bytes)?;
         }
@@ -211,12 +214,12 @@ impl EdgeDecoder {
         }
     }
 
-    /// Notes the level of a line: an edge if it was another.
+    /// Notes the level of a line, and gives an edge if the level differs from the one before.
     fn level(&mut self, place: usize, active: bool, stamp: Stamp, into: &mut Vec<RawEdge>) {
         let repeats_are_losses = self.plan.wait.repeats_are_losses && self.plan.tells(Role::Level);
         match self.lines[place].active {
             None => self.lines[place].active = Some(active),
-            // What is missing before it is missing before the next edge.
+            // This record gives no edge. The edges missing before it are counted as missing before the next edge.
             Some(before) if before == active && !repeats_are_losses => {
                 let carried = &mut self.lines[place].carried;
                 *carried = carried.and(stamp.missed);
@@ -256,7 +259,7 @@ impl EdgeDecoder {
         Ok(())
     }
 
-    /// Gives the edge of the line at a place, after which it is active or not.
+    /// Gives the edge of the line at a place. `active` is the state of the line after the edge.
     fn emit(&mut self, place: usize, active: bool, stamp: Stamp, into: &mut Vec<RawEdge>) {
         into.extend(self.lines[place].edge(active, stamp, self.rules));
     }

@@ -8,7 +8,7 @@ use windows_sys::Win32::System::Threading::{CreateEventW, OpenEventW, SYNCHRONIZ
 
 use crate::{Error, ErrorKind};
 
-/// The event of this name, which somebody else has made.
+/// Opens the event of this name, which the driver or its library has made.
 pub(super) fn open(name: &str) -> Result<Event, Error> {
     let wide: Vec<u16> = name.encode_utf16().chain([0]).collect();
     #[expect(unsafe_code, reason = "a call of the system")]
@@ -18,7 +18,8 @@ pub(super) fn open(name: &str) -> Result<Event, Error> {
     Ok(Event::new(owned(handle, &event)?)?)
 }
 
-/// A new event that resets itself, and the number of its handle for the driver. The handle is open as long as the event.
+/// A new event that resets itself, and the number of its handle for the driver. The handle is open as long as the
+/// event.
 pub(super) fn make() -> Result<(Event, u64), Error> {
     #[expect(unsafe_code, reason = "a call of the system")]
     // SAFETY: no name, no security; resets itself, and is not signalled.

@@ -10,7 +10,8 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::{Error, ErrorKind};
 
-/// The device that was found last. While it is present it stays the one: another that fits is another chip.
+/// The device that was found last. It stays chosen while it is present, even if another device fits too: that one is
+/// another chip.
 #[derive(Debug, Default)]
 pub(super) struct DeviceChoice(Mutex<Option<PathBuf>>);
 
@@ -56,7 +57,7 @@ pub(super) fn matching(present: Vec<PathBuf>, text: Option<&str>) -> Vec<PathBuf
     present.into_iter().filter(|path| path.to_string_lossy().to_lowercase().contains(&text)).collect()
 }
 
-/// What is looked for, in words.
+/// Describes in words which device is looked for.
 pub(super) fn wanted_interface(guid: &str, text: Option<&str>) -> String {
     let matching = text.map(|text| format!(" with \"{text}\" in its path")).unwrap_or_default();
     format!("a device of the interface \"{guid}\"{matching}")
@@ -68,7 +69,7 @@ pub(super) fn wanted_device(subsystem: &str, properties: &[(String, String)]) ->
     format!("a device of the subsystem \"{subsystem}\"{with}")
 }
 
-/// Where devices are told of.
+/// The directories that describe the devices.
 #[derive(Clone, Debug)]
 pub(super) struct Roots {
     pub(super) sysfs: PathBuf,
@@ -83,8 +84,8 @@ impl Default for Roots {
 }
 
 impl Roots {
-    /// The device files of a class or a bus of which all these properties hold, in order of their names, in which
-    /// numbers count as such. A value may have `*` in it, for any text.
+    /// The device files of a class or a bus that have all these properties. They are sorted by name, and numbers in a
+    /// name by their size. A value may have `*` in it, for any text.
     pub(super) fn devices(&self, subsystem: &str, properties: &[(String, String)]) -> Vec<PathBuf> {
         let of_class = self.sysfs.join("class").join(subsystem);
         let of_bus = self.sysfs.join("bus").join(subsystem).join("devices");
@@ -115,7 +116,7 @@ impl Roots {
         is(own) || by_udev() || above()
     }
 
-    /// What udev knows of it: its properties, a line each.
+    /// The properties that udev has recorded for a device, one in each line.
     fn udev_record(&self, device: &Path, own: &str) -> Option<String> {
         let (major, minor) = (value_of(own, "MAJOR")?, value_of(own, "MINOR")?);
         let subsystem = std::fs::read_link(device.join("subsystem")).ok();
@@ -126,7 +127,7 @@ impl Roots {
     }
 }
 
-/// What a file says; a device's name in it may be of any bytes.
+/// The text of a file. A device's name in it may have bytes that are not UTF-8.
 fn text_of(path: &Path) -> Option<String> {
     Some(String::from_utf8_lossy(&std::fs::read(path).ok()?).into_owned())
 }
@@ -154,7 +155,7 @@ fn is_like(text: &str, wanted: &str) -> bool {
     text.ends_with(end)
 }
 
-/// A name in its parts: texts, and numbers by their size.
+/// Splits a name into texts and numbers, so that numbers are compared by their size.
 fn numbered(name: &str) -> Vec<(String, u64)> {
     let mut parts = Vec::new();
     let mut rest = name;
@@ -247,7 +248,7 @@ mod tests {
                 Roots { sysfs: self.0.join("sys"), udev: self.0.join("udev"), dev: "/dev".into() }
             }
 
-            /// A device below others, by the path of its directories; only what has a number has a file.
+            /// Adds a device at a path of directories. Only a device with a device number has a udev record.
             fn add(&self, path: &str, uevent: &str, udev: &[&str]) {
                 let directory = self.0.join("sys/devices").join(path);
                 fs::create_dir_all(&directory).unwrap();

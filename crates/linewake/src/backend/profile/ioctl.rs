@@ -9,15 +9,15 @@ use super::slow::{AFTER_NOTHING, Slow};
 use crate::profile::{Argument, Request};
 use crate::{Error, ErrorKind};
 
-/// How many bytes a driver may write too many before it hits memory of others: as many as the number of an ioctl can
-/// say.
+/// The length in bytes of the guard behind an argument: the largest size that the number of an ioctl can have. A driver
+/// may write so far without harm.
 const SPARE: usize = 16 << 10;
 
 /// Memory for the arguments of ioctls, one after the other.
 #[derive(Debug, Default)]
 pub(super) struct Room {
     bytes: Vec<u8>,
-    /// Of the last answer.
+    /// The length of the last answer in bytes.
     length: usize,
     /// How many bytes the last argument in a buffer had.
     used: usize,
@@ -26,15 +26,15 @@ pub(super) struct Room {
 /// The result of an ioctl; the inner error tells how the driver broke the profile.
 pub(super) type IoctlResult = Result<Result<u32, String>, overlapped::Error>;
 
-/// What lies behind an argument; each byte is another than those beside it.
+/// The guard byte at an offset. It differs from the bytes next to it.
 fn pattern(at: usize) -> u8 {
     (at as u8).wrapping_mul(167) ^ 0x5a
 }
 
 impl Room {
-    /// Makes it, and returns what ioctl(2) returned; what the driver left in the buffer is the [answer](Self::answer).
-    /// `output_len` is how much of that there has to be. When a signal interrupted it, it is made `again` if that says
-    /// so.
+    /// Makes an ioctl, and returns the number that ioctl(2) returned. The bytes that the driver left in the buffer are
+    /// the [answer](Self::answer), which has `output_len` bytes. If a signal interrupted the ioctl, it is made again
+    /// when `again` returns true.
     #[expect(unsafe_code, reason = "what an ioctl reads and writes is a promise; here the profile's author makes it")]
     pub(super) fn make(
         &mut self,
@@ -55,7 +55,7 @@ impl Room {
             let returned = unsafe { device.ioctl_with(request.number, argument) };
             match returned {
                 Err(error) if is_interrupted(&error) && again() => {
-                    // Some drivers say so of their own accord, at once and for ever.
+                    // Some drivers return EINTR without a signal, at once and without end: a pause avoids a busy loop.
                     if let Some(pause) = slow.next(began.elapsed(), false, AFTER_NOTHING) {
                         thread::sleep(pause);
                     }
@@ -67,7 +67,7 @@ impl Room {
         }
     }
 
-    /// What the driver left.
+    /// The bytes that the driver left in the buffer.
     pub(super) fn answer(&self) -> &[u8] {
         &self.bytes[..self.length]
     }
@@ -87,7 +87,7 @@ impl Room {
                     self.bytes = (0..length + SPARE).map(pattern).collect();
                     self.used = 0;
                 }
-                // What the call before had for its own, and this one has not.
+                // The last argument was longer. Its bytes that this one does not use become guard bytes again.
                 for at in length..self.used {
                     self.bytes[at] = pattern(at);
                 }
@@ -99,13 +99,13 @@ impl Room {
         }
     }
 
-    /// Whether the driver kept to the bytes that are its own.
+    /// Checks that the driver wrote no guard byte.
     fn check(&mut self) -> Result<(), String> {
         let length = self.length;
         let is_foreign = |(at, byte): &(usize, &u8)| **byte != pattern(*at);
         let behind = self.bytes.iter().enumerate().skip(length);
         let Some((last, _)) = behind.rev().find(is_foreign) else { return Ok(()) };
-        // The next one starts with all in order.
+        // The next ioctl starts with fresh guard bytes.
         *self = Self::default();
         Err(format!("the driver wrote {} bytes, and the profile says {length}", last + 1))
     }
@@ -116,17 +116,17 @@ fn is_interrupted(error: &overlapped::Error) -> bool {
     error.code() == Some(ErrorCode::Errno(EINTR))
 }
 
-/// Whether a driver that was called ready had nothing after all.
+/// Whether the file was reported ready, but the driver had nothing to give.
 pub(super) fn is_not_ready(error: &overlapped::Error) -> bool {
     const EAGAIN: i32 = 11;
     error.code() == Some(ErrorCode::Errno(EAGAIN))
 }
 
-/// Has calls on the file wait in the driver: many drivers answer at once on a file that is non-blocking, as those of
-/// `overlapped` are. Nothing is read of this one.
+/// Makes the file blocking, so that calls wait in the driver. `overlapped` opens files as non-blocking, and on those
+/// many drivers answer at once. This file is never read.
 pub(super) fn let_calls_wait(device: &Device) -> Result<(), Error> {
     use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
-    // A simulated one has no file.
+    // A simulated device has no file.
     let Ok(file) = device.as_fd() else { return Ok(()) };
     let failed = |errno: rustix::io::Errno| {
         let message = format!("calls of device \"{}\" cannot be made to wait: {errno}", device.name());
@@ -197,7 +197,7 @@ mod tests {
             let longer = request(wrote as u32, Argument::Buffer, false);
             let error = room.make(&device, &longer, &vec![7; length], 0, || false).unwrap().unwrap_err();
             assert_eq!(error, format!("the driver wrote {wrote} bytes, and the profile says {length}"));
-            // The next one is not to blame, be it longer or shorter.
+            // The next ioctl works, be it longer or shorter.
             for length in [wrote, wrote + 1, 1] {
                 let right = request(length.min(wrote) as u32, Argument::Buffer, false);
                 assert!(room.make(&device, &right, &vec![7; length], 0, || false).unwrap().is_ok(), "{wrote} {length}");
@@ -205,7 +205,7 @@ mod tests {
         }
     }
 
-    /// It is interrupted by a signal now and then.
+    /// A driver whose ioctl a signal interrupts now and then.
     struct Interrupted(std::sync::atomic::AtomicU32);
 
     impl Driver for Interrupted {

@@ -20,7 +20,7 @@ pub(super) fn levels_now(link: &Link, decoder: &EdgeDecoder) -> Result<Vec<Optio
     Ok(levels)
 }
 
-/// Whether a call for levels reports levels, and is not one that has to go before another.
+/// Whether a call for levels reports levels itself. Some calls only prepare the one that does.
 pub(super) fn gives_levels(plan: &Plan, call: usize) -> bool {
     let output = &plan.call(call).output;
     output.has(Role::Levels) || output.has(Role::Level)

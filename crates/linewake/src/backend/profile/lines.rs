@@ -1,9 +1,9 @@
-//! The lines of a request, on a handle of their own: their waits are polled, and the steps after a completion are done
-//! one after the other.
+//! The lines of a request. Each request has its own handle of the device. It polls its waits, and does the steps after
+//! a completion one after the other.
 //!
 //! ```text
 //!   completion ──► [EdgeDecoder] ──► then: calls, in order ──► [EdgeDecoder] ──► wait again
-//!                     └──► lines of which only a change is known ──► [levels] ──► EdgeDecoder
+//!                     └──► lines that changed, in an unknown direction ──► [levels] ──► EdgeDecoder
 //! ```
 
 mod turns;
@@ -30,7 +30,7 @@ use crate::profile::{By, Means, Role, Since, Step};
 use crate::ready::Ready;
 use crate::{Error, ErrorKind, LineConfig};
 
-/// The most completions before their edges are handed over.
+/// The most completions that are decoded before their edges are handed over.
 const TURNS: usize = 32;
 
 /// A step to do.
@@ -38,11 +38,12 @@ const TURNS: usize = 32;
 enum Turn {
     /// A call that a completion asks for.
     Then(Step),
-    /// The wait begins again, after one that lasted so long. `told` is the count of news before it.
+    /// The wait at this index begins again. `lasted` is how long the last one took, and `told` the count of answers
+    /// with news before it.
     Again { index: usize, lasted: Duration, told: u64 },
     /// A call for levels.
     Levels(Step),
-    /// All levels are read, of all lines or of the one at a place: edges come of them.
+    /// All levels are read, of all lines or of the one at a place. Now they are turned into edges.
     Resolve(Option<usize>),
 }
 
@@ -59,11 +60,11 @@ pub(super) struct ProfileLines {
     sent: Option<(Turn, Step, SentCall)>,
     /// The levels so far, until all calls for levels are answered.
     levels: Vec<(usize, bool)>,
-    /// The edges of the first look.
+    /// The edges from the calls that were made before the first wait.
     first: Vec<RawEdge>,
     /// The count of answers with news.
     told: u64,
-    /// The driver is asked again when it has answered, less often if it has no news.
+    /// The driver is asked again after each answer, and less often while its answers have no news.
     is_paced: bool,
     /// The completion itself has the report, in the output of this call or of the read.
     teller: Option<Option<usize>>,
@@ -121,7 +122,7 @@ impl ProfileLines {
         Ok(lines)
     }
 
-    /// Counters need a first reading. Edges that were queued or latched before belong to nobody.
+    /// Makes the first calls: counters need a first reading, and edges from before the request must be dropped.
     fn look_first(&mut self, place: Option<usize>) -> Result<(), Error> {
         let plan = self.link.plan.clone();
         let mut edges = Vec::new();
@@ -132,7 +133,8 @@ impl ProfileLines {
                 first.map_err(|reason| self.malformed_in(step.call, &reason))?;
             }
         }
-        // A level that differs from the one that was read just now has changed since, and a count from zero is of now.
+        // These give edges of this request: a level that differs from the one read just now has changed since, and a
+        // count from zero began with this handle.
         let is_of_now = match plan.wait.means {
             Means::Level => !plan.wait.repeats_are_losses,
             Means::Count => plan.all_told().all(|told| told.since == Since::Open),
@@ -175,7 +177,7 @@ impl ProfileLines {
                     let _relay = self.ready.relay(cx.waker(), index);
                     self.poll_wait(index, into)?;
                 }
-                // All reports are in: now the levels tell the directions.
+                // All reports are decoded. Now the levels are read, which tell the directions.
                 None if self.decoder.wants_levels() => self.ask_levels(),
                 None if into.len() > before => break,
                 None if turn >= TURNS => {
@@ -193,7 +195,7 @@ impl ProfileLines {
         self.waits.iter().all(|wait| matches!(wait.state, WaitState::Over))
     }
 
-    /// Makes the driver answer all blocked calls, and waits for their ends: at most a second in all.
+    /// Makes the driver answer all blocked calls, and waits until they end: at most a second for all of them.
     fn end_blocked(&mut self) {
         #[cfg(all(target_os = "linux", not(miri)))]
         {
@@ -269,7 +271,7 @@ impl HeldLines for ProfileLines {
                 WaitState::Signals(_) => wait.state = WaitState::Last,
                 WaitState::Sleep(_) => wait.state = WaitState::Last,
                 WaitState::Idle => wait.state = WaitState::Over,
-                // It takes the results that are there, and is over then.
+                // The wait gives the results that are there already, and is over after that.
                 #[cfg(all(target_os = "linux", not(miri)))]
                 WaitState::Blocked(_) | WaitState::Ready(_) => {}
                 WaitState::Rest(_) | WaitState::Last | WaitState::Over => {}

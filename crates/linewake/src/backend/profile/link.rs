@@ -23,7 +23,7 @@ pub(super) struct Link {
     /// The lines that were asked for.
     pub(super) asked: Vec<RequestedLine>,
     pub(super) queue_size: u32,
-    /// The lines are given back.
+    /// The lines were given back.
     pub(super) is_over: std::cell::Cell<bool>,
     /// The handle of the event that was made for the driver.
     pub(super) event: u64,
@@ -34,16 +34,16 @@ pub(super) struct Link {
     pub(super) room: std::cell::RefCell<Room>,
 }
 
-/// What a call was answered.
+/// The answer of a call.
 pub(super) enum Answer {
     Reply(Reply<[u8]>),
     Bytes(Vec<u8>),
-    /// It was not sent.
+    /// The call was not sent.
     LeftOut,
 }
 
 impl Answer {
-    /// The bytes; none of a call that was not sent.
+    /// The bytes of the answer. `None` if the call was not sent.
     pub(super) fn bytes(&self) -> Option<&[u8]> {
         match self {
             Self::Reply(reply) => Some(reply),
@@ -57,7 +57,7 @@ impl Answer {
 pub(super) enum SentCall {
     Control(Call<[u8]>),
     Write(Call<()>),
-    /// It was answered at once.
+    /// The call was answered at once.
     Over(Option<Result<Answer, Error>>),
 }
 
@@ -76,7 +76,7 @@ impl Link {
         malformed(&self.plan, self.device.name(), reason)
     }
 
-    /// Whether a call is left out; then it is traced with the reason.
+    /// Whether a call is left out. If so, the reason is traced.
     pub(super) fn leaves_out(&self, step: Step) -> bool {
         let Some(reason) = self.left_out[step.call] else { return false };
         let call = self.plan.call(step.call);
@@ -129,11 +129,11 @@ impl Link {
         self.answered(step, answer.map_err(Error::from))
     }
 
-    /// Makes the calls that set up. If one fails, what was set up before is released.
+    /// Makes the calls that set up the device. If one fails, the release calls undo the earlier ones.
     pub(super) fn set_up(&self) -> Result<(), Error> {
         for (done, step) in self.plan.steps(&self.plan.setup, None, self.asked.len()).enumerate() {
             if let Err(error) = self.ask(step) {
-                // If nothing was set up, the device may be set up by another program.
+                // If the first call failed, nothing is released: another program may have set up the device.
                 if done > 0 {
                     self.release();
                 }
@@ -143,13 +143,13 @@ impl Link {
         Ok(())
     }
 
-    /// Makes the calls that release, without waiting for the answers.
+    /// Makes the calls that release the device, without waiting for the answers.
     pub(super) fn release(&self) {
         self.is_over.set(true);
         self.plan.steps(&self.plan.release, None, self.asked.len()).for_each(|step| self.send_off(step));
     }
 
-    /// Sends a call whose answer nobody waits for. The handle stays open until it is there.
+    /// Sends a call without waiting for its answer. The handle stays open until the answer comes.
     pub(super) fn send_off(&self, step: Step) {
         let (device, tracer, name) = (self.device.clone(), self.tracer.clone(), self.plan.call(step.call).name.clone());
         let line = self.number(step.place);
@@ -187,7 +187,7 @@ impl Link {
         answer
     }
 
-    /// Makes an ioctl; one that waits is made anew after a signal.
+    /// Makes an ioctl. If a signal interrupts one that waits, it is made again.
     #[cfg(all(target_os = "linux", not(miri)))]
     pub(super) fn ioctl(
         &self,

@@ -39,7 +39,7 @@ fn interface(guid: &str, matching: Option<&str>) -> Result<Vec<std::path::PathBu
     Ok(find::matching(class.present()?, matching))
 }
 
-/// Elsewhere there are none.
+/// Only Windows has device interfaces.
 #[cfg(not(windows))]
 fn interface(_: &str, _: Option<&str>) -> Result<Vec<std::path::PathBuf>, Error> {
     Ok(Vec::new())

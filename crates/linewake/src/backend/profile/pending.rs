@@ -1,8 +1,8 @@
 //! Waits: calls and reads kept pending, a call that blocks, a file that becomes ready, an event, time.
 //!
-//! A driver may forget what happens while no call waits. So the dispatcher submits calls again at once, unless
-//! something is known to keep what happens: the driver's queue, if the profile sends its size; on Linux the driver of a
-//! file that is polled, in which no read ever waits.
+//! A driver may lose edges while no call waits in it. So the dispatcher submits each call again at once, unless the
+//! driver is known to keep the edges. It keeps them if the profile sends it the size of a queue. On Linux it also keeps
+//! them if the file can be polled, because then reads never wait in the driver.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -29,16 +29,16 @@ use crate::profile::{By, End, Plan, Reads, Step, Trace, What, When};
 pub(super) struct PendingWait {
     pub(super) place: Option<usize>,
     pub(super) state: WaitState,
-    /// It begins again after this pause.
+    /// The wait begins again after this pause.
     pub(super) pause: Option<Sleep>,
     pub(super) slow: Slow,
     /// When the wait began.
     pub(super) began: Instant,
-    /// It brought something since then.
+    /// The wait brought a result since it began.
     pub(super) brought: bool,
-    /// Its last result was an end that it survives.
+    /// Its last result was a failure after which the profile lets it go on.
     pub(super) is_passing: bool,
-    /// It was stopped: whatever ends its calls now is its end.
+    /// The wait was stopped: any failure of its calls now ends it.
     pub(super) is_stopping: Arc<AtomicBool>,
 }
 
@@ -47,22 +47,22 @@ pub(super) enum WaitState {
     Stream(InvertedCall<[u8]>, Unit),
     #[cfg(all(target_os = "linux", not(miri)))]
     Blocked(Blocking),
-    /// Until the file is ready for the ioctl.
+    /// Waits until the file is ready for the ioctl.
     #[cfg(all(target_os = "linux", not(miri)))]
     Ready(Call<()>),
     #[cfg(windows)]
     Signals(InvertedCall<()>),
     Sleep(Sleep),
-    /// The profile's call is left out: nothing comes.
+    /// The call is left out for this wait, so no result comes.
     Idle,
-    /// It was stopped: the driver's queue is read, which answers at once.
+    /// The wait was stopped: a last call reads the driver's queue, and the driver answers at once.
     Rest(Call<[u8]>),
-    /// It was stopped: one more look.
+    /// The wait was stopped: the lines are looked at once more.
     Last,
     Over,
 }
 
-/// What one result of a stream holds.
+/// The content of one result of a stream.
 pub(super) enum Unit {
     Call,
     Message,
@@ -70,7 +70,7 @@ pub(super) enum Unit {
     Bytes(Vec<u8>),
 }
 
-/// An event, where events exist.
+/// The event that the driver signals. Only Windows has events.
 pub(super) struct Signal {
     pub(super) handle: u64,
     #[cfg(windows)]
@@ -144,7 +144,7 @@ impl PendingWait {
                     Reads::Bytes => Unit::Bytes(Vec::new()),
                     Reads::Messages => Unit::Message,
                 };
-                // One byte more shows a message that would be cut.
+                // With one byte of room more, a message that is too long shows by its length.
                 let room = output.length + usize::from(cuts_messages(&link.device));
                 let keeps = plan.max_queue > 0 || is_polled(&link.device);
                 WaitState::Stream(self.stream(link.device.standing_reads(room), plan, output.length, keeps), unit)
@@ -168,7 +168,7 @@ impl PendingWait {
         Ok(())
     }
 
-    /// Keeps calls or reads pending. Something `keeps` what happens while none is.
+    /// Keeps calls or reads pending. `keeps`: the driver keeps the edges that come while no call is pending.
     fn stream<In: ?Sized>(
         &self,
         calls: InvertedCallBuilder<[u8], In>,
@@ -179,12 +179,12 @@ impl PendingWait {
         let wait = &plan.wait;
         let calls = calls.pending(wait.pending).window(window(wait.pending, length));
         let calls = if wait.completion_order { calls.completion_order() } else { calls };
-        // Further calls are submitted by the taker of the results, if nothing is lost meanwhile.
+        // If the driver keeps edges, further calls are submitted when results are taken, not by the dispatcher.
         let calls = if keeps { calls.armed_by_consumer() } else { calls };
         calls.go_on_after(self.passing(plan)).start()
     }
 
-    /// No further call is made that blocks.
+    /// Lets the thread make no further call that blocks.
     #[cfg(all(target_os = "linux", not(miri)))]
     pub(super) fn leave(&self) {
         if let WaitState::Blocked(blocking) = &self.state {
@@ -231,7 +231,7 @@ impl PendingWait {
     }
 }
 
-/// The thread of an ioctl that blocks.
+/// Starts the thread that makes an ioctl that blocks.
 #[cfg(all(target_os = "linux", not(miri)))]
 fn blocking(
     link: &Link,
@@ -253,8 +253,8 @@ fn blocking(
         move |bytes: &mut Vec<u8>, ending: &Ending<'_>| {
             let call = plan.call(index);
             let maker = Maker { plan: &plan, device: &device, tracer: &tracer, call, request: &request, line };
-            // A wait that timed out is no news. If it were handed over, no call would be in the driver until it is
-            // taken.
+            // A wait that only timed out is repeated here. If it were handed over, no call would be in the driver until
+            // somebody takes the result.
             let is_no_news = |error: &Error, began: Instant| {
                 let passes = error.device().is_some_and(|error| plan.wait.again_on.contains(&End::Error(error.kind())));
                 passes && super::slow::did_wait(began.elapsed()) && !ending.is_near()
@@ -271,7 +271,8 @@ fn blocking(
     Blocking::start(name, window, one_by_one, make)
 }
 
-/// Whether reads wait for the file to be ready, and not in its driver. epoll refuses files without a poll operation.
+/// Whether a read waits until the file is ready, instead of in the driver. epoll refuses files without a poll
+/// operation.
 #[cfg(all(target_os = "linux", not(miri)))]
 fn is_polled(device: &overlapped::Device) -> bool {
     use rustix::event::epoll::{CreateFlags, EventData, EventFlags, add, create};
@@ -284,7 +285,7 @@ fn is_polled(_: &overlapped::Device) -> bool {
     false
 }
 
-/// Whether the rest of a message that is too long is lost without an error, as by datagram sockets.
+/// Whether the file cuts a message that is too long without an error, as datagram sockets do.
 #[cfg(all(target_os = "linux", not(miri)))]
 fn cuts_messages(device: &overlapped::Device) -> bool {
     use rustix::fs::{FileType, fstat};
@@ -297,7 +298,7 @@ fn cuts_messages(_: &overlapped::Device) -> bool {
     false
 }
 
-/// The most results that wait to be taken, within 4 MiB.
+/// How many results may wait to be taken: at most 32, in at most 4 MiB, and never fewer than the pending calls.
 fn window(pending: usize, length: usize) -> usize {
     const MOST: usize = 4 << 20;
     (MOST / length.max(1)).clamp(1, 32).max(pending)

@@ -2,28 +2,29 @@
 
 use std::time::Duration;
 
-/// A call of at least this time did wait.
+/// A call that takes at least this long did wait in the driver.
 const LASTED: Duration = Duration::from_millis(10);
 const LEAST: Duration = Duration::from_millis(1);
-/// After a failure.
+/// The longest pause after a failure.
 pub(super) const AFTER_FAILURE: Duration = Duration::from_secs(1);
-/// After an answer without news. News may come meanwhile, so the pause is short.
+/// The longest pause after an answer without news. It is short, since news may come during the pause.
 #[cfg(all(target_os = "linux", not(miri)))]
 pub(super) const AFTER_NOTHING: Duration = Duration::from_millis(10);
 
-/// Whether a call that lasted so long did wait.
+/// Whether a call that took this long waited in the driver.
 pub(super) fn did_wait(lasted: Duration) -> bool {
     lasted >= LASTED
 }
 
-/// The pause before a wait that has ended is made again.
+/// The pause before a wait that ended at once begins again.
 #[derive(Debug, Default)]
 pub(super) struct Slow {
     pause: Duration,
 }
 
 impl Slow {
-    /// The next pause after a wait of this time, at most `most`. `None` after one that did wait or brought something.
+    /// The pause after a wait that took `lasted`: at most `most`. `None` if it did wait in the driver, or brought
+    /// something.
     pub(super) fn next(&mut self, lasted: Duration, brought: bool, most: Duration) -> Option<Duration> {
         if brought || did_wait(lasted) {
             self.pause = Duration::ZERO;

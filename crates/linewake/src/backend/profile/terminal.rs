@@ -1,4 +1,4 @@
-//! Terminals, which serial ports are on Linux: unless set to raw they are for people, and change bytes.
+//! Terminals. A serial port on Linux is a terminal, and changes bytes unless it is set to raw.
 
 use overlapped::Device;
 use rustix::termios::{InputModes, LocalModes, tcgetattr};
@@ -8,7 +8,7 @@ use crate::{Error, ErrorKind};
 /// Refuses a terminal that keeps bytes until the end of a line, interprets or replaces bytes: records would not arrive
 /// as they were sent.
 pub(super) fn is_raw(device: &Device) -> Result<(), Error> {
-    // A simulated one has no file, and other files have no such settings.
+    // A simulated device has no file, and a file that is no terminal has no such settings.
     let Ok(file) = device.as_fd() else { return Ok(()) };
     let Ok(settings) = tcgetattr(file) else { return Ok(()) };
     let keeps = LocalModes::ICANON | LocalModes::ISIG;

@@ -12,14 +12,14 @@ pub(super) const TIOCMBIC: Ioctl<u32> = unsafe { Ioctl::from_request(0x5417) };
 // SAFETY: `linux/serial.h`: TIOCGICOUNT writes one `serial_icounter_struct`.
 pub(super) const TIOCGICOUNT: Ioctl<Counters> = unsafe { Ioctl::from_request(0x545d) };
 
-/// Whether the numbers are those of this architecture.
+/// Whether this architecture has these ioctl numbers. Some have others.
 pub(super) const ARE_GENERIC: bool =
     !cfg!(any(target_arch = "mips", target_arch = "mips64", target_arch = "sparc", target_arch = "sparc64"));
 
 /// TIOCM_… of CTS, DSR, RNG, CAR, RTS and DTR: by offset.
 pub(super) const BITS: [u32; 6] = [0x020, 0x100, 0x080, 0x040, 0x004, 0x002];
 
-/// `struct serial_icounter_struct`: how often an interrupt found a line changed, and more that is of no use here.
+/// `struct serial_icounter_struct`: how often an interrupt found a line changed, and counters that are not used here.
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub(super) struct Counters {
@@ -31,7 +31,7 @@ pub(super) struct Counters {
 }
 
 impl Counters {
-    /// Those of the inputs, by offset.
+    /// The counters of the inputs, by offset.
     pub(super) fn inputs(&self) -> [u32; super::look::INPUTS] {
         [self.cts, self.dsr, self.rng, self.dcd]
     }

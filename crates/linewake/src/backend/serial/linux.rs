@@ -23,12 +23,12 @@ pub(super) struct Port {
     device: Device,
     /// Whether the driver counts changes.
     counts: bool,
-    /// Whether the levels are read in each look: a UART on the bus may count changes only then, and the read is cheap.
-    /// A USB adapter reports changes by itself, and a read is a transfer.
+    /// Whether each look reads the levels. A UART on the bus may count changes only when its levels are read, and the
+    /// read is cheap. A USB adapter reports changes by itself, and a read costs a transfer.
     is_uart: bool,
 }
 
-/// CLOCK_MONOTONIC, as a gpiochip's.
+/// Edges are stamped with CLOCK_MONOTONIC, as a gpiochip's are.
 pub(super) const CLOCK: ClockName = ClockName::Monotonic;
 
 /// The clock's time now.
@@ -117,7 +117,7 @@ enum Phase {
 }
 
 impl PortWatch {
-    /// Begins, with the levels at the start.
+    /// Begins to poll. Also returns the levels at the start.
     pub(super) fn start(port: &Arc<Port>, period: Duration) -> Result<(Self, Option<Levels>), Error> {
         let ticker = Ticker::of(period)?;
         // Reading the levels may make the driver count earlier changes.
@@ -150,7 +150,7 @@ impl PortWatch {
         }
     }
 
-    /// `None` if the count is as before and no levels are needed.
+    /// Looks at the port. `None` if the counters are as before and no levels are needed.
     fn look(&mut self, port: &Port) -> Result<Option<Look>, Error> {
         if port.is_uart {
             port.levels()?;

@@ -10,6 +10,6 @@ pub(super) type Levels = u8;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Look {
     pub(super) levels: Levels,
-    /// Changes known since the look before.
+    /// How many changes of each input are known since the last look.
     pub(super) changes: [u32; INPUTS],
 }

@@ -39,7 +39,7 @@ pub(super) fn now_ns() -> u64 {
 
 impl Port {
     pub(super) fn open(path: &str) -> Result<Self, Error> {
-        // Beyond COM9 the short name means nothing.
+        // Windows opens ports above COM9 only by the full name.
         let full = if path.starts_with('\\') { path.to_owned() } else { format!(r"\\.\{path}") };
         // CreateFile, "Communications Resources": a port is not shared.
         let device = Device::options().read(true).write(true).share_mode(0).open(full).map_err(|error| {
@@ -119,15 +119,15 @@ enum Phase {
     Waiting,
     /// The wait has ended with these events, and the levels are being read.
     Reading(u32, Call<u32>),
-    /// It was stopped, and the driver reports the events it has kept.
+    /// The watch was stopped, and the driver reports the events that it has kept.
     Ending(Call<u32>, #[expect(dead_code, reason = "it is not to be cancelled")] Call<()>),
-    /// They are read once more.
+    /// The levels are read once more.
     Last(u32, Call<u32>),
     Over,
 }
 
 impl PortWatch {
-    /// Begins, with the levels at the start, unless the lines change too fast to tell.
+    /// Begins to wait. Also returns the levels at the start; `None` if the lines change too fast to know them.
     pub(super) fn start(port: &Arc<Port>, _: Duration) -> Result<(Self, Option<Levels>), Error> {
         let mask = EVENTS.iter().fold(0, |mask, event| mask | event);
         let mut start = None;
@@ -197,17 +197,17 @@ impl PortWatch {
     }
 }
 
-/// Asks for the events since the last wait, which the driver keeps for the next wait. A wait without such events ends
-/// by the new mask.
+/// Asks for the events since the last wait: the driver keeps them for the next one. If there are none, setting the mask
+/// again ends this wait.
 fn kept(port: &Port) -> Phase {
-    /// For a driver that breaks this rule.
+    /// The longest wait for a driver that breaks this rule.
     const PATIENCE: Duration = Duration::from_secs(1);
     let wait = port.device.call(WAIT_ON_MASK, &());
     let mask = port.device.call(SET_WAIT_MASK, &0);
     Phase::Ending(wait.timeout(PATIENCE), mask)
 }
 
-/// The look that events and the levels after them make.
+/// Makes a look of events and the levels read after them.
 fn look(events: u32, status: u32) -> Look {
     Look { levels: levels(status), changes: EVENTS.map(|event| u32::from(events & event != 0)) }
 }

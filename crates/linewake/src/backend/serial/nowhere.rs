@@ -11,7 +11,7 @@ use crate::{ClockName, Error};
 pub(super) const SEVERAL_WATCHES: bool = false;
 pub(super) const CLOCK: ClockName = ClockName::Program;
 
-/// No port.
+/// A port, of which there is none on this system.
 #[derive(Debug)]
 pub(super) enum Port {}
 

@@ -1,4 +1,4 @@
-//! What looks mean; and the watch by masks, on a port that keeps the rules of a serial driver.
+//! Tests how looks become edges, and the watch by masks on a simulated port that keeps the rules of a serial driver.
 
 use std::future::poll_fn;
 use std::sync::Mutex;
@@ -9,7 +9,7 @@ use overlapped::{Device, Port, Status};
 
 use super::*;
 
-/// Changes in looks, one after the other: counted, level after, what is found.
+/// Checks looks one after the other. Each has the counted changes, the level after them, and the edges to find.
 fn looks(counts_ends: bool, start: bool, looks: &[(u32, bool, u32)]) {
     let (mut before, mut known) = (start, 0);
     for (place, &(counted, after, found)) in looks.iter().enumerate() {
@@ -26,10 +26,10 @@ fn what_is_counted_is_what_happened() {
 #[test]
 fn a_level_that_turned_without_a_count_is_a_change() {
     looks(false, false, &[(0, true, 1), (0, false, 1)]);
-    // Seen in the level before it was counted: not twice.
+    // A change that the level showed before it was counted gives only one edge.
     looks(false, false, &[(0, true, 1), (1, true, 0), (1, false, 1)]);
     looks(false, false, &[(1, false, 2), (1, false, 0), (2, false, 2)]);
-    // That a change was known in advance holds for the next look only.
+    // A change that was seen before its count is remembered until the next look only.
     looks(false, false, &[(0, true, 1), (0, true, 0), (1, false, 1), (1, true, 1)]);
 }
 
@@ -50,7 +50,7 @@ fn an_unknown_level_proves_nothing() {
     assert_eq!(changes(false, 3, None, true, &mut known), 3);
 }
 
-/// A serial port without the port.
+/// A simulated serial driver.
 #[derive(Default)]
 struct Simulated(Mutex<State>, Queue<()>);
 
@@ -64,7 +64,7 @@ struct State {
 }
 
 impl Simulated {
-    /// Changes an input so often.
+    /// Changes an input this many times.
     fn toggle(&self, line: usize, times: u32) {
         let mut state = self.0.lock().unwrap();
         for _ in 0..times {
@@ -142,7 +142,7 @@ fn masked() -> (Arc<Simulated>, Arc<mask::Port>) {
     (driver, Arc::new(port))
 }
 
-/// The next look, and the last wait's way to it.
+/// Waits for the next look.
 fn next(watch: &mut mask::PortWatch, port: &mask::Port) -> Result<Look, Error> {
     let next = Port::global().unwrap().block_on_timeout(poll_fn(|cx| watch.poll(port, cx)), Duration::from_secs(20));
     next.unwrap().expect("nothing comes").expect("it is not over")
@@ -158,7 +158,7 @@ fn a_wait_says_which_line_changed_and_the_levels_are_read_after() {
     assert_eq!(next(&mut watch, &port).unwrap(), Look { levels: 0b0011, changes: [1, 0, 0, 0] });
     driver.toggle(3, 4);
     assert_eq!(next(&mut watch, &port).unwrap(), Look { levels: 0b0011, changes: [0, 0, 0, 1] });
-    // What happens between two waits is told by the second, together if it must.
+    // The second wait reports the changes since the first, all in one if need be.
     driver.toggle(2, 2);
     driver.toggle(1, 1);
     let mut seen = [0; INPUTS];

@@ -45,7 +45,7 @@ impl Ticker {
         self.with(|state| state.ticks)
     }
 
-    /// Ready when it has ticked more than `ticks` times; `ticks` is set to the number.
+    /// Ready when the ticker has ticked more than `ticks` times. Then sets `ticks` to the present number.
     pub(super) fn poll(self: &Arc<Self>, ticks: &mut u64, cx: &mut Context<'_>) -> Poll<()> {
         let woken = self.with(|state| {
             if state.ticks > *ticks {

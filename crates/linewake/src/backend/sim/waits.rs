@@ -9,7 +9,7 @@ use overlapped::{Status, sim};
 /// The reader of a wait, and what it waits for.
 pub(super) type Key = (ReaderId, What);
 
-/// What a wait is for.
+/// The purpose of a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum What {
     /// An edge of any line.
@@ -38,7 +38,7 @@ impl Waits {
         self.queues.entry(key).or_default().push_back(wait);
     }
 
-    /// What is waited for.
+    /// The keys of the waits in progress.
     pub(super) fn keys(&self) -> Vec<Key> {
         self.queues.iter().filter(|(_, queue)| !queue.is_empty()).map(|(&key, _)| key).collect()
     }

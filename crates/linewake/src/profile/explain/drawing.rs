@@ -73,7 +73,7 @@ fn gaps(parts: &[Part], length: usize, meaning: &str) -> Vec<Part> {
             1 => format!("byte {from}"),
             _ => format!("bytes {from} to {}", at - 1),
         };
-        // It comes after a part that begins at the same byte.
+        // Bit 8 puts the gap after a part that begins at the same byte.
         gaps.push(Part { first: (from, 8), bytes: Vec::new(), place, endian: None, meaning: format!(": {meaning}") });
     }
     gaps

@@ -1,4 +1,4 @@
-//! Edges gather in the kernel's queue, so that one wake-up takes many.
+//! Lets edges gather in the kernel's queue, so that one wake-up takes many of them.
 
 use std::future::Future as _;
 use std::pin::Pin;
@@ -10,13 +10,13 @@ use overlapped::{InvertedCall, Port, Reply, Sleep};
 
 use crate::Error;
 
-/// When to take edges. The first edge after a rest is taken at once. From then on the queue is emptied once in each period,
-/// without a wake-up in between, until it is found empty.
+/// When to take edges. The first edge after a rest is taken at once. From then on the queue is emptied once in each
+/// period, without a wake-up in between, until it is found empty.
 #[derive(Debug)]
 pub(super) struct Gathering {
     time: Duration,
     timer: Port,
-    /// Nothing is taken before this.
+    /// The end of the period. No edge is taken before it.
     until: Option<Sleep>,
     /// Edges were taken since the last period began.
     taken: bool,
@@ -52,7 +52,7 @@ pub(super) fn take(
     let Some(gathering) = gathering else { return Pin::new(reads).poll_next(cx) };
     loop {
         ready!(gathering.poll(cx));
-        // What comes next wakes nobody, as long as it is known that something was there a moment ago.
+        // If this poll finds no edge, the next edge must not wake the program yet: the timer does.
         let taken = {
             let _relay = Port::relay(cx.waker(), Waker::noop());
             Pin::new(&mut *reads).poll_next(&mut Context::from_waker(Waker::noop()))
@@ -63,7 +63,7 @@ pub(super) fn take(
         }
         match std::mem::take(&mut gathering.taken) {
             true => gathering.begin(),
-            // Nothing came in all that time: the next edge is the first after a rest.
+            // No edge came in the whole period. The next edge is the first after a rest.
             false => return Pin::new(reads).poll_next(cx),
         }
     }
@@ -81,7 +81,7 @@ mod tests {
 
     use super::{Gathering, take};
 
-    /// Counts how often somebody was woken.
+    /// Counts the wake-ups.
     #[derive(Default)]
     struct Woken(AtomicUsize);
 
@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn edges_gather_after_the_first_and_until_there_are_none() {
         const TIME: Duration = Duration::from_millis(300);
-        // A pipe does for a request: it is read in the same way, and whoever reads finds all that was written.
+        // A pipe stands for a request: it is read in the same way, and a read gives everything that was written.
         let (reader, mut writer) = std::io::pipe().unwrap();
         let device = Device::from_fd(reader).unwrap();
         let mut reads = device.standing_reads(64).pending(1).window(1).start();
@@ -117,13 +117,13 @@ mod tests {
                 std::thread::sleep(Duration::from_millis(1));
             }
         };
-        // The first after a rest wakes at once.
+        // The first edge after a rest wakes the program at once.
         assert_eq!(poll(&mut gathering), 0);
         assert!(gathering.until.is_none());
         writer.write_all(b"1").unwrap();
         wait(1);
         assert_eq!(poll(&mut gathering), 1);
-        // Those behind it gather, and wake nobody until it is time.
+        // Later edges gather, and do not wake the program before the period ends.
         let began = Instant::now();
         assert_eq!(poll(&mut gathering), 0);
         for edge in [b"2", b"3", b"4"] {
@@ -132,7 +132,8 @@ mod tests {
         wait(2);
         assert!(began.elapsed() >= TIME, "{:?}", began.elapsed());
         while poll(&mut gathering) < 4 {}
-        // They are all taken, some of them after another while; and when none came in one, the next wakes at once again.
+        // All of them are taken, some in a later period. After a period without edges the next edge wakes at once
+        // again.
         while gathering.until.is_some() || gathering.taken {
             poll(&mut gathering);
             std::thread::sleep(Duration::from_millis(1));

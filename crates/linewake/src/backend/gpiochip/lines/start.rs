@@ -16,7 +16,7 @@ pub(super) fn level_at_start(
     }
 }
 
-/// Whether edges that end at this level are watched.
+/// Whether the request watches edges that end at this level.
 fn goes(edges: Edges, active: bool) -> bool {
     edges == Edges::Both || (edges == Edges::Rising) == active
 }
@@ -30,12 +30,13 @@ mod tests {
     fn the_level_at_the_start_is_not_what_an_edge_made_of_it() {
         use EdgeKind::{Falling, Rising};
         use Edges::Both;
-        // One that is queued tells what was before it, whatever was read: it may have come since, or not be the only one.
+        // A queued edge tells the level before it, whatever levels were read: it may have come after the readings, and
+        // others may follow it.
         for levels in [(false, false), (false, true), (true, false), (true, true)] {
             assert_eq!(level_at_start(levels, Some(Both), Some(Rising)), Some(false));
             assert_eq!(level_at_start(levels, Some(Both), Some(Falling)), Some(true));
         }
-        // Without one, a level that has changed may have an edge on its way, and may not.
+        // Without a queued edge, the edge of a changed level may or may not be on its way.
         for (before, after) in [(false, true), (true, false)] {
             assert_eq!(level_at_start((after, after), Some(Both), None), Some(after));
             assert_eq!(level_at_start((before, after), Some(Both), None), None);

@@ -7,7 +7,7 @@ use crate::backend::RawEdge;
 use crate::profile::{Output, Role, Since};
 
 impl EdgeDecoder {
-    /// The edge that a count shows, with the others of the count missing before it.
+    /// Gives one edge for a count of new edges, and counts the others as missing before it.
     pub(super) fn count(
         &mut self,
         told: &Output,
@@ -26,15 +26,16 @@ impl EdgeDecoder {
             (Since::Last, _) => count,
             (Since::Start | Since::Open, Some(last)) => {
                 let new = count.wrapping_sub(last) & field.greatest();
-                // So many at once is a counter that began anew. A narrow one may well get that far.
+                // More than half the range between two readings means that the counter was reset. A counter of less
+                // than 16 bits may really count that far.
                 if field.greatest() >= 0xffff && new > field.greatest() / 2 {
                     return Err(format!("the count of line {} goes back, from {last} to {count}", line.offset));
                 }
                 new
             }
-            // It is told because of an edge: of the others nobody knows whether they were before.
+            // The report came because of one edge. The others in the count may be older than the request.
             (Since::Start, None) if told.first_is_edge => 1,
-            // The first reading of a counter that ran before: nothing is known of when.
+            // The counter ran before the request, so its first reading does not tell when the edges came.
             (Since::Start | Since::Open, None) => {
                 line.active = level.or(line.active);
                 return Ok(());

@@ -1,5 +1,5 @@
-//! Edges from levels: a driver that reports only that a line changed has its levels read after, which may show the next
-//! change too.
+//! Edges from levels. When a driver reports only that a line changed, the levels are read afterwards, and may already
+//! show the next change too.
 
 use super::EdgeDecoder;
 use super::line::DeviceLine;
@@ -7,7 +7,7 @@ use super::stamp::Stamp;
 use crate::backend::RawEdge;
 use crate::profile::Role;
 
-/// A change that is reported this long after the levels were read is not in them.
+/// If a change is reported this long after the levels were read, those levels do not show it yet.
 const STALE_NS: u64 = 100_000_000;
 
 impl EdgeDecoder {
@@ -16,7 +16,7 @@ impl EdgeDecoder {
         self.lines.iter().position(|line| line.changes > 0 || line.is_stale)
     }
 
-    /// Whether lines are active, by the answer of a call for levels: the line at a place, or all.
+    /// Which lines are active, by the answer of a call for levels: the line at a place, or all lines.
     pub(in super::super) fn read_levels(
         &self,
         call: usize,
@@ -39,7 +39,7 @@ impl EdgeDecoder {
         Ok(levels.into_iter().map(|(place, high)| (place, high != self.lines[place].asked.active_low)).collect())
     }
 
-    /// Edges of the lines that changed, or of the one at the place `only`, by the levels that were read after.
+    /// Gives the edges of the lines that changed, or of the one at the place `only`, from levels read afterwards.
     pub(in super::super) fn resolve(
         &mut self,
         only: Option<usize>,
@@ -63,21 +63,21 @@ impl EdgeDecoder {
             {
                 self.emit(place, active, Stamp::now(now_ns), into);
             }
-            // A line that has changed and was not reported yet is still to be reported.
+            // A line that changed without a report gives no edge here: its report is still to come.
         }
-        // A line whose level the answer does not have is not asked for again until it changes once more.
+        // If the answer does not have a line's level, the level is read again only after the next change.
         let meant = self.lines.iter_mut().enumerate().filter(|(place, _)| is_meant(*place));
         meant.for_each(|(_, line)| (line.changes, line.is_stale) = (0, false));
     }
 }
 
 impl DeviceLine {
-    /// How many edges happened when so many changes were reported and the line has this level now, and how many of them to
-    /// give; the others are missing.
+    /// How many edges happened since the last reading, if `changes` were reported and the line has this level now; and
+    /// how many of them to give. The others are missing.
     fn edges_to(&mut self, active: bool, changes: u32, now_ns: u64) -> (u32, u32) {
         let ahead = self.ahead_ns.take().is_some_and(|at_ns| now_ns.saturating_sub(at_ns) < STALE_NS);
         let sure = changes - u32::from(ahead);
-        // Every edge turned the level over: so many there were, or one more.
+        // Each edge inverts the level. So the level tells whether there were `changes` edges or one more.
         let happened = match self.active {
             None => changes,
             Some(before) if (before != active) == (sure % 2 == 1) => sure,
@@ -105,7 +105,8 @@ mod tests {
     /// SERIAL_EV_CTS, as a wait brings it.
     const CHANGED: [u8; 4] = 0x0008_u32.to_le_bytes();
 
-    /// A driver that says which lines changed, and whose levels are read after: CTS, inactive at time zero.
+    /// The decoder of a driver that says which lines changed, and whose levels are read afterwards. It has the line
+    /// CTS, inactive at time zero.
     fn decoder() -> EdgeDecoder {
         let serial = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../profiles/serial.toml"));
         let plan = Profile::parse("serial.toml", serial).unwrap().plan().clone();
@@ -117,7 +118,8 @@ mod tests {
         decoder
     }
 
-    /// The driver reports a change, and the line has this level when it is read: the edges, and what is missing before each.
+    /// Reports a change of a line that has this level when it is read. Returns the edges, and how many are missing
+    /// before each.
     fn change(decoder: &mut EdgeDecoder, active: bool, now_ns: u64) -> Vec<(EdgeKind, u32)> {
         let mut edges = Vec::new();
         decoder.take(Some(WAIT), None, &CHANGED, now_ns, &mut edges).unwrap();
@@ -137,10 +139,10 @@ mod tests {
     #[test]
     fn a_change_that_the_levels_showed_already_is_not_told_again() {
         let mut decoder = decoder();
-        // Two changes, of which the driver has told one: the levels showed both.
+        // The line changed twice and the driver has reported one change, but the levels show both.
         assert_eq!(change(&mut decoder, false, SECOND), [(EdgeKind::Falling, 1)]);
         assert_eq!(change(&mut decoder, false, SECOND + 1), [], "the second one is told");
-        // After a while it is another one.
+        // A report that comes much later is of another change.
         assert_eq!(change(&mut decoder, false, 2 * SECOND), [(EdgeKind::Falling, 1)]);
         assert_eq!(change(&mut decoder, false, 2 * SECOND + STALE_NS), [(EdgeKind::Falling, 1)]);
     }

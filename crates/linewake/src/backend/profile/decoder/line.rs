@@ -12,28 +12,29 @@ pub(super) struct DeviceLine {
     pub(super) asked: RequestedLine,
     pub(super) level_bit: u32,
     pub(super) active: Option<bool>,
-    /// Reports of a change since the levels were read.
+    /// How many changes were reported since the levels were read.
     pub(super) changes: u32,
     /// The device lost records, so the known level may be old.
     pub(super) is_stale: bool,
-    /// When levels were read that may show a change that is still to be reported.
+    /// When the levels were read. They may show a change that is still to be reported.
     pub(super) ahead_ns: Option<u64>,
-    /// The last count of the driver.
+    /// The last count of edges that the driver gave.
     pub(super) count: Option<u64>,
-    /// The last number of the driver.
+    /// The last sequence number that the driver gave.
     pub(super) last: Option<u64>,
     /// Subtracted from the numbers of the driver so that they begin at 1.
     pub(super) base: Option<u32>,
-    /// Edges missing before reports that were no edges.
+    /// How many edges are missing before reports that gave no edge.
     pub(super) carried: Missed,
     /// The number that the decoder gave to the last edge.
     pub(super) line_seqno: u32,
-    /// What was missing before edges of the direction that is not watched, since the last watched one; and their number.
+    /// What was missing before edges of the unwatched direction, since the last watched edge. `unwanted_seen` is how
+    /// many of those edges came.
     pub(super) unwanted: Missed,
     pub(super) unwanted_seen: u32,
 }
 
-/// What holds for all lines of a request.
+/// The rules for all lines of a request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rules {
     /// The driver says with each edge what is missing before it.
@@ -64,7 +65,7 @@ impl DeviceLine {
         }
     }
 
-    /// The edge after which the line is active or not, if the request wants it.
+    /// The edge that makes the line `active` or inactive, if the request wants it.
     pub(super) fn edge(&mut self, active: bool, stamp: Stamp, rules: Rules) -> Option<RawEdge> {
         self.active = Some(active);
         let wanted = match self.asked.edges? {
@@ -92,7 +93,7 @@ impl DeviceLine {
         })
     }
 
-    /// What is missing of the watched direction before an edge; `None` for an edge that is not wanted.
+    /// How many edges of the watched direction are missing before an edge. `None` if the edge itself is not wanted.
     fn filtered(&mut self, wanted: bool, missed: Missed, rules: Rules) -> Option<Missed> {
         let all = self.unwanted.and(missed);
         if !wanted {
@@ -100,7 +101,7 @@ impl DeviceLine {
             self.unwanted_seen = self.unwanted_seen.saturating_add(1);
             return None;
         }
-        // Where all edges are of one direction, so are the missing ones.
+        // If the driver reports one direction only, the missing edges have that direction too.
         if self.asked.edges == Some(Edges::Both) || rules.is_one_way {
             return Some(missed);
         }

@@ -6,7 +6,7 @@ use crate::backend::RawEdge;
 use crate::profile::{Means, Role};
 
 impl EdgeDecoder {
-    /// The edges of a record of the card, or of the line at the place `only`.
+    /// Gives the edges of a record about the card, or about the line at the place `only`.
     pub(super) fn masks(
         &mut self,
         teller: Option<usize>,
@@ -36,7 +36,7 @@ impl EdgeDecoder {
             match (event(Role::Changed), level) {
                 (Some(false), _) => {}
                 (Some(true), None) => line.changes = line.changes.saturating_add(1),
-                // Both are of the same moment.
+                // The record has the change and the level, both of the same moment.
                 (Some(true), Some(active)) => {
                     let there_and_back = line.active == Some(active);
                     self.emit(place, active, stamp.missing(there_and_back.into()), into);

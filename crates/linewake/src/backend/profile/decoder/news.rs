@@ -4,8 +4,8 @@ use super::EdgeDecoder;
 use crate::profile::{Means, Role, Since};
 
 impl EdgeDecoder {
-    /// Whether bytes say something new, also about lines and edges that the request does not watch. Only a driver that has
-    /// nothing new and does not wait may be asked less often.
+    /// Whether the bytes of an answer say something new, also about lines and edges that the request does not watch.
+    /// Only a driver that answers at once, with nothing new, may be asked less often.
     pub(in super::super) fn is_news(&mut self, teller: Option<usize>, place: Option<usize>, bytes: &[u8]) -> bool {
         let plan = self.plan.clone();
         let told = plan.told(teller);

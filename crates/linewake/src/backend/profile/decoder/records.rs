@@ -6,7 +6,8 @@ use crate::Missed;
 use crate::profile::{Field, Output, Role};
 
 impl EdgeDecoder {
-    /// Books what is missing before a record, where a gap in its number shows that without naming a line.
+    /// Counts the edges that are missing before a record, if a gap in its number shows them. The gap does not name a
+    /// line.
     pub(super) fn number(&mut self, told: &Output, at: Option<usize>, record: &[u8]) -> Result<(), String> {
         let Some(field) = told.field(Role::Seqno).filter(|_| self.numbers_all) else { return Ok(()) };
         let Some((number, last)) = field.number(record).zip(at.and_then(|at| self.numbers.get_mut(at))) else {
@@ -73,13 +74,14 @@ impl EdgeDecoder {
     }
 }
 
-/// How many numbers are left out between two that follow each other. `None` if they go back.
+/// How many numbers are missing between two records that follow each other. `None` if the numbers go back.
 fn gap(field: &Field, last: u64, number: u64) -> Option<u64> {
     let gap = number.wrapping_sub(last).wrapping_sub(1) & field.greatest();
     (gap <= field.greatest() / 2).then_some(gap)
 }
 
-/// The reading of a counter that wraps, as if it did not: the value nearest to what the time since the last reading says.
+/// Extends the reading of a counter that wraps to a value that does not. Of the possible values it takes the nearest to
+/// the one that the time since the last reading suggests.
 fn unwrapped(before: u64, reading: u64, greatest: u64, passed: u64) -> u64 {
     let Some(period) = greatest.checked_add(1) else { return reading };
     let (period, ahead) = (i128::from(period), i128::from(reading.wrapping_sub(before) & greatest));

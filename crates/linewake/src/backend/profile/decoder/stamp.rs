@@ -1,8 +1,8 @@
-//! What an edge has beside its line and direction.
+//! The time, the numbers and the losses that come with an edge.
 
 use crate::Missed;
 
-/// What a record says of an edge beside its line and direction.
+/// The data of an edge in a record, apart from its line and direction.
 #[derive(Clone, Copy)]
 pub(super) struct Stamp {
     pub(super) timestamp_ns: u64,

@@ -32,7 +32,7 @@ impl ProfileLines {
         })
     }
 
-    /// A wait was completed.
+    /// Handles a completed wait: decodes its bytes and adds the steps that follow.
     pub(super) fn completed(
         &mut self,
         index: usize,
@@ -67,7 +67,7 @@ impl ProfileLines {
         Ok(())
     }
 
-    /// All steps of a completion are done.
+    /// Begins the wait again, after all steps of its completion.
     fn again(&mut self, index: usize, lasted: Duration, brought: bool) -> Result<(), Error> {
         let wait = &mut self.waits[index];
         #[cfg(not(all(target_os = "linux", not(miri))))]

@@ -103,7 +103,7 @@ impl ProfileLines {
         Ok(())
     }
 
-    /// After a stop: an answer of what the driver had queued.
+    /// After a stop: takes an answer with edges that the driver had queued.
     fn rested(
         &mut self,
         index: usize,
@@ -126,7 +126,7 @@ impl ProfileLines {
         }
     }
 
-    /// The next result of what is kept pending. A signal has no bytes.
+    /// The next result of the calls or reads that are kept pending. A signal has no bytes.
     fn streamed<T: AsBytes>(
         &mut self,
         index: usize,
@@ -193,7 +193,7 @@ impl ProfileLines {
         let wait = &mut self.waits[index];
         wait.began = std::time::Instant::now().checked_sub(brought.lasted).unwrap_or(wait.began);
         match brought.error {
-            // The call that ends the wait may make the driver answer anything; that answer is no edge.
+            // The call that ends the wait makes the driver answer, with any bytes. That answer is no edge.
             None if brought.at_the_end && self.teller.is_some() => {}
             None => self.completed(index, place, &brought.bytes, into)?,
             Some(_) if brought.at_the_end || self.stopped.is_some() => {}
@@ -205,7 +205,7 @@ impl ProfileLines {
         Ok(())
     }
 
-    /// The file is ready for the ioctl that fetches what happened.
+    /// The file is ready: makes the ioctl that fetches the edges.
     #[cfg(all(target_os = "linux", not(miri)))]
     fn look(&mut self, index: usize, place: Option<usize>, into: &mut Vec<RawEdge>) -> Result<(), Error> {
         let plan = self.link.plan.clone();
@@ -217,7 +217,7 @@ impl ProfileLines {
         self.link.tracer.tell(Trace::Sent { call: &call.name, line: self.link.number(place), input: &input });
         match self.link.ioctl(step, call, request, &input, true) {
             Ok(answer) => self.completed(index, place, answer.bytes().unwrap_or_default(), into),
-            // It is ready and has nothing: it is asked less often.
+            // The file was called ready, but there is nothing. It is asked less often.
             Err(error) if error.device().is_some_and(is_not_ready) => self.pause(index),
             Err(error) => self.ended(index, Some(error)),
         }
@@ -237,7 +237,7 @@ impl ProfileLines {
         }
         match error {
             _ if stopped && passes => {}
-            // A stream may go on after it, or end.
+            // The stream may go on after this failure, or end with it.
             Some(_) if passes && is_stream => {
                 wait.is_passing = true;
                 self.ready.push(index);
