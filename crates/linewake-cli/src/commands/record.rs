@@ -1,5 +1,6 @@
 //! `linewake record`: captures edges with their account, to replay them.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -53,7 +54,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let selection = lines.select(ending)?;
     let filter = ending.filter(lines.edges)?;
     if selection.lines.iter().any(|line| line.name.as_deref().is_some_and(|name| file.as_os_str() == name)) {
-        let remedy = format!("to write to a file of that name, say {}", quoted(&Path::new(".").join(file)));
+        // Windows takes "./" too.
+        let mut beside = OsString::from("./");
+        beside.push(file);
+        let remedy = format!("to write to a file of that name, say {}", quoted(Path::new(&beside)));
         let file = quoted(file);
         return Err(Failure::new(format!("expected a file, found {file}, the name of a line; {remedy}")));
     }
