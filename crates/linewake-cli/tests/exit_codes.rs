@@ -192,3 +192,24 @@ fn every_help_says_what_its_command_ends_with() {
         assert_eq!(three, ["mon", "record", "replay", "notify", "set"].contains(name), "{name}");
     }
 }
+
+/// A line's name comes from a device or a script, a key from a file, and the rest from whoever calls the command.
+#[test]
+fn a_name_in_an_error_cannot_command_the_terminal() {
+    let named = Scratch::with("named.toml", "[[line]]\nname = \"a\\u001b[2J\\nlinewake: b\"\n");
+    let key = Scratch::with("key.toml", "\"clo\\u001bck\" = 1\n");
+    let (named, key) = (format!("sim:{}", named.path()), format!("sim:{}", key.path()));
+    for (arguments, part) in [
+        (&["get", "-c", &named, "c"][..], r"a\u{1b}[2J\nlinewake: b"),
+        (&["get", "-c", &key, "c"], r#"unknown key "clo\u{1b}ck""#),
+        (&["get", "-c", "no\x1b\nsuch", "c"], r#"there is no chip "no\u{1b}\nsuch""#),
+        (&["get", "-c", "profile:no\x1bsuch", "c"], r#"cannot read the profile "no\u{1b}such""#),
+        (&["get", "--no\x1bsuch"], r#"unexpected argument "--no\u{1b}such""#),
+        (&["no\u{9b}such"], r#"unknown command "no\u{9b}such""#),
+    ] {
+        let output = run(arguments);
+        assert_ended(&output, arguments, 1, part);
+        let said = err(&output).trim_end_matches(['\r', '\n']);
+        assert!(!said.contains(char::is_control), "{arguments:?}: {said:?}");
+    }
+}

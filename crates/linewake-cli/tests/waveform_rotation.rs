@@ -139,8 +139,8 @@ fn a_file_is_on_the_disk_before_it_is_renamed() {
 #[test]
 fn a_files_name_cannot_command_the_terminal() {
     let place = Place::new();
-    let name = "there/a\x1b[2J\u{7}.vcd";
-    let quoted = r#""there/a\u{1b}[2J\u{7}.vcd""#;
+    let name = "there/a\x1b[2J\u{7}\n.vcd";
+    let quoted = r#""there/a\u{1b}[2J\u{7}\n.vcd""#;
     let capture = "timestamp_ns,chip,offset,name,event,level,seqno,line_seqno,overflowed,merged\n\
         1000,c,0,\"d\x1b[2Joor\",rising,1,1,1,0,0\n1001,c,0,\"d\x1b[2Joor\",falling,0,2,2,0,0\n";
     fs::write(place.path("a\x1b.csv"), capture).unwrap();

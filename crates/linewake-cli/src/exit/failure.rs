@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use super::code::Code;
 use super::stderr::say;
+use crate::display::Printable;
 
 /// A sentence for the user, which names the thing in quotes and says what to do.
 #[derive(Debug)]
@@ -44,10 +45,10 @@ impl Failure {
         self.code
     }
 
-    /// Writes the message to standard error.
+    /// Writes the message to standard error, as one line: a name in it cannot begin another.
     pub(crate) fn report(&self) {
         if !self.message.is_empty() {
-            say(&format!("linewake: {}\n", self.message));
+            say(&format!("linewake: {}\n", Printable(&self.message)));
         }
     }
 }
