@@ -213,3 +213,22 @@ fn a_name_in_an_error_cannot_command_the_terminal() {
         assert!(!said.contains(char::is_control), "{arguments:?}: {said:?}");
     }
 }
+
+/// The user must know of each output that is not whole.
+#[test]
+#[cfg(target_os = "linux")]
+fn every_output_on_a_full_disk_is_named() {
+    let script = Scratch::with("full.toml", PULSE);
+    let chip = format!("sim:{}", script.path());
+    let full = Scratch::new("full.jsonl");
+    std::os::unix::fs::symlink("/dev/full", full.path()).unwrap();
+    let json = format!("--json={}", full.path());
+    let capture = Scratch::new("full_capture.jsonl");
+    assert_ends(&["record", "-c", &chip, "-n", "2", capture.path()], 0, "");
+    for command in [&["mon", "-c", &chip, "-n", "1"][..], &["replay", capture.path(), "--fast"]] {
+        let arguments = [command, &["-q", &json, "--csv=/dev/full"]].concat();
+        let output = run(&arguments);
+        assert_ended(&output, &arguments, 1, "full.jsonl\": No space left");
+        assert!(err(&output).contains("linewake: cannot write to \"/dev/full\": No space left"), "{output:?}");
+    }
+}

@@ -6,6 +6,7 @@ pub(crate) mod outcome;
 pub(crate) mod stream;
 pub(crate) mod watch;
 
+use std::iter;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Instant;
@@ -16,7 +17,7 @@ use linewake::{EventClock, Monitor, Stopper};
 
 use self::nudge::Nudge;
 use self::options::{EndOptions, LineOptions};
-use self::outcome::{loss, output_failed, verdict};
+use self::outcome::{loss, outputs_failed, verdict};
 use self::stream::EdgeStream;
 use self::watch::{EarlyEnd, Now, Pace, WatchLoop};
 use crate::exit::{self, Code, Failure};
@@ -223,11 +224,15 @@ fn early_end(
     has_left: bool,
     has_verdict: bool,
 ) -> Result<(), Failure> {
-    let error = match (outcome, ended) {
-        (Err(EarlyEnd::Output(lost)), _) | (Ok(()), Err(lost)) => return output_failed(&lost, has_left),
-        (Ok(()), Ok(())) => return Ok(()),
-        (Err(EarlyEnd::Device(error)), _) => error,
+    let ended = ended.as_ref().err();
+    let error = match outcome {
+        Err(EarlyEnd::Output(lost)) => return outputs_failed(iter::once(&lost).chain(ended), has_left),
+        Ok(()) => return outputs_failed(ended, has_left),
+        Err(EarlyEnd::Device(error)) => error,
     };
+    if let Err(lost) = outputs_failed(ended, has_left) {
+        lost.report();
+    }
     let is_gone = error.is_disconnected();
     let mut failure = Failure::from(error);
     if is_gone {

@@ -8,6 +8,7 @@ mod player;
 mod speed;
 
 use std::collections::VecDeque;
+use std::iter;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -170,10 +171,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let lost = if arguments.fail_on_loss { outcome::loss(&accounts, gaps) } else { Ok(()) };
     let has_left = has_left.load(Relaxed);
     let early = arguments.early(told, &played, over, has_left);
-    match (played, ended) {
-        (Err(PlayError::Output(lost)), _) | (Ok(()), Err(lost)) => outcome::output_failed(&lost, has_left)?,
-        (Err(PlayError::Capture(error)), _) => return Err(error.into()),
-        (Ok(()), Ok(())) => {}
+    let ended = ended.as_ref().err();
+    match played {
+        Err(PlayError::Output(lost)) => outcome::outputs_failed(iter::once(&lost).chain(ended), has_left)?,
+        Ok(()) => outcome::outputs_failed(ended, has_left)?,
+        Err(PlayError::Capture(error)) => {
+            if let Err(lost) = outcome::outputs_failed(ended, has_left) {
+                lost.report();
+            }
+            return Err(error.into());
+        }
     }
     outcome::verdict(lost, early)
 }

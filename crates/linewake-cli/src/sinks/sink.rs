@@ -204,6 +204,8 @@ pub(crate) struct WriteError {
     pub(crate) error: io::Error,
     /// Number of delivered edges that may not have been written.
     pub(crate) unwritten: u64,
+    /// Those of other sinks at the same time, in their order. One full disk ends several.
+    pub(crate) others: Vec<WriteError>,
 }
 
 impl Sinks {
@@ -226,13 +228,18 @@ impl Sinks {
         files.filter(|place| matches!(place, readers::WatchedOutput::File(_))).collect()
     }
 
-    /// Calls every sink that has not failed, and returns the first new failure.
+    /// Calls every sink that has not failed, and returns the first new failure, with the others in it.
     fn each(&mut self, mut tell: impl FnMut(&mut dyn Sink, &Beginning) -> io::Result<()>) -> Result<(), WriteError> {
-        let mut lost = Ok(());
+        let mut lost: Result<(), WriteError> = Ok(());
         for place in self.all.iter_mut().filter(|place| !place.has_failed) {
             if let Err(error) = tell(&mut *place.sink, &self.now) {
                 place.has_failed = true;
-                lost = lost.and(Err(WriteError { place: place.name.clone(), error, unwritten: self.unwritten }));
+                let other =
+                    WriteError { place: place.name.clone(), error, unwritten: self.unwritten, others: Vec::new() };
+                match &mut lost {
+                    Err(first) => first.others.push(other),
+                    Ok(()) => lost = Err(other),
+                }
             }
         }
         lost

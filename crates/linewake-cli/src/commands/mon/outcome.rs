@@ -1,6 +1,6 @@
 //! The verdict on a watch: an output failed, edges were lost, or fewer edges came than were awaited.
 
-use std::io;
+use std::{io, iter};
 
 use linewake::Account;
 
@@ -30,11 +30,23 @@ pub(crate) fn loss(accounts: &[(String, Account)], gaps: u64) -> Result<(), Fail
     Err(Failure::loss(format!("--fail-on-loss: {}; the summary says on which line", reasons.join(", "))))
 }
 
+/// Reports every output that failed. The last report is the result: it is of the output that failed first.
+pub(crate) fn outputs_failed<'a>(
+    lost: impl IntoIterator<Item = &'a WriteError>,
+    has_left: bool,
+) -> Result<(), Failure> {
+    let all = lost.into_iter().flat_map(|lost| iter::once(lost).chain(&lost.others));
+    let mut failures = all.filter_map(|lost| output_failed(lost, has_left).err());
+    let first = failures.next();
+    failures.for_each(|other| other.report());
+    first.map_or(Ok(()), Err)
+}
+
 /// A reader that has left needs nothing more: then a pipe is broken, and a terminal has an input/output error. A full
 /// disk is an error.
-pub(crate) fn output_failed(lost: &WriteError, has_left: bool) -> Result<(), Failure> {
+fn output_failed(lost: &WriteError, has_left: bool) -> Result<(), Failure> {
     const EIO: i32 = 5;
-    let WriteError { place, error, unwritten } = lost;
+    let WriteError { place, error, unwritten, others: _ } = lost;
     if error.kind() == io::ErrorKind::BrokenPipe {
         return Ok(());
     }
