@@ -321,7 +321,7 @@ fn spans_reach_a_waveform_whose_directory_was_moved() {
             "lossy.sh",
             &format!(
                 "echo lines door=0; echo 1000 door 1 1; {before}\n\
-                 until [ -e \"$0.go\" ]; do sleep 0.05; done\n\
+                 until [ -e \"$0.go\" ]; do [ -e \"$0\" ] || exit; sleep 0.05; done\n\
                  echo 9000 door 0 16; echo 9500 door 1 17\nexec sleep 60\n"
             ),
         );
@@ -377,7 +377,7 @@ fn clock_steps_are_in_the_next_file_too() {
         "steps.sh",
         "echo clock realtime; echo lines door=0\n\
          echo 1700000003000000000 door 1; echo 1700000002500000000 door 0\n\
-         until [ -e \"$0.go\" ]; do sleep 0.05; done\n\
+         until [ -e \"$0.go\" ]; do [ -e \"$0\" ] || exit; sleep 0.05; done\n\
          echo 1700000002600000000 door 1\nexec sleep 60\n",
     );
     let chip = format!("exec:sh {}", place.path("steps.sh"));

@@ -12,7 +12,7 @@ use crate::support::{linewake, until};
 
 /// Makes one edge; and two more when a file appears. Before the first of these, 14 are lost.
 pub(crate) const LOSSY: &str = "echo lines door=0; echo 1000 door 1 1\n\
-    until [ -e \"$0.go\" ]; do sleep 0.05; done\n\
+    until [ -e \"$0.go\" ]; do [ -e \"$0\" ] || exit; sleep 0.05; done\n\
     echo 9000 door 0 16; echo 9500 door 1 17\nexec sleep 60\n";
 
 /// A directory with a program that loses edges.
