@@ -136,6 +136,17 @@ fn a_profile_is_not_written_to() {
 }
 
 #[test]
+fn a_file_in_quotes_in_the_command_of_a_chip_is_not_written_to() {
+    let place = Place::new("a b", "lines door\n");
+    for command in ["cat 'a b'", "cat \"hard\"", "sh -c 'cat hard'"] {
+        let chip = format!("exec:{command}");
+        let words = [&*format!("it is the same file as the file of the chip \"{chip}\"")];
+        place.refuses(&["mon", "-q", "--overwrite", "-c", &chip, "--csv=hard"], None, &words);
+    }
+    assert_eq!(place.text("a b"), "lines door\n");
+}
+
+#[test]
 fn a_configuration_is_not_written_to() {
     const SETS: &str = "[set.a]\nlines = [\"sim:door\"]\n";
     let place = Place::new("a.toml", SETS);

@@ -2,6 +2,7 @@
 //! by identity and not by path, before any of them is emptied.
 
 use std::fs::{self, File};
+use std::iter;
 use std::path::{Path, PathBuf};
 
 use super::file_id::{self, FileId};
@@ -43,10 +44,11 @@ impl Inputs {
     }
 }
 
-/// The files that a chip may be made of. For `exec:`, each word of the command may be one.
+/// The files that a chip may be made of. For `exec:`, each word of the command may be one, and all that is in quotes.
 fn files_of(spec: &str) -> Vec<&Path> {
     if let Some(command) = spec.strip_prefix("exec:") {
-        return command.split_whitespace().map(Path::new).collect();
+        let parts = command.split(['"', '\'']);
+        return parts.flat_map(|part| iter::once(part).chain(part.split_whitespace())).map(Path::new).collect();
     }
     let file = match spec.split_once(':') {
         // "sim:64" has 64 lines.
