@@ -90,7 +90,7 @@ impl Shared {
             if owner == own {
                 continue;
             }
-            // The owner has it, or is told in the queue, where another thread may take that packet too.
+            // The owner may sleep in the queue. Another thread there may take the packet that is meant for it.
             self.out[owner].lock().unwrap().push(thread::current());
             if self.over[owner].load(SeqCst) {
                 self.queue.post(owner + count);

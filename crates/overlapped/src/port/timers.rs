@@ -90,13 +90,13 @@ pub(crate) struct Slept {
 const FEW: usize = 64;
 
 impl Timers {
-    /// Adds one of an operation. Returns whether the first one expires at another time now.
+    /// Adds the timer of an operation. Returns whether the next expiry is at another time now.
     pub(crate) fn add(&self, at: Instant, operation: InFlight, due: Due, is_over: impl Fn(InFlight) -> bool) -> bool {
         let what = What::Operation(operation, due);
         lock(&self.kept).push(&self.any, Timer { at, what }, is_over)
     }
 
-    /// Has a sleep end at `until` with this alarm, whatever it had before. One that has no place yet gets one.
+    /// Makes a sleep end at `until` with this alarm, in place of its former end and alarm. A sleep without a place gets one.
     pub(crate) fn sleep(
         &self,
         place: &mut Option<usize>,
