@@ -27,6 +27,8 @@ impl Place {
         // Both are paths of the system that built the test.
         let absolute = |path: &Path| std::path::absolute(path).unwrap();
         let tools = absolute(&Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("refused-{name}")));
+        // An earlier run may have left links to an older program.
+        let _ = fs::remove_dir_all(&tools);
         fs::create_dir_all(&tools).unwrap();
         assert!(support::run(&["links", tools.to_str().unwrap()]).status.success());
         Self { files: absolute(&refused().join("files")), tools }
