@@ -277,27 +277,6 @@ fn a_wrong_count_of_bytes_is_clamped() {
 }
 
 #[test]
-#[cfg(all(target_os = "linux", not(miri)))]
-fn after_a_burst_of_large_calls_the_system_gets_the_memory_back() {
-    let (port, _, device) = setup();
-    let resident = || {
-        let figures = std::fs::read_to_string("/proc/self/statm").unwrap();
-        let pages: usize = figures.split(' ').nth(1).unwrap().parse().unwrap();
-        pages * rustix::param::page_size()
-    };
-    // Small enough that the C library's allocator does not map each of them separately.
-    let (echo, input) = (ECHO.with_capacity(24 << 10), vec![1; 24 << 10]);
-    let before = resident();
-    let calls: Vec<_> = (0..3000).map(|_| device.call(echo, &input)).collect();
-    let meanwhile = resident();
-    assert!(meanwhile - before > 100 << 20, "the burst was too small: {} bytes", meanwhile - before);
-    drop(calls);
-    // The memory that other tests use meanwhile is far less.
-    assert!(resident() < before + (80 << 20), "{} of {} bytes stayed", resident() - before, meanwhile - before);
-    assert_eq!((port.stats().in_flight, port.stats().idle_bytes), (0, 4 << 20));
-}
-
-#[test]
 fn a_closed_device_leaves_no_buffers() {
     let (port, _, device) = setup();
     let other = Device::simulated_on(&port, support::Device::new()).unwrap();
