@@ -292,14 +292,18 @@ hangs: wine overlapped windows it_answers
         let sources = list.lines().filter(|file| file.ends_with(".rs"));
         let sources: String =
             sources.filter_map(|file| fs::read_to_string(workspace::root().join(file)).ok()).collect();
+        let is_there = |test: &str| ["(", "<"].iter().any(|next| sources.contains(&format!("fn {test}{next}")));
         let mutations = all().unwrap();
+        for Mutation { name, test, .. } in mutations.iter().filter(|mutation| mutation.test.place.target != "doc") {
+            let function = test.name.rsplit("::").next().unwrap();
+            assert!(is_there(function), "there is no test {function:?}, which is to find {name:?}");
+        }
         let mut listed = BTreeSet::new();
         for row in guards.lines().filter(|line| line.starts_with("| ")) {
             let cells: Vec<_> = row.trim_matches('|').split('|').collect();
             let [.., tests, proofs] = cells[..] else { panic!("{row}") };
             for test in quoted(tests).filter(|name| name.contains('_') && !name.contains(|c: char| c.is_uppercase())) {
-                let is_there = ["(", "<"].iter().any(|next| sources.contains(&format!("fn {test}{next}")));
-                assert!(is_there, "there is no test {test:?}");
+                assert!(is_there(test), "there is no test {test:?}");
             }
             for proof in quoted(proofs) {
                 assert!(mutations.iter().any(|mutation| mutation.name == proof), "there is no mutation {proof:?}");
