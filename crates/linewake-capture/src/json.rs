@@ -348,15 +348,7 @@ impl<R: Read> Json<R> {
         if self.segments == 0 {
             return self.foreign.nothing_else(&self.outbox.name, self.outbox.has_zeros()).map_or(Ok(None), Err);
         }
-        match self.doubt.take() {
-            Some(doubt) if doubt.is_whole => return Err(doubt.error),
-            Some(_) => self.outbox.notice("ends in the middle of a record; the records before it are played"),
-            None => {}
-        }
-        if self.source.inner().is_cut() {
-            self.outbox.notice("ends in the middle of its compressed data; the part before that is played");
-        }
-        self.foreign.say(&mut self.outbox);
+        self.foreign.finish(self.doubt.take(), self.source.inner().is_cut(), &mut self.outbox)?;
         let account = self.take_account();
         self.outbox.push(Item::End(account));
         Ok(self.outbox.pop())
