@@ -16,7 +16,8 @@ use std::thread;
 use std::time::Duration;
 
 use crate::command::CommandLine;
-use crate::need::{self, Need, WINDOWS};
+use crate::need::{self, Need};
+use crate::workspace::WINDOWS;
 use crate::{driver, report, wine, workspace};
 
 #[derive(clap::Args)]

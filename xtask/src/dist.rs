@@ -65,10 +65,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
         if arguments.targets.is_empty() { SYSTEMS.iter().collect() } else { arguments.targets.clone() };
     // Cargo's own for this profile is target/dist.
     let dist = workspace::target().join("releases");
-    if dist.exists() {
-        fs::remove_dir_all(&dist)?;
-    }
-    fs::create_dir_all(&dist)?;
+    workspace::emptied(&dist)?;
     let run = Run::start("dist")?;
     let papers = papers(&run, &dist.join("papers")).map_err(|failure| run.explain(&failure))?;
     let mut left_out = Vec::new();
@@ -240,12 +237,9 @@ fn debian(run: &Run, dist: &Path, folder: &Path, architecture: &str) -> Result<P
 
 /// Writes the checksums of all that is there, as `sha256sum --check` reads them.
 fn sums(dist: &Path) -> Result<PathBuf, Box<dyn Error>> {
-    let mut files = Vec::new();
-    list(dist, &mut files)?;
-    files.sort();
     let mut command = CommandLine::new("sha256sum").command();
     command.current_dir(dist);
-    for file in &files {
+    for file in workspace::files(dist)? {
         command.arg(file.strip_prefix(dist)?);
     }
     let output = command.output().map_err(|error| format!("cannot run \"sha256sum\": {error}"))?;
@@ -257,34 +251,19 @@ fn sums(dist: &Path) -> Result<PathBuf, Box<dyn Error>> {
     Ok(sums)
 }
 
-fn list(directory: &Path, files: &mut Vec<PathBuf>) -> Result<(), Box<dyn Error>> {
-    for entry in fs::read_dir(directory)? {
-        let path = entry?.path();
-        if path.is_dir() { list(&path, files)? } else { files.push(path) }
-    }
-    Ok(())
-}
-
 fn kilobytes(tree: &Path) -> Result<u64, Failure> {
-    let mut files = Vec::new();
-    list(tree, &mut files)?;
     let mut bytes = 0;
-    for file in files {
+    for file in workspace::files(tree)? {
         bytes += fs::metadata(file)?.len();
     }
     Ok(bytes.div_ceil(1024))
 }
 
 fn copy_all(from: &Path, to: &Path) -> Result<(), Failure> {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let to = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy_all(&entry.path(), &to)?;
-        } else {
-            fs::copy(entry.path(), to)?;
-        }
+    for file in workspace::files(from)? {
+        let to = to.join(file.strip_prefix(from)?);
+        fs::create_dir_all(to.parent().unwrap_or(&to))?;
+        fs::copy(file, to)?;
     }
     Ok(())
 }

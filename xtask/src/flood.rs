@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::command::CommandLine;
+use crate::stage::STATIC;
 use crate::{report, vm, workspace};
 
 #[derive(clap::Args)]
@@ -27,7 +28,6 @@ pub(crate) struct Arguments {
     write: bool,
 }
 
-const STATIC: &str = "x86_64-unknown-linux-musl";
 const GPIOCDEV: &str = "0.6.0";
 /// Lines a second that a slow consumer reads.
 const SLOW: u64 = 5000;
@@ -132,9 +132,7 @@ fn in_the_guest(
     let path = directory.join("floods");
     fs::write(&path, script)?;
     let out = directory.join("results");
-    if out.exists() {
-        fs::remove_dir_all(&out)?;
-    }
+    workspace::emptied(&out)?;
     let mut command = CommandLine::new("").arg(std::env::current_exe()?.to_string_lossy()).args("vm run --out");
     command = command.arg(out.display().to_string());
     for option in options {

@@ -6,11 +6,10 @@
 use std::error::Error;
 use std::fs;
 use std::process::ExitCode;
-use std::time::Instant;
 
 use crate::command::CommandLine;
 use crate::need::{self, Need};
-use crate::report::{Ended, Report};
+use crate::report::Report;
 use crate::run::{Failure, Run};
 use crate::workspace;
 
@@ -36,18 +35,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     let width = chosen.iter().map(String::len).max().unwrap_or(0);
     for target in chosen {
         report.begin(&format!("{target:<width$}"));
-        let started = Instant::now();
-        match look(&run, target, arguments.seconds) {
-            Ok(done) => report.end(Ended::Passed, started.elapsed(), &done),
-            Err(failure) => {
-                report.end(Ended::Failed, started.elapsed(), "");
-                println!("{}", run.explain(&failure));
-            }
-        }
+        report.run(&run, || look(&run, target, arguments.seconds));
     }
-    let tally = report.tally();
-    println!("{tally}");
-    Ok(if tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(report.close())
 }
 
 /// Each directory of seeds has its target's name.

@@ -8,7 +8,6 @@ mod patch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
-use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -19,10 +18,12 @@ use std::time::{Duration, Instant};
 use patch::{Complaint, How, Mutation, Place, Test, all, complaint};
 
 use crate::command::CommandLine;
-use crate::need::WINDOWS;
+use crate::need::{self, Need};
 use crate::report::{Ended, Report};
 use crate::run::Run;
-use crate::{driver, wine, workspace};
+use crate::stage::Hosts;
+use crate::workspace::WINDOWS;
+use crate::{driver, run, wine, workspace};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -41,16 +42,11 @@ const BUILD_LIMIT: Duration = Duration::from_secs(1200);
 
 impl How {
     /// What it needs that this machine lacks.
-    fn lacks(self) -> Option<&'static str> {
-        let there = |line: &str| CommandLine::new(line).read().is_some();
+    fn lacks(self) -> Option<String> {
         match self {
             Self::Native | Self::Loom => None,
-            Self::Miri if there("cargo +nightly miri --version") => None,
-            Self::Miri => Some("needs Miri: `cargo xtask setup`"),
-            Self::Wine | Self::Driver if !cfg!(target_os = "linux") => Some("needs Linux, and Wine"),
-            Self::Wine | Self::Driver if wine::programs().is_none() => Some("needs Wine: `cargo xtask setup`"),
-            Self::Wine | Self::Driver if there("x86_64-w64-mingw32-gcc --version") => None,
-            Self::Wine | Self::Driver => Some("needs mingw: `cargo xtask setup`"),
+            Self::Miri => need::lacks(&[Need::Miri]),
+            Self::Wine | Self::Driver => Hosts::Linux.lacks().or_else(|| need::lacks(&[Need::Wine, Need::Mingw])),
         }
     }
 
@@ -95,7 +91,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
         let mut healthy = None;
         for mutation in mutations {
             report.begin(&format!("{:<width$}", mutation.name));
-            if let Some(lacks) = lacks {
+            if let Some(lacks) = &lacks {
                 report.end(Ended::Skipped, Duration::ZERO, lacks);
                 continue;
             }
@@ -110,9 +106,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
             }
         }
     }
-    let tally = report.tally();
-    println!("{tally}");
-    Ok(if tally.failed == 0 && tally.passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(report.close())
 }
 
 /// The copy of the tree that is broken, and the log of the commands in it.
@@ -144,7 +138,11 @@ impl Scratch {
                 write_if_new(&scratch.tree.join(file), &bytes)?;
             }
         }
-        remove_others(&scratch.tree, &scratch.tree, &files)?;
+        for path in workspace::files(&scratch.tree)? {
+            if !files.contains(path.strip_prefix(&scratch.tree)?) {
+                fs::remove_file(path)?;
+            }
+        }
         Ok(scratch)
     }
 
@@ -279,7 +277,10 @@ impl Scratch {
                 target.push("miri");
             }
             How::Wine | How::Driver => {
-                command = command.args("--target").args(WINDOWS).args("--config").arg(Self::runner(limit));
+                command = command.args("--target").args(WINDOWS).args("--config");
+                // Its prefix lies in the directory of the target: a program that hangs takes no other test along when
+                // it is ended.
+                command = command.arg(wine::runner_setting(limit));
                 if place.how == How::Driver {
                     command = command.env("LINEWAKE_SYS", wine::windows_path(&self.sys()));
                 }
@@ -288,14 +289,6 @@ impl Scratch {
         // No test needs debug information, and linking is faster without it.
         let command = command.env("CARGO_PROFILE_DEV_DEBUG", "0").env("CARGO_PROFILE_RELEASE_DEBUG", "0");
         command.env("CARGO_TARGET_DIR", target.display().to_string())
-    }
-
-    /// This xtask as the runner of Windows programs. The prefix lies beside what it runs: a program that hangs takes
-    /// no other test along when it is ended.
-    fn runner(limit: Duration) -> String {
-        let xtask = std::env::current_exe().unwrap_or_default();
-        let words = [&*xtask.to_string_lossy(), "wine", "--limit", &limit.as_secs().to_string(), "--"];
-        format!("target.{WINDOWS}.runner={words:?}")
     }
 
     fn sys(&self) -> PathBuf {
@@ -332,13 +325,7 @@ impl Scratch {
 
     /// The end of the log.
     fn tail(&self) -> String {
-        let text = self.printed().unwrap_or_default();
-        let lines: Vec<_> = text.lines().collect();
-        let mut tail = String::new();
-        for line in &lines[lines.len().saturating_sub(30)..] {
-            let _ = writeln!(tail, "    {line}");
-        }
-        tail
+        run::tail(&self.printed().unwrap_or_default())
     }
 }
 
@@ -357,16 +344,4 @@ fn write_if_new(path: &Path, bytes: &[u8]) -> Result<(), Box<dyn Error>> {
     }
     fs::create_dir_all(path.parent().unwrap_or(path))?;
     Ok(fs::write(path, bytes)?)
-}
-
-fn remove_others(root: &Path, directory: &Path, files: &BTreeSet<&Path>) -> Result<(), Box<dyn Error>> {
-    for entry in fs::read_dir(directory)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            remove_others(root, &path, files)?;
-        } else if path.strip_prefix(root).is_ok_and(|file| !files.contains(file)) {
-            fs::remove_file(path)?;
-        }
-    }
-    Ok(())
 }

@@ -8,9 +8,7 @@ use std::fmt::Write as _;
 use crate::command::CommandLine;
 use crate::run::Run;
 use crate::wine;
-
-/// The target of Windows programs.
-pub(crate) const WINDOWS: &str = "x86_64-pc-windows-gnu";
+use crate::workspace::WINDOWS;
 
 /// Something a stage cannot do without.
 #[derive(Clone, Copy, PartialEq)]
@@ -40,18 +38,35 @@ pub(crate) enum Need {
 }
 
 impl Need {
-    /// The Debian packages that provide it; none if rustup does.
-    fn packages(self) -> &'static [&'static str] {
+    /// The program to look for, and the Debian packages that provide it; none if rustup does.
+    fn program_and_packages(self) -> (&'static str, &'static [&'static str]) {
         match self {
-            Need::Mingw => &["gcc-mingw-w64-x86-64"],
-            Need::Wine => &["wine", "wine64"],
-            Need::Qemu => &["qemu-system-x86"],
-            Need::Gcc => &["gcc"],
-            Need::Valgrind => &["valgrind"],
-            Need::Sigrok => &["sigrok-cli"],
-            Need::Pip => &["python3-pip"],
-            Need::Mcs => &["mono-mcs"],
-            Need::Compiler(_) | Need::Miri | Need::Fuzz => &[],
+            Need::Mingw => ("x86_64-w64-mingw32-gcc", &["gcc-mingw-w64-x86-64"]),
+            Need::Wine => ("wine", &["wine", "wine64"]),
+            Need::Qemu => ("qemu-system-x86_64", &["qemu-system-x86"]),
+            Need::Gcc => ("gcc", &["gcc"]),
+            Need::Valgrind => ("valgrind", &["valgrind"]),
+            Need::Sigrok => ("sigrok-cli", &["sigrok-cli"]),
+            Need::Pip => ("python3 -m pip", &["python3-pip"]),
+            Need::Mcs => ("mcs", &["mono-mcs"]),
+            Need::Fuzz => ("cargo +nightly fuzz", &[]),
+            Need::Compiler(_) | Need::Miri => ("rustup", &[]),
+        }
+    }
+
+    /// Whether this machine has it.
+    fn is_met(self) -> bool {
+        match self {
+            Need::Compiler(version) => {
+                rustup(&format!("target list --installed --toolchain {version}")).lines().any(|line| line == WINDOWS)
+            }
+            Need::Miri => {
+                let nightly = rustup("component list --installed --toolchain nightly");
+                // "miri-x86_64-unknown-linux-gnu"
+                ["miri-", "rust-src"].iter().all(|name| nightly.lines().any(|line| line.starts_with(name)))
+            }
+            Need::Wine => wine::programs().is_some(),
+            _ => CommandLine::new(self.program_and_packages().0).args("--version").read().is_some(),
         }
     }
 }
@@ -86,11 +101,15 @@ pub(crate) fn provide(needs: &[Need]) -> Result<String, Box<dyn Error>> {
     if still.is_empty() { Ok(names) } else { Err(format!("installed, but still not found: {still}").into()) }
 }
 
+/// What is missing, as "needs …".
+pub(crate) fn lacks(needs: &[Need]) -> Option<String> {
+    let names = Missing::among(needs).names();
+    (!names.is_empty()).then(|| format!("needs {names}: `cargo xtask setup` as root installs it"))
+}
+
 /// What is missing, and this user cannot install, as "needs …".
 pub(crate) fn cannot_install(needs: &[Need]) -> Option<String> {
-    let missing = Missing::among(needs);
-    let names = missing.names();
-    (!names.is_empty() && !may_install()).then(|| format!("needs {names}: `cargo xtask setup` as root installs it"))
+    lacks(needs).filter(|_| !may_install())
 }
 
 /// The needs this machine does not meet, each once.
@@ -100,26 +119,7 @@ impl Missing {
     fn among(needs: &[Need]) -> Self {
         let mut missing = Vec::new();
         for &need in needs {
-            let here = match need {
-                Need::Compiler(version) => rustup(&format!("target list --installed --toolchain {version}"))
-                    .lines()
-                    .any(|line| line == WINDOWS),
-                Need::Miri => {
-                    let nightly = rustup("component list --installed --toolchain nightly");
-                    // "miri-x86_64-unknown-linux-gnu"
-                    ["miri-", "rust-src"].iter().all(|name| nightly.lines().any(|line| line.starts_with(name)))
-                }
-                Need::Fuzz => CommandLine::new("cargo +nightly fuzz --version").read().is_some(),
-                Need::Mingw => CommandLine::new("x86_64-w64-mingw32-gcc --version").read().is_some(),
-                Need::Wine => wine::programs().is_some(),
-                Need::Qemu => CommandLine::new("qemu-system-x86_64 --version").read().is_some(),
-                Need::Gcc => CommandLine::new("gcc --version").read().is_some(),
-                Need::Valgrind => CommandLine::new("valgrind --version").read().is_some(),
-                Need::Sigrok => CommandLine::new("sigrok-cli --version").read().is_some(),
-                Need::Pip => CommandLine::new("python3 -m pip --version").read().is_some(),
-                Need::Mcs => CommandLine::new("mcs --version").read().is_some(),
-            };
-            if !here && !missing.contains(&need) {
+            if !missing.contains(&need) && !need.is_met() {
                 missing.push(need);
             }
         }
@@ -159,7 +159,7 @@ impl Missing {
     }
 
     fn packages(&self) -> Vec<&'static str> {
-        self.0.iter().flat_map(|need| need.packages().to_vec()).collect()
+        self.0.iter().flat_map(|need| need.program_and_packages().1.iter().copied()).collect()
     }
 
     fn compilers(&self) -> impl Iterator<Item = &'static str> {

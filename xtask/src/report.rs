@@ -5,8 +5,10 @@ use std::error::Error;
 use std::fmt;
 use std::fs;
 use std::io::{self, IsTerminal, Write};
-use std::time::Duration;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
+use crate::run::{Failure, Run};
 use crate::workspace;
 
 /// How a stage ended.
@@ -25,10 +27,10 @@ pub(crate) struct Report {
 
 /// How many stages ended in which way. `Display` is the closing line.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Tally {
-    pub(crate) passed: usize,
-    pub(crate) failed: usize,
-    pub(crate) skipped: usize,
+struct Tally {
+    passed: usize,
+    failed: usize,
+    skipped: usize,
 }
 
 impl Report {
@@ -58,8 +60,24 @@ impl Report {
         println!("{}", line.trim_end());
     }
 
-    pub(crate) fn tally(&self) -> Tally {
-        self.tally
+    /// Runs a stage on its line. Returns whether it passed; if not, says why.
+    pub(crate) fn run(&mut self, run: &Run, work: impl FnOnce() -> Result<String, Failure>) -> bool {
+        let started = Instant::now();
+        match work() {
+            Ok(detail) => self.end(Ended::Passed, started.elapsed(), &detail),
+            Err(failure) => {
+                self.end(Ended::Failed, started.elapsed(), "");
+                println!("{}", run.explain(&failure));
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Prints the closing line. It is a success if something passed, and nothing failed.
+    pub(crate) fn close(self) -> ExitCode {
+        println!("{}", self.tally);
+        if self.tally.failed == 0 && self.tally.passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 }
 

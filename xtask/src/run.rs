@@ -32,13 +32,11 @@ pub(crate) struct Run {
 
 impl Run {
     pub(crate) fn start(stage: &str) -> Result<Self, Box<dyn Error>> {
-        let directory = workspace::target().join("xtask");
-        fs::create_dir_all(&directory)?;
-        let path = directory.join(format!("{stage}.log"));
-        let log = File::options().create(true).append(true).open(&path)?;
+        let (directory, name) = (workspace::target().join("xtask"), format!("{stage}.log"));
+        let log = workspace::lock_file(&directory, &name)?;
         log.lock()?;
         log.set_len(0)?;
-        Ok(Self { log, path })
+        Ok(Self { log, path: directory.join(name) })
     }
 
     /// Runs a command that must succeed.
@@ -81,17 +79,7 @@ impl Run {
 
     /// The end of the log, the reason and the command: shown when the stage has failed.
     pub(crate) fn explain(&self, failure: &Failure) -> String {
-        const TAIL: usize = 40;
-        let text = self.text().unwrap_or_default();
-        let lines: Vec<_> = text.lines().collect();
-        let hidden = lines.len().saturating_sub(TAIL);
-        let mut shown = String::from("\n");
-        if hidden > 0 {
-            let _ = writeln!(shown, "    … {hidden} lines before these");
-        }
-        for line in &lines[hidden..] {
-            let _ = writeln!(shown, "    {line}");
-        }
+        let mut shown = format!("\n{}", tail(&self.text().unwrap_or_default()));
         let _ = writeln!(shown, "\n  reason   {}", failure.reason);
         if let Some(command) = &failure.command {
             let _ = writeln!(shown, "  command  {command}");
@@ -99,4 +87,13 @@ impl Run {
         let _ = writeln!(shown, "  log      {}", workspace::shown(&self.path));
         shown
     }
+}
+
+/// The last 40 lines of a text, indented. A line before them says how many there are in front of them.
+pub(crate) fn tail(text: &str) -> String {
+    let lines: Vec<_> = text.lines().map(str::trim_end).collect();
+    let hidden = lines.len().saturating_sub(40);
+    let first = (hidden > 0).then(|| format!("    … {hidden} lines before these\n"));
+    let shown = lines[hidden..].iter().map(|line| format!("    {line}\n"));
+    first.into_iter().chain(shown).collect()
 }

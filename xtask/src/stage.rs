@@ -3,10 +3,12 @@
 use std::env;
 use std::panic::resume_unwind;
 use std::thread;
+use std::time::Duration;
 
 use crate::command::CommandLine;
-use crate::need::{Need, WINDOWS};
+use crate::need::Need;
 use crate::run::{Failure, Run};
+use crate::workspace::WINDOWS;
 use crate::{driver, readme, vm, wine, workspace};
 
 /// One stage. `run` returns what the report shows beside "passed".
@@ -15,7 +17,7 @@ pub(crate) struct Stage {
     pub(crate) about: &'static str,
     pub(crate) needs: &'static [Need],
     pub(crate) runs_on: Hosts,
-    pub(crate) run: fn(&Run) -> Result<String, Failure>,
+    pub(crate) run: Work,
 }
 
 /// The systems a stage can run on.
@@ -68,7 +70,7 @@ fn in_the_guest(tests: &str, options: &[&str]) -> Result<CommandLine, Failure> {
         .args("--test")
         .arg(tests)
         .args("--config")
-        .arg(vm::runner_setting(STATIC, options)?))
+        .arg(workspace::runner_setting(STATIC, &[&["vm", "run"], options].concat())?))
 }
 
 /// The tests that run in the virtual machine, by the names of their files, and the options of `cargo xtask vm run` that
@@ -89,85 +91,38 @@ const IN_THE_VM: [&[(&str, &[&str])]; 2] = [
     ],
 ];
 
+type Work = fn(&Run) -> Result<String, Failure>;
+
+/// A row of the table.
+const fn stage(name: &'static str, runs_on: Hosts, needs: &'static [Need], run: Work, about: &'static str) -> Stage {
+    Stage { name, about, needs, runs_on, run }
+}
+
 pub(crate) const ALL: &[Stage] = &[
-    Stage { name: "format", about: "every file is formatted", needs: &[], runs_on: Hosts::Any, run: format },
-    Stage {
-        name: "clippy",
-        about: "no warning, for this system and for Windows",
-        needs: &[],
-        runs_on: Hosts::Linux,
-        run: clippy,
-    },
-    Stage {
-        name: "check",
-        about: "compiles for Windows msvc, 64-bit Arm and 32-bit Arm",
-        needs: &[],
-        runs_on: Hosts::Linux,
-        run: check,
-    },
-    Stage {
-        name: "msrv",
-        about: "the libraries compile with the oldest compilers that they state, for this system and for Windows",
-        needs: &[Need::Compiler(OLDEST[0].0), Need::Compiler(OLDEST[1].0)],
-        runs_on: Hosts::Any,
-        run: msrv,
-    },
-    Stage {
-        name: "doc",
-        about: "documentation without a warning, for Linux and for Windows",
-        needs: &[],
-        runs_on: Hosts::Linux,
-        run: doc,
-    },
-    Stage {
-        name: "native",
-        about: "all tests and doc tests on this system",
-        needs: &[],
-        runs_on: Hosts::Any,
-        run: native,
-    },
-    Stage {
-        name: "fuzz",
-        about: "the fuzz targets on their seeds, and on damaged copies (`cargo xtask fuzz` looks for more)",
-        needs: &[],
-        runs_on: Hosts::Any,
-        run: fuzz,
-    },
-    Stage {
-        name: "loom",
-        about: "the states of a call, in all interleavings of its threads up to a bound",
-        needs: &[],
-        runs_on: Hosts::Any,
-        run: loom,
-    },
-    Stage {
-        name: "miri",
-        about: "overlapped's unsafe code, interpreted, with simulated devices",
-        needs: &[Need::Miri],
-        runs_on: Hosts::Unix,
-        run: miri,
-    },
-    Stage {
-        name: "vm",
-        about: "real gpiochips, simulated by a kernel in a virtual machine",
-        needs: &[Need::Qemu, Need::Gcc],
-        runs_on: Hosts::Vm,
-        run: in_the_vm,
-    },
-    Stage {
-        name: "wine",
-        about: "the Windows tests under Wine, then those with the real driver",
-        needs: &[Need::Wine, Need::Mingw],
-        runs_on: Hosts::Linux,
-        run: wine,
-    },
-    Stage {
-        name: "readme",
-        about: "the README's commands do what it shows",
-        needs: &[],
-        runs_on: Hosts::Linux,
-        run: readme::check,
-    },
+    stage("format", Hosts::Any, &[], format, "every file is formatted"),
+    stage("clippy", Hosts::Linux, &[], clippy, "no warning, for this system and for Windows"),
+    stage("check", Hosts::Linux, &[], check, "compiles for Windows msvc, 64-bit Arm and 32-bit Arm"),
+    stage(
+        "msrv",
+        Hosts::Any,
+        &[Need::Compiler(OLDEST[0].0), Need::Compiler(OLDEST[1].0)],
+        msrv,
+        "the libraries compile with the oldest compilers that they state, for this system and for Windows",
+    ),
+    stage("doc", Hosts::Linux, &[], doc, "documentation without a warning, for Linux and for Windows"),
+    stage("native", Hosts::Any, &[], native, "all tests and doc tests on this system"),
+    stage("fuzz", Hosts::Any, &[], fuzz, "the fuzz targets on seeds, whole and damaged; see `cargo xtask fuzz`"),
+    stage("loom", Hosts::Any, &[], loom, "the states of a call, in all interleavings of its threads up to a bound"),
+    stage("miri", Hosts::Unix, &[Need::Miri], miri, "overlapped's unsafe code, interpreted, with simulated devices"),
+    stage("vm", Hosts::Vm, &[Need::Qemu, Need::Gcc], in_the_vm, "gpiochips simulated by a kernel in a virtual machine"),
+    stage(
+        "wine",
+        Hosts::Linux,
+        &[Need::Wine, Need::Mingw],
+        wine,
+        "Windows tests under Wine, and those with the driver",
+    ),
+    stage("readme", Hosts::Linux, &[], readme::check, "the README's commands do what it shows"),
 ];
 
 /// The stage of this name, for the command line.
@@ -335,13 +290,15 @@ fn in_the_vm(run: &Run) -> Result<String, Failure> {
 }
 
 fn wine(run: &Run) -> Result<String, Failure> {
+    /// A test binary that hangs is a failure, not a run without an end.
+    const LIMIT: Duration = Duration::from_secs(600);
     run.command(&driver::build_command())?;
     let sys = driver::install()?;
-    let session = wine::Session::begin()?;
+    let _session = wine::Session::begin()?;
     let test = CommandLine::new("cargo test --target")
         .args(WINDOWS)
         .args("--workspace --exclude xtask --exclude linewake-driver --config")
-        .arg(session.runner_setting()?);
+        .arg(wine::runner_setting(LIMIT));
     // The driver is not there yet, so its tests do nothing: they do not count.
     let plain = run.tests_in(&test, |source| !source.starts_with("tests/driver"))?;
     // They share one driver and one service manager: run one test at a time.

@@ -9,7 +9,6 @@ mod cards;
 mod cpio;
 mod prepare;
 
-use std::env;
 use std::error::Error;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -20,6 +19,7 @@ use clap::Subcommand;
 use cpio::Archive;
 
 use crate::need::{self, Need};
+use crate::{run, workspace};
 
 /// The guest's first process.
 const INIT: &str = include_str!("../vm/init");
@@ -219,19 +219,14 @@ fn results(arguments: &RunArguments, run: &Directory, status: ExitStatus) -> Res
 }
 
 fn died(run: &Directory, status: ExitStatus) -> ExitCode {
-    const TAIL: usize = 40;
     let console = fs::read(run.file("console")).unwrap_or_default();
-    let console = String::from_utf8_lossy(&console).into_owned();
-    let lines: Vec<_> = console.lines().collect();
     let why = match status.code() {
         // The exit codes of `timeout`.
         Some(124 | 137) => "the time limit was over".to_owned(),
         _ => format!("QEMU ended with {status}"),
     };
-    eprintln!("\nerror: the guest died under its program: {why}; the end of its console:\n");
-    for line in &lines[lines.len().saturating_sub(TAIL)..] {
-        eprintln!("    {}", line.trim_end());
-    }
+    eprintln!("\nerror: the guest died while its program ran: {why}. Its console ends with:\n");
+    eprint!("{}", run::tail(&String::from_utf8_lossy(&console)));
     ExitCode::from(DIED)
 }
 
@@ -242,10 +237,7 @@ impl Directory {
     fn new() -> Result<Self, Box<dyn Error>> {
         let path = prepare::directory().join(format!("run-{}", std::process::id()));
         // A process of that number may have been killed before it could clean up.
-        if path.exists() {
-            fs::remove_dir_all(&path)?;
-        }
-        fs::create_dir_all(&path)?;
+        workspace::emptied(&path)?;
         for name in ["console", "results"] {
             File::create(path.join(name))?;
         }
@@ -261,13 +253,4 @@ impl Drop for Directory {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
-}
-
-/// The cargo setting that makes this xtask, with these options, the runner of programs for the guest.
-pub(crate) fn runner_setting(target: &str, options: &[&str]) -> Result<String, Box<dyn Error>> {
-    let xtask = env::current_exe()?;
-    let mut words = vec![xtask.to_string_lossy().into_owned(), "vm".to_owned(), "run".to_owned()];
-    words.extend(options.iter().map(|&option| option.to_owned()));
-    words.push("--".to_owned());
-    Ok(format!("target.{target}.runner={words:?}"))
 }

@@ -11,6 +11,7 @@ use std::{io, process, thread};
 
 use crate::command::CommandLine;
 use crate::workspace;
+use crate::workspace::WINDOWS;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -72,6 +73,12 @@ pub(crate) fn windows_path(path: &Path) -> String {
     format!("Z:{}", path.display().to_string().replace('/', "\\"))
 }
 
+/// The cargo setting that makes this xtask the runner of Windows programs, and ends those that take too long.
+pub(crate) fn runner_setting(limit: Duration) -> String {
+    let words = ["wine", "--limit", &limit.as_secs().to_string()];
+    workspace::runner_setting(WINDOWS, &words).expect("this program has a path")
+}
+
 /// The right to use the prefix. The last session to end ends Wine's server,
 /// and with it every service and driver started in the prefix.
 pub(crate) struct Session {
@@ -85,8 +92,7 @@ impl Session {
     pub(crate) fn begin() -> Result<Self, Box<dyn Error>> {
         let programs = programs().ok_or("Wine is not installed: `cargo xtask setup`")?;
         let directory = workspace::target().join("wine");
-        fs::create_dir_all(&directory)?;
-        let lock = |name: &str| File::options().create(true).append(true).open(directory.join(name));
+        let lock = |name| workspace::lock_file(&directory, name);
         let session = Self { programs, prefix: directory.join("prefix"), users: lock("users.lock")? };
         let preparing = lock("prepare.lock")?;
         preparing.lock()?;
@@ -176,14 +182,6 @@ impl Session {
             }
             thread::sleep(Duration::from_millis(20));
         }
-    }
-
-    /// The cargo setting that makes this xtask the runner of Windows programs.
-    /// A test binary that hangs is a failure, not a run without an end.
-    pub(crate) fn runner_setting(&self) -> Result<String, Box<dyn Error>> {
-        let xtask = env::current_exe()?;
-        let words = [&*xtask.to_string_lossy(), "wine", "--limit", "600", "--"];
-        Ok(format!("target.x86_64-pc-windows-gnu.runner={words:?}"))
     }
 
     /// Sends this prefix's server an order. It fails if the server runs, or has ended, already.

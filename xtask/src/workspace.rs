@@ -1,7 +1,11 @@
 //! Where things are.
 
-use std::env;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::{env, io};
+
+/// The target of Windows programs.
+pub(crate) const WINDOWS: &str = "x86_64-pc-windows-gnu";
 
 /// The workspace's root: where every command runs and every printed path begins.
 pub(crate) fn root() -> &'static Path {
@@ -17,4 +21,40 @@ pub(crate) fn target() -> PathBuf {
 /// The path as a person would type it in the root.
 pub(crate) fn shown(path: &Path) -> String {
     path.strip_prefix(root()).unwrap_or(path).display().to_string()
+}
+
+/// Makes a directory that is empty, whatever was there before.
+pub(crate) fn emptied(directory: &Path) -> io::Result<()> {
+    if directory.exists() {
+        fs::remove_dir_all(directory)?;
+    }
+    fs::create_dir_all(directory)
+}
+
+/// All files in a directory and in those below it, sorted.
+pub(crate) fn files(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        // A link to a directory is left out: it may lead anywhere.
+        match fs::symlink_metadata(&path)?.is_dir() {
+            true => files.extend(self::files(&path)?),
+            false => files.push(path),
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Opens a file to lock, in a directory that is made if it is missing.
+pub(crate) fn lock_file(directory: &Path, name: &str) -> io::Result<File> {
+    fs::create_dir_all(directory)?;
+    File::options().create(true).append(true).open(directory.join(name))
+}
+
+/// The cargo setting that makes a command of this xtask the runner of a target's programs.
+pub(crate) fn runner_setting(target: &str, words: &[&str]) -> io::Result<String> {
+    let xtask = env::current_exe()?.to_string_lossy().into_owned();
+    let words = [&[&*xtask], words, &["--"]].concat();
+    Ok(format!("target.{target}.runner={words:?}"))
 }

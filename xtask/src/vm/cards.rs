@@ -6,7 +6,7 @@
 //! symbols nor signatures, so that compiler and linker are enough. The module is built anew when a source has changed.
 
 use std::error::Error;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::prepare::{self, Guest};
@@ -37,10 +37,9 @@ const HEADERS: [(&str, &str); 8] = [
 /// The module for the guest, built by an earlier run or by this one.
 pub(crate) fn module(guest: &Guest) -> Result<PathBuf, Box<dyn Error>> {
     let directory = prepare::directory().join("cards");
-    fs::create_dir_all(&directory)?;
-    let lock = File::options().create(true).append(true).open(directory.join("build.lock"))?;
+    let lock = workspace::lock_file(&directory, "build.lock")?;
     lock.lock()?;
-    let sources = sources()?;
+    let sources = workspace::files(&place())?;
     let mut stamp = format!("{} {FLAGS} {HEADERS:?}\n", guest.version);
     for source in &sources {
         stamp.push_str(&fs::read_to_string(source)?);
@@ -56,16 +55,6 @@ pub(crate) fn module(guest: &Guest) -> Result<PathBuf, Box<dyn Error>> {
     // It is written last: where it is, the rest is whole.
     fs::write(built, stamp)?;
     Ok(module)
-}
-
-/// Every file of the module, in the same order on every machine.
-fn sources() -> Result<Vec<PathBuf>, Box<dyn Error>> {
-    let mut sources = Vec::new();
-    for entry in fs::read_dir(place())? {
-        sources.push(entry?.path());
-    }
-    sources.sort();
-    Ok(sources)
 }
 
 fn place() -> PathBuf {

@@ -6,7 +6,7 @@
 //! the development branch. They know version 2 of the line interface only.
 
 use std::error::Error;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -96,8 +96,7 @@ pub(crate) fn directory() -> PathBuf {
 /// The guest, prepared by an earlier run or by this one.
 pub(crate) fn guest() -> Result<Guest, Box<dyn Error>> {
     let directory = directory();
-    fs::create_dir_all(&directory)?;
-    let lock = File::options().create(true).append(true).open(directory.join("prepare.lock"))?;
+    let lock = workspace::lock_file(&directory, "prepare.lock")?;
     lock.lock()?;
     let recipe = format!(
         "2 {SOURCES:?} {PROGRAMS:?} {FILES:?} {GPIO_MODULES:?} {DEVICE_MODULES:?} {USB_MODULES:?} \
@@ -116,16 +115,12 @@ pub(crate) fn guest() -> Result<Guest, Box<dyn Error>> {
     let run = Run::start("vm-prepare")?;
     let mut refused = None;
     for suites in SOURCES {
-        if scratch.exists() {
-            fs::remove_dir_all(&scratch)?;
-        }
+        workspace::emptied(&scratch)?;
         match prepare(&run, &scratch, suites) {
             Ok(prepared) => {
                 fs::rename(prepared.kernel, &kernel)?;
                 fs::rename(prepared.base, &base)?;
-                if headers.exists() {
-                    fs::remove_dir_all(&headers)?;
-                }
+                workspace::emptied(&headers)?;
                 fs::rename(prepared.headers, &headers)?;
                 fs::remove_dir_all(&scratch)?;
                 // It is written last: where it is, the rest is whole.
@@ -176,9 +171,11 @@ fn prepare(run: &Run, scratch: &Path, suites: &[&str]) -> Result<Guest, Failure>
         }
     }
     let modules = root.join("usr/lib/modules").join(&version);
+    let all_modules = workspace::files(&modules)?;
     for name in [GPIO_MODULES, DEVICE_MODULES, USB_MODULES, MODULES_TO_LOAD].concat() {
-        let module = find(&modules, &format!("{name}.ko.xz"))?
-            .ok_or_else(|| format!("Debian's kernel {version} has no module \"{name}\""))?;
+        let file = format!("{name}.ko.xz");
+        let module = all_modules.iter().find(|path| path.file_name().is_some_and(|name| *name == *file));
+        let module = module.ok_or_else(|| format!("Debian's kernel {version} has no module \"{name}\""))?;
         let unpacked = Command::new(root.join("usr/bin/busybox")).args(["xz", "-dc"]).arg(module).output()?;
         if !unpacked.status.success() {
             return Err(format!("the module \"{name}\" cannot be decompressed").into());
@@ -284,19 +281,4 @@ impl<'a> Apt<'a> {
         }
         Ok(())
     }
-}
-
-/// The file of that name, wherever it lies in a directory.
-fn find(directory: &Path, name: &str) -> Result<Option<PathBuf>, Failure> {
-    for entry in fs::read_dir(directory)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            if let Some(found) = find(&entry.path(), name)? {
-                return Ok(Some(found));
-            }
-        } else if entry.file_name() == name {
-            return Ok(Some(entry.path()));
-        }
-    }
-    Ok(None)
 }
