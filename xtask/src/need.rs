@@ -1,5 +1,5 @@
-//! What tests need of the machine they run on, whether it is there, and how it is installed. The pinned toolchain is
-//! not in it: rustup installs that, with what rust-toolchain.toml lists, whenever cargo is run here.
+//! The programs that tests need: whether this machine has them, and how they are installed. The pinned toolchain is not
+//! among them: rustup installs it, with what rust-toolchain.toml lists, whenever cargo runs here.
 
 use std::env;
 use std::error::Error;
@@ -10,7 +10,7 @@ use crate::run::Run;
 use crate::wine;
 use crate::workspace::WINDOWS;
 
-/// Something a stage cannot do without.
+/// Something that a stage cannot run without.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Need {
     /// The compiler of this version, for this system and for Windows.
@@ -71,8 +71,8 @@ impl Need {
     }
 }
 
-/// Installs what is missing, if this user may. Returns the names of what was
-/// installed, empty if nothing was missing.
+/// Installs what is missing, if this user may. Returns the names of what was installed: an empty text if nothing was
+/// missing.
 pub(crate) fn provide(needs: &[Need]) -> Result<String, Box<dyn Error>> {
     let missing = Missing::among(needs);
     let installs = missing.installs()?;
@@ -98,7 +98,7 @@ pub(crate) fn provide(needs: &[Need]) -> Result<String, Box<dyn Error>> {
         outcome.map_err(|failure| run.explain(&failure))?;
     }
     let still = Missing::among(needs).names();
-    if still.is_empty() { Ok(names) } else { Err(format!("installed, but still not found: {still}").into()) }
+    if still.is_empty() { Ok(names) } else { Err(format!("still missing after the installation: {still}").into()) }
 }
 
 /// What is missing, as "needs …".
@@ -131,11 +131,8 @@ impl Missing {
         let mut installs = Vec::new();
         if let Some(apt_get) = self.apt_get() {
             if CommandLine::new("apt-get --version").read().is_none() {
-                return Err(format!(
-                    "missing: {}; xtask can install Debian's packages only: install it by hand",
-                    self.names()
-                )
-                .into());
+                let names = self.names();
+                return Err(format!("missing: {names}; install them by hand: xtask needs apt-get for that").into());
             }
             installs.push(apt_get);
         }
@@ -193,7 +190,7 @@ fn apt_get(arguments: &str) -> CommandLine {
     CommandLine::new(command).args("DEBIAN_FRONTEND=noninteractive apt-get --quiet").args(arguments)
 }
 
-/// Whether xtask installs packages by itself: expected on a test machine, and a surprise on a person's.
+/// Whether xtask installs packages by itself. A test machine expects that; the owner of a computer does not.
 fn may_install() -> bool {
     root() || env::var("CI").is_ok_and(|value| value == "true")
 }

@@ -1,4 +1,4 @@
-//! One line per stage, and a closing line: for people on a terminal, plain in a pipe.
+//! One line for each stage, and a closing line. The lines have colours on a terminal, and none in a pipe.
 
 use std::env;
 use std::error::Error;
@@ -44,7 +44,7 @@ impl Report {
     /// Says which stage is running; [`Report::end`] finishes the line.
     pub(crate) fn begin(&self, stage: &str) {
         print!("{stage:<8}  ");
-        // If it cannot be written, the end of the line fails louder.
+        // If this cannot be written, neither can the end of the line, and that is reported.
         let _ = io::stdout().flush();
     }
 
@@ -91,7 +91,7 @@ impl fmt::Display for Tally {
     }
 }
 
-/// Writes figures into a page of the workspace, between two lines that it has for the command that measures them.
+/// Writes figures into a page of the workspace, between the two lines that mark the place for this command.
 pub(crate) fn write_figures(page: &str, command: &str, figures: &str) -> Result<(), Box<dyn Error>> {
     let begin = format!("<!-- What follows is written by `{command}`. -->");
     let end = "<!-- Up to here. -->";

@@ -1,4 +1,4 @@
-//! The stages of the tests, cheapest first: what each needs and what it runs.
+//! The stages of the tests, the quickest first: the needs and the commands of each.
 
 use std::env;
 use std::panic::resume_unwind;
@@ -31,7 +31,7 @@ pub(crate) enum Hosts {
 }
 
 impl Hosts {
-    /// What this machine lacks to be one of them, as "needs …".
+    /// Says why this machine is none of them, as "needs …".
     pub(crate) fn lacks(self) -> Option<String> {
         let needs = |there: bool, name: &str| (!there).then(|| format!("needs {name}"));
         match self {
@@ -52,7 +52,7 @@ const OLDEST: [(&str, &[&str]); 2] = [
     ("1.88.0", &["overlapped", "linewake-controller", "linewake-wave", "linewake", "linewake-capture"]),
 ];
 
-/// Runs each invocation in `crates/linewake-cli/tests/gpiod_tools/invocations.txt` by libgpiod's tools and by ours.
+/// Runs each invocation in `crates/linewake-cli/tests/gpiod_tools/invocations.txt` with libgpiod's tools and with ours.
 pub(crate) fn every_gpiod_tool(run: &Run) -> Result<String, Failure> {
     let program = workspace::target().join(STATIC).join("debug/linewake").display().to_string();
     let options = ["--file", &*program, "--time-limit", "1800"];
@@ -129,7 +129,7 @@ pub(crate) const ALL: &[Stage] = &[
 pub(crate) fn named(name: &str) -> Result<&'static Stage, String> {
     ALL.iter().find(|stage| stage.name == name).ok_or_else(|| {
         let names: Vec<_> = ALL.iter().map(|stage| stage.name).collect();
-        format!("there is no such stage; the stages are {}", names.join(", "))
+        format!("the stages are {}", names.join(", "))
     })
 }
 
@@ -157,13 +157,13 @@ fn check(run: &Run) -> Result<String, Failure> {
     run.command(&CommandLine::new(
         "cargo check --workspace --all-targets --target x86_64-pc-windows-msvc --target aarch64-unknown-linux-gnu",
     ))?;
-    // No test depends on the length of an address: the libraries and programs are enough.
+    // No test depends on the length of an address, so it is enough to check the libraries and programs.
     run.command(&CommandLine::new("cargo check --workspace --target armv7-unknown-linux-gnueabihf"))?;
     Ok(String::new())
 }
 
 fn msrv(run: &Run) -> Result<String, Failure> {
-    // In the common directory, another compiler would rebuild everything.
+    // Another compiler would rebuild everything in the common directory.
     let directory = workspace::shown(&workspace::target().join("msrv"));
     for (version, packages) in OLDEST {
         let check = CommandLine::new("cargo").arg(format!("+{version}")).args("check --all-features --target-dir");
@@ -177,16 +177,16 @@ fn msrv(run: &Run) -> Result<String, Failure> {
 fn doc(run: &Run) -> Result<String, Failure> {
     let doc = CommandLine::new("cargo doc --workspace --no-deps").env("RUSTDOCFLAGS", "-D warnings");
     let windows = doc.clone().args("--exclude linewake-driver --target").args(WINDOWS);
-    // Nothing in the driver is public: its documentation is that of its private items.
+    // The driver has no public items, so its private items are documented.
     let driver = CommandLine::new("cargo doc --no-deps --document-private-items")
         .env("RUSTDOCFLAGS", "-D warnings")
         .args("-p linewake-driver --profile driver --target")
         .args(WINDOWS);
     for command in [doc, windows, driver] {
         run.command(&command)?;
-        // Cargo warns, too, as when two crates write the same page; rustdoc's flags do not deny that.
+        // Cargo itself warns when two crates write the same page. The flags for rustdoc do not make that an error.
         if run.text()?.lines().any(|line| line.starts_with("warning: ")) {
-            return Err(Failure { command: Some(command.to_string()), reason: "it warns".to_owned() });
+            return Err(Failure { command: Some(command.to_string()), reason: "it printed a warning".to_owned() });
         }
     }
     Ok(String::new())
@@ -203,7 +203,7 @@ fn native(run: &Run) -> Result<String, Failure> {
 
 fn fuzz(run: &Run) -> Result<String, Failure> {
     let directory = workspace::shown(&workspace::target().join("fuzz"));
-    // It is a workspace of its own: so it has its own directory.
+    // It is a workspace of its own, so it has a directory of its own.
     let test = CommandLine::new("cargo test --manifest-path fuzz/Cargo.toml --target-dir").arg(directory);
     Ok(counted(run.tests(&test)?))
 }
@@ -212,7 +212,7 @@ fn loom(run: &Run) -> Result<String, Failure> {
     // How often a thread may be interrupted in one interleaving. Without a bound the search takes minutes; each step
     // up costs four times as much as the one before.
     let preemptions = env::var("LOOM_MAX_PREEMPTIONS").unwrap_or_else(|_| "4".to_owned());
-    // In the common directory, these flags would rebuild everything.
+    // These flags would rebuild everything in the common directory.
     let directory = workspace::target().join("loom");
     let test = CommandLine::new("cargo test -p overlapped --release --lib loom --target-dir")
         .env("RUSTFLAGS", "--cfg loom")
@@ -299,9 +299,9 @@ fn wine(run: &Run) -> Result<String, Failure> {
         .args(WINDOWS)
         .args("--workspace --exclude xtask --exclude linewake-driver --config")
         .arg(wine::runner_setting(LIMIT));
-    // The driver is not there yet, so its tests do nothing: they do not count.
+    // The driver does not run yet, so its tests do nothing, and do not count.
     let plain = run.tests_in(&test, |source| !source.starts_with("tests/driver"))?;
-    // They share one driver and one service manager: run one test at a time.
+    // These tests share one driver and one service manager, so one runs at a time.
     let driver = run.tests(
         &test
             .env("LINEWAKE_SYS", wine::windows_path(&sys))

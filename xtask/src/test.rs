@@ -1,4 +1,4 @@
-//! `cargo xtask test`: the stages in order, up to the first that fails.
+//! `cargo xtask test`: runs the stages in order, up to the first that fails.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -49,6 +49,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
             break;
         }
     }
-    // If every stage was skipped, nothing was shown to work.
+    // If every stage was skipped, nothing was tested: that is a failure too.
     Ok(report.close())
 }

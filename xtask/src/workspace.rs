@@ -1,4 +1,4 @@
-//! Where things are.
+//! The workspace: its directories and files, and what xtask's commands do with them.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -12,13 +12,13 @@ pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace")
 }
 
-/// Cargo's target directory, absolute. A relative `CARGO_TARGET_DIR` is taken
-/// from the root, because the runner of a test starts in its package's directory.
+/// Cargo's target directory, absolute. A relative `CARGO_TARGET_DIR` counts from the root, because the runner of a test
+/// starts in the directory of its package.
 pub(crate) fn target() -> PathBuf {
     root().join(env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
 }
 
-/// The path as a person would type it in the root.
+/// The path as a person in the root would type it.
 pub(crate) fn shown(path: &Path) -> String {
     path.strip_prefix(root()).unwrap_or(path).display().to_string()
 }

@@ -1,4 +1,5 @@
-//! The cost of calls besides time: `counts allocations`, or, on Linux, `counts pending N` for N calls in flight at once.
+//! The cost of calls besides time: `counts allocations`, or, on Linux, `counts pending N` for N calls in flight at
+//! once.
 //!
 //! Each line of the output is a name, a tab and a number.
 
