@@ -1,9 +1,3 @@
 #![cfg_attr(fuzzing, no_main)]
 
-#[cfg(fuzzing)]
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| linewake_fuzz::replies(bytes));
-
-#[cfg(not(fuzzing))]
-fn main() {
-    eprintln!("run it with `cargo xtask fuzz replies`");
-}
+linewake_fuzz::program!(replies);

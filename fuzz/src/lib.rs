@@ -38,3 +38,17 @@ pub const TARGETS: &[Target] = &[
     ("fst", fst),
     ("ghw", ghw),
 ];
+
+/// The program of a target, for libFuzzer.
+#[macro_export]
+macro_rules! program {
+    ($target:ident) => {
+        #[cfg(fuzzing)]
+        libfuzzer_sys::fuzz_target!(|bytes: &[u8]| $crate::$target(bytes));
+
+        #[cfg(not(fuzzing))]
+        fn main() {
+            eprintln!("run it with `cargo xtask fuzz {}`", stringify!($target));
+        }
+    };
+}

@@ -95,21 +95,36 @@ struct GeneratedProfile {
     since: u8,
 }
 
+/// The bytes whose bits choose what a profile has.
+#[derive(Clone, Copy)]
+struct Choices {
+    kind: u8,
+    sizes: u8,
+    words: u8,
+}
+
+impl Choices {
+    fn by_read(self) -> bool {
+        self.kind & 4 != 0
+    }
+
+    /// Whether the profile names the edge, and no field does.
+    fn is_fixed(self) -> bool {
+        self.kind & 128 != 0
+    }
+}
+
 fn make(input: &mut Input<'_>) -> GeneratedProfile {
-    let kind = input.u8();
-    let means = [Means::Edge, Means::Level, Means::Mask, Means::Count][usize::from(kind & 3)];
-    let (by_read, is_stream) = (kind & 4 != 0, kind & 8 != 0);
-    let (has_line, has_only, has_missing, is_fixed) = (kind & 16 != 0, kind & 32 != 0, kind & 64 != 0, kind & 128 != 0);
-    let sizes = input.u8();
-    let lines = 1 + u32::from(sizes & 7) % 5;
+    let choices = Choices { kind: input.u8(), sizes: input.u8(), words: input.u8() };
+    let Choices { kind, sizes, words } = choices;
     let record = 1 + usize::from(sizes >> 3) % 12;
-    let words = input.u8();
+    let (has_line, has_only) = (kind & 16 != 0, kind & 32 != 0);
     let mut made = GeneratedProfile {
         text: String::new(),
-        lines,
+        lines: 1 + u32::from(sizes & 7) % 5,
         record,
-        is_stream: by_read && is_stream,
-        means,
+        is_stream: choices.by_read() && kind & 8 != 0,
+        means: [Means::Edge, Means::Level, Means::Mask, Means::Count][usize::from(kind & 3)],
         only: has_only.then(|| (Place::of(input, record, 2), u64::from(input.u8() & 3))),
         line: has_line.then(|| Place::of(input, record, 2)),
         level: None,
@@ -123,85 +138,95 @@ fn make(input: &mut Input<'_>) -> GeneratedProfile {
         since: words & 3,
     };
     let mut fields = String::new();
-    let mut wait = String::new();
-    let field = |fields: &mut String, name: &str, place: Place, more: &str| {
-        write!(fields, "{name} = {{ {}{more} }}, ", place.text()).expect("a text can be written");
-        place
-    };
     if let Some(line) = made.line {
         field(&mut fields, "line", line, "");
     }
-    match means {
-        Means::Edge => {
-            if is_fixed {
-                wait.push_str("edge = 'rising'\n");
-            } else {
-                let others = if words & 4 == 0 { ", others = 'ignore'" } else { "" };
-                let edge = Place::of(input, record, 2);
-                field(&mut fields, "edge", edge, &format!(", rising = 1, falling = 0{others}"));
-            }
-            if has_missing {
-                made.missing.push(field(&mut fields, "overflowed", Place::of(input, record, 1), ""));
-            }
-            if words & 8 != 0 {
-                made.line_seqno = Some(field(&mut fields, "line_seqno", Place::of(input, record, 4), ""));
-            }
-        }
-        Means::Level if words & 8 != 0 => {
-            made.levels = Some(field(&mut fields, "levels", Place::mask(input, record), ""));
-        }
-        Means::Level => made.level = Some(field(&mut fields, "level", Place::of(input, record, 2), "")),
-        Means::Mask if words & 8 != 0 => {
-            made.changed = Some(field(&mut fields, "changed", Place::mask(input, record), ""));
-            made.levels = Some(field(&mut fields, "levels", Place::mask(input, record), ""));
-        }
-        Means::Mask => {
-            made.rising = Some(field(&mut fields, "rising", Place::mask(input, record), ""));
-            if words & 16 != 0 {
-                made.falling = Some(field(&mut fields, "falling", Place::mask(input, record), ""));
-            }
-        }
-        Means::Count => {
-            let since = ["start", "last", "open", "start"][usize::from(made.since)];
-            made.count =
-                Some(field(&mut fields, "count", Place::of(input, record, 8), &format!(", since = '{since}'")));
-            if is_fixed {
-                wait.push_str("edge = 'falling'\n");
-            }
-        }
-    }
+    made.choose_fields(input, choices, &mut fields);
     if words & 32 != 0 {
-        let time = Place::of(input, record, 8);
-        field(&mut fields, "timestamp", time, ", hz = 1000");
+        field(&mut fields, "timestamp", Place::of(input, record, 8), ", hz = 1000");
     }
-    if means == Means::Level && words & 64 != 0 {
-        wait.push_str("repeats = 'loss'\n");
-    }
-    let only = made.only.map(|(place, is)| format!(", only = [{{ {}, is = {is} }}]", place.text())).unwrap_or_default();
-    let unknown = if has_line && words & 128 != 0 { ", unknown_line = 'ignore'" } else { "" };
-    let length = if has_line || lines == 1 || means == Means::Mask || made.levels.is_some() {
-        record * 8
-    } else {
-        record * lines as usize
-    };
-    let output =
-        format!("{{ length = {length}, record = {record}, rest = 'unused'{only}{unknown}, fields = {{ {fields} }} }}");
-    let low = if sizes & 0x40 != 0 { "active_low = true\n" } else { "" };
-    let start = ["inactive", "active", "unknown"][usize::from(words >> 5) % 3];
-    let means = ["edge", "level", "mask", "count"][usize::from(kind & 3)];
-    let (call, by) = if by_read {
-        let reads = if is_stream { "bytes" } else { "messages" };
-        (String::new(), format!("by = 'read'\nreads = '{reads}'\noutput = {output}\n"))
-    } else {
-        let call = format!(
-            "[call.wait]\ndevice_type = 0x8000\nfunction = 0x801\nmethod = 'buffered'\naccess = 'read'\noutput = {output}\n"
-        );
-        (call, "by = 'call'\ncall = 'wait'\n".to_owned())
-    };
-    made.text = format!(
-        "name = 'made'\nlines = {lines}\n{low}{call}[levels]\nstart = '{start}'\n[wait]\npending = 1\n{by}means = '{means}'\n{wait}"
-    );
+    made.text = made.written(choices, &fields);
     made
+}
+
+/// Adds a field to those of the record.
+fn field(fields: &mut String, name: &str, place: Place, more: &str) -> Place {
+    write!(fields, "{name} = {{ {}{more} }}, ", place.text()).expect("a text can be written");
+    place
+}
+
+impl GeneratedProfile {
+    /// Chooses the fields that belong to what a record means.
+    fn choose_fields(&mut self, input: &mut Input<'_>, choices: Choices, fields: &mut String) {
+        let (words, record) = (choices.words, self.record);
+        match self.means {
+            Means::Edge => {
+                if !choices.is_fixed() {
+                    let others = if words & 4 == 0 { ", others = 'ignore'" } else { "" };
+                    let edge = Place::of(input, record, 2);
+                    field(fields, "edge", edge, &format!(", rising = 1, falling = 0{others}"));
+                }
+                if choices.kind & 64 != 0 {
+                    self.missing.push(field(fields, "overflowed", Place::of(input, record, 1), ""));
+                }
+                if words & 8 != 0 {
+                    self.line_seqno = Some(field(fields, "line_seqno", Place::of(input, record, 4), ""));
+                }
+            }
+            Means::Level if words & 8 != 0 => {
+                self.levels = Some(field(fields, "levels", Place::mask(input, record), ""));
+            }
+            Means::Level => self.level = Some(field(fields, "level", Place::of(input, record, 2), "")),
+            Means::Mask if words & 8 != 0 => {
+                self.changed = Some(field(fields, "changed", Place::mask(input, record), ""));
+                self.levels = Some(field(fields, "levels", Place::mask(input, record), ""));
+            }
+            Means::Mask => {
+                self.rising = Some(field(fields, "rising", Place::mask(input, record), ""));
+                if words & 16 != 0 {
+                    self.falling = Some(field(fields, "falling", Place::mask(input, record), ""));
+                }
+            }
+            Means::Count => {
+                let since = ["start", "last", "open", "start"][usize::from(self.since)];
+                let since = format!(", since = '{since}'");
+                self.count = Some(field(fields, "count", Place::of(input, record, 8), &since));
+            }
+        }
+    }
+
+    /// The text of the profile.
+    fn written(&self, choices: Choices, fields: &str) -> String {
+        let (Choices { kind, sizes, words }, lines, record) = (choices, self.lines, self.record);
+        let wait = match self.means {
+            Means::Edge if choices.is_fixed() => "edge = 'rising'\n",
+            Means::Count if choices.is_fixed() => "edge = 'falling'\n",
+            Means::Level if words & 64 != 0 => "repeats = 'loss'\n",
+            _ => "",
+        };
+        let only = self.only.map(|(place, is)| format!(", only = [{{ {}, is = {is} }}]", place.text()));
+        let only = only.unwrap_or_default();
+        let unknown = if self.line.is_some() && words & 128 != 0 { ", unknown_line = 'ignore'" } else { "" };
+        let is_list = self.line.is_some() || lines == 1 || self.means == Means::Mask || self.levels.is_some();
+        let length = if is_list { record * 8 } else { record * lines as usize };
+        let output = format!(
+            "{{ length = {length}, record = {record}, rest = 'unused'{only}{unknown}, fields = {{ {fields} }} }}"
+        );
+        let low = if sizes & 0x40 != 0 { "active_low = true\n" } else { "" };
+        let start = ["inactive", "active", "unknown"][usize::from(words >> 5) % 3];
+        let means = ["edge", "level", "mask", "count"][usize::from(kind & 3)];
+        let (call, by) = if choices.by_read() {
+            let reads = if kind & 8 != 0 { "bytes" } else { "messages" };
+            (String::new(), format!("by = 'read'\nreads = '{reads}'\noutput = {output}\n"))
+        } else {
+            let code = "device_type = 0x8000\nfunction = 0x801\nmethod = 'buffered'\naccess = 'read'";
+            (format!("[call.wait]\n{code}\noutput = {output}\n"), "by = 'call'\ncall = 'wait'\n".to_owned())
+        };
+        format!(
+            "name = 'made'\nlines = {lines}\n{low}{call}[levels]\nstart = '{start}'\n\
+             [wait]\npending = 1\n{by}means = '{means}'\n{wait}"
+        )
+    }
 }
 
 /// The contents of the records: the most edges that there can be, and the lines that they name.

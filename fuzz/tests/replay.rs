@@ -46,7 +46,7 @@ fn replay(target: &str) {
     assert!(!seeds.is_empty(), "{target} has no seeds");
     run(&[]);
     for (name, seed) in &seeds {
-        println!("{name}"); // the last one is that which failed
+        println!("{name}"); // the last one is the one that failed
         run(seed);
         let mut random = Random::new(1);
         let mut bytes = seed.clone();
@@ -61,71 +61,35 @@ fn replay(target: &str) {
     }
 }
 
-#[test]
-fn batches() {
-    replay("batches");
+/// A test for each target.
+macro_rules! replay_each {
+    ($($target:ident)*) => {
+        $(
+            #[test]
+            fn $target() {
+                replay(stringify!($target));
+            }
+        )*
+
+        #[test]
+        fn every_target_has_seeds_and_is_replayed() {
+            let names: Vec<_> = TARGETS.iter().map(|(name, _)| *name).collect();
+            assert_eq!(names, [$(stringify!($target)),*]);
+        }
+    };
 }
 
-#[test]
-fn capture_packed() {
-    replay("capture_packed");
-}
-
-#[test]
-fn capture_records() {
-    replay("capture_records");
-}
-
-#[test]
-fn capture_rows() {
-    replay("capture_rows");
-}
-
-#[test]
-fn chip() {
-    replay("chip");
-}
-
-#[test]
-fn controller() {
-    replay("controller");
-}
-
-#[test]
-fn profile() {
-    replay("profile");
-}
-
-#[test]
-fn records() {
-    replay("records");
-}
-
-#[test]
-fn replies() {
-    replay("replies");
-}
-
-#[test]
-fn vcd() {
-    replay("vcd");
-}
-
-#[test]
-fn fst() {
-    replay("fst");
-}
-
-#[test]
-fn ghw() {
-    replay("ghw");
-}
-
-#[test]
-fn every_target_has_seeds_and_is_replayed() {
-    let mut names: Vec<_> = TARGETS.iter().map(|(name, _)| *name).collect();
-    names.sort_unstable();
-    let captures = ["capture_packed", "capture_records", "capture_rows"];
-    let others = ["chip", "controller", "fst", "ghw", "profile", "records", "replies", "vcd"];
-    assert_eq!(names, [&["batches"][..], &captures, &others].concat());
+replay_each! {
+    batches
+    capture_packed
+    capture_records
+    capture_rows
+    chip
+    controller
+    profile
+    records
+    replies
+    vcd
+    fst
+    ghw
 }

@@ -1,8 +1,8 @@
-//! `cargo xtask bench`: the programs in `benches/` beside each other, and what came of it in `benches/README.md`.
+//! `cargo xtask bench`: compares the programs in `benches/`, and writes the results to `benches/README.md`.
 //!
-//! The programs of a comparison are started once and take turns, a few milliseconds each, again and again: whatever
-//! else the machine does, it does to all of them. Only the ratios of each round are kept. A slow machine is no failure;
-//! a program that crashes, or loses a call and hangs, is one.
+//! The programs of a comparison start once. Then they take turns of a few milliseconds, many times, so that other load
+//! on the machine affects all of them. The results are the ratios of each round. A slow machine is no failure; a
+//! program that crashes, or loses a call and hangs, is a failure.
 
 mod dotnet;
 
@@ -16,26 +16,27 @@ use std::thread;
 use std::time::Duration;
 
 use crate::command::CommandLine;
-use crate::need::{self, Need, WINDOWS};
+use crate::need::{self, Need};
+use crate::workspace::WINDOWS;
 use crate::{driver, report, wine, workspace};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Only the sections with these letters; the README stays as it is
+    /// Run only the sections with these letters; then the README is not written
     #[arg(long, value_name = "LETTERS")]
     only: Option<String>,
 }
 
-/// Programs that take turns. Every one is measured against the first.
+/// Programs that take turns. Each is compared with the first.
 struct Comparison {
     section: char,
     title: &'static str,
-    /// Its name in the program `turns`.
+    /// The name of the comparison in the program `turns`.
     name: &'static str,
     on: On,
-    /// Names as `turns` knows them, and what to call them.
+    /// For each program, its name in `turns`, and its name in the table.
     programs: &'static [(&'static str, &'static str)],
-    /// Calls in a turn are a multiple of this.
+    /// The number of calls in a turn is a multiple of this.
     multiple: u64,
     turn: Turn,
 }
@@ -46,16 +47,16 @@ enum On {
     Wine,
 }
 
-/// How long a turn takes, roughly, and how many there are.
+/// About how long a turn takes, and how many turns there are.
 #[derive(Clone, Copy)]
 enum Turn {
-    /// Shorter than a scheduler's slice, so that many turns are not interrupted.
+    /// Shorter than a time slice of the scheduler, so that many turns are not interrupted.
     Short,
     /// For calls that go through other processes.
     Long,
-    /// For many calls at once.
+    /// For calls of which many are pending at once.
     Whole,
-    /// For programs that a garbage collector interrupts.
+    /// For programs with a garbage collector, which interrupts them.
     Second,
 }
 
@@ -148,62 +149,64 @@ const COMPARISONS: &[Comparison] = comparisons! {
     'j' "callback" "FSCTL_PIPE_LISTEN and its cancellation, called back" Wine Second 1 CALLED_BACK;
 };
 
-/// What each section is about and what we aim at.
+/// For each section its letter, its title, and a text that describes it and gives the aim.
 const SECTIONS: &[(char, &str, &str)] = &[
-    ('a', "A call that ends at once", "Under Wine, on a file: the cheapest call there is. Aim: 0.85 of bare Nt."),
+    ('a', "A call that ends at once", "Under Wine, on a file. No call is cheaper. Aim: 0.85 of bare NtFsControlFile."),
     (
         'b',
         "Calls that pend in a pipe",
-        "Under Wine. Aim: 0.97 of the bare loop, ahead of every peer, and 0.95 of one blocking thread for each call.",
+        "Under Wine. Aims: 0.97 of the bare loop; faster than every other crate; 0.95 of a blocking thread for each call.",
     ),
-    ('c', "Calls that pend in a driver", "Under Wine, with linewake.sys. Aim: as (b)."),
+    ('c', "Calls that pend in a driver", "Under Wine, with linewake.sys. The aims are those of (b)."),
     (
         'd',
         "A simulated device",
-        "What is left when the system costs nothing; a oneshot channel is the least that carries a result from one place \
-         to another. Aim: 100 ns on a manual port, 80 with 64 calls at a time; completed by another thread, 0.9 of that on the \
-         default port.",
+        "The cost of a call when the system below costs nothing. A oneshot channel is the cheapest way to hand over a \
+         result. Aims: 100 ns for a call on a manual port, and 80 ns with 64 calls at a time; if another thread \
+         completes the calls, the default port reaches 0.9 of the manual port.",
     ),
     (
         'e',
         "Many calls pending",
-        "Aim: no further thread, at most 192 bytes of ours for each pending small call, and a cost for each call that \
-         stays the same.",
+        "Aims: no additional thread; at most 192 bytes of overlapped's memory for each small call that is pending; the \
+         same cost for a call, however many are pending.",
     ),
     (
         'f',
         "Allocations",
-        "For each call, after a hundred calls that make room; on a simulated device. Aim: none, and one for a callback.",
+        "The allocations for one call on a simulated device, after a hundred calls that allocate room. Aims: none for \
+         a call, and one for a callback.",
     ),
     (
         'g',
         "Pipes on Linux",
-        "One message is written to every pipe; the time is that of reading them. Aim: 0.8 of the bare epoll loop with a \
-         callback; awaited by tasks, what tokio's AsyncFd has.",
+        "One message is written to every pipe. The time is that of reading all messages. Aims: 0.8 of the bare epoll \
+         loop with a callback; as fast as tokio's AsyncFd if tasks await the messages.",
     ),
     (
         'h',
         "Instructions",
-        "Of one call, in this process and not in the kernel, counted by Callgrind: the same on every run, whatever the \
-         machine does. Those of a message include its write.",
+        "Callgrind counts the instructions of one call in this process, without those of the kernel. Other load on the \
+         machine does not change the count. The instructions of a message include its write.",
     ),
     (
         'i',
         "Threads that wait at one queue",
-        "Bare system calls: each thread waits for a packet of its own, and one packet comes at a time. By turns one thread \
-         is in the queue, and wakes whose packet comes; or all are there, and pass on what is not theirs.",
+        "Bare system calls. Each thread waits for its own packet, and one packet comes at a time. With turns, one \
+         thread at a time is in the queue, and wakes the thread whose packet comes. Otherwise all threads are in the \
+         queue, and pass on the packets of other threads.",
     ),
     (
         'j',
         "Beside .NET",
-        "Under Wine, by a callback on the default port, which tells the thread that waits: each call has a \
-         TaskCompletionSource there and a channel here. Aim: 1.2 of it.",
+        "Under Wine. A callback on the default port tells the waiting thread that a call is over. For that, a call \
+         has a TaskCompletionSource in .NET, and a channel here. Aim: 1.2 of .NET.",
     ),
 ];
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     if !cfg!(target_os = "linux") {
-        return Err("the comparisons need Linux and Wine".into());
+        return Err("\"cargo xtask bench\" needs Linux and Wine".into());
     }
     need::provide(&[Need::Wine, Need::Mingw, Need::Valgrind])?;
     for command in [build(None), build(Some(WINDOWS)), driver::build_command()] {
@@ -244,8 +247,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The benches are a package of their own, with their own lock and directory. A peer names a newer compiler than it
-/// needs.
+/// Builds the benches, a package with a lock file and a target directory of its own. One of the compared crates asks
+/// for a newer compiler than it needs.
 fn build(target: Option<&str>) -> CommandLine {
     let directory = workspace::shown(&workspace::target().join("benches"));
     let build = CommandLine::new("cargo build --release --locked --ignore-rust-version")
@@ -276,7 +279,7 @@ struct Player {
     output: Receiver<String>,
 }
 
-/// Longer than any turn takes: a program that has not answered by then has lost a call.
+/// No turn takes as long: a program that has not answered by then has lost a call.
 const LOST: Duration = Duration::from_secs(120);
 
 impl Player {
@@ -289,16 +292,16 @@ impl Player {
         let player = Self { name: name.to_owned(), child, input, output };
         match player.answer()?.as_str() {
             "ready" => Ok(player),
-            other => Err(format!("{name} said \"{other}\"").into()),
+            other => Err(format!("{name}: expected \"ready\", found \"{other}\"").into()),
         }
     }
 
     fn answer(&self) -> Result<String, Box<dyn Error>> {
-        let what = "crashed, or lost a call and does not answer";
-        self.output.recv_timeout(LOST).map_err(|_| format!("{}: it {what}", self.name).into())
+        let what = "no answer: the program crashed, or lost a call and hangs";
+        self.output.recv_timeout(LOST).map_err(|_| format!("{}: {what}", self.name).into())
     }
 
-    /// Makes this many calls, and says how long they took.
+    /// Has the program make this many calls. Returns how long they took.
     fn turn(&mut self, calls: u64) -> Result<Duration, Box<dyn Error>> {
         writeln!(self.input, "{calls}").map_err(|error| format!("{}: {error}", self.name))?;
         Ok(Duration::from_nanos(self.answer()?.trim().parse()?))
@@ -311,7 +314,7 @@ impl Player {
     }
 }
 
-/// Gives turns, and makes a table.
+/// Runs a comparison, and returns its table.
 fn compare(comparison: &Comparison) -> Result<String, Box<dyn Error>> {
     let mut players = Vec::new();
     for (name, called) in comparison.programs {
@@ -325,7 +328,7 @@ fn compare(comparison: &Comparison) -> Result<String, Box<dyn Error>> {
         players.push(Player::start(called, command)?);
     }
     let (turn, rounds) = comparison.turn.plan();
-    // All make as many calls as the first one makes in a turn.
+    // All make the same number of calls: so many that the slowest needs the time of a turn.
     let mut calls = comparison.multiple;
     loop {
         let mut slowest = Duration::ZERO;
@@ -340,7 +343,7 @@ fn compare(comparison: &Comparison) -> Result<String, Box<dyn Error>> {
     let mut times = vec![Vec::with_capacity(rounds); players.len()];
     for round in 0..rounds {
         for place in 0..players.len() {
-            // No program always follows the same one.
+            // The order changes, so that no program always follows the same other one.
             let player = (place + round) % players.len();
             times[player].push(players[player].turn(calls)?.as_nanos() as f64 / calls as f64);
         }
@@ -377,7 +380,7 @@ fn nanoseconds(value: f64) -> String {
     }
 }
 
-/// The lines of a counting program: names and numbers.
+/// The output of the program `counts`: names and numbers.
 fn counts(arguments: &[&str]) -> Result<Vec<(String, f64)>, Box<dyn Error>> {
     let output = program(On::Linux, "counts").args(arguments).stderr(Stdio::inherit()).output()?;
     if !output.status.success() {
@@ -396,7 +399,7 @@ fn pending() -> Result<String, Box<dyn Error>> {
     for count in [1, 100, 10_000, 1_000_000] {
         let counts = counts(&["pending", &count.to_string()])?;
         let value = |wanted: &str| counts.iter().find(|(name, _)| name == wanted).map_or(f64::NAN, |(_, value)| *value);
-        // One call needs the first chunk, which is for the next calls too.
+        // A single call needs the first chunk of slots, which serves seven further calls.
         let bytes = value("bytes") / value("slots").min(f64::from(count).max(8.0)) + value("call");
         writeln!(
             table,
@@ -408,10 +411,10 @@ fn pending() -> Result<String, Box<dyn Error>> {
         )?;
     }
     table.push_str(
-        "\nBytes: slots and the list of the free ones, divided by the calls pending, and the `Call` in the caller's \
-         hands; a single call is charged one of the first eight slots. Slots are made in chunks and kept; \
-         behind each chunk are 4 KiB that catch a driver's overrun, and of few calls they are most of the bytes. \
-         Drain: handle the packets, and take each result.\n",
+        "\nBytes: the memory of the slots and of the list of free slots, divided by the number of pending calls, and \
+         the caller's `Call`. A single call counts one of the first eight slots. Slots are allocated in chunks, and \
+         kept. Each chunk ends with 4 KiB that a driver's overrun would hit; with few calls they are most of the \
+         bytes. Drain: the packets are handled, and each result is taken.\n",
     );
     Ok(table)
 }
@@ -425,7 +428,7 @@ fn allocations() -> Result<String, Box<dyn Error>> {
 }
 
 fn instructions() -> Result<String, Box<dyn Error>> {
-    // Whole rounds of 64 and of 100.
+    // A multiple of 64 and of 100.
     const CALLS: u32 = 6400;
     let mut table = String::from("\n| program | instructions | again |\n|---|--:|--:|\n");
     let programs = [
@@ -459,14 +462,14 @@ fn instructions() -> Result<String, Box<dyn Error>> {
     Ok(table)
 }
 
-/// The machine that it was measured on.
+/// Describes this machine.
 fn machine() -> String {
     let model = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = model.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or(": unknown processor");
     let read = |line: &str| CommandLine::new(line).read().unwrap_or_default().trim().to_owned();
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     format!(
-        "{} × {}, Linux {}, {}, {}. Load when it began: {}.\n",
+        "{} × {}, Linux {}, {}, {}. Load at the start: {}.\n",
         thread::available_parallelism().map_or(1, usize::from),
         model.trim_start_matches(|c: char| c == ':' || c.is_whitespace()),
         read("uname -r").split('-').next().unwrap_or_default(),

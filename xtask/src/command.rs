@@ -1,4 +1,4 @@
-//! A command line that is run exactly as it can be pasted.
+//! A command line that runs exactly as it is printed, so that a person can paste it.
 
 use std::env;
 use std::error::Error;
@@ -41,18 +41,18 @@ impl CommandLine {
         self
     }
 
-    /// Runs it to its end with both outputs going to `log`.
+    /// Runs it to its end. Both its outputs go to `log`.
     pub(crate) fn run_into(&self, log: &File) -> io::Result<ExitStatus> {
         self.command().stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log.try_clone()?).status()
     }
 
-    /// Runs it to its end where its user sees what it prints, below the command itself.
+    /// Prints the command, and runs it to its end; the user sees its output.
     pub(crate) fn run(&self) -> Result<(), Box<dyn Error>> {
         eprintln!("$ {self}");
         if self.command().status()?.success() { Ok(()) } else { Err(self.failed().into()) }
     }
 
-    /// What it prints. Fails if the command does.
+    /// The output of the command. An error if the command fails.
     pub(crate) fn text(&self) -> Result<String, String> {
         self.read().ok_or_else(|| self.failed())
     }
@@ -61,7 +61,7 @@ impl CommandLine {
         format!("this command failed: {self}")
     }
 
-    /// What it prints, or nothing if it fails or does not exist.
+    /// The output of the command; `None` if it fails or does not exist.
     pub(crate) fn read(&self) -> Option<String> {
         let output = self.command().stdin(Stdio::null()).output().ok()?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -72,7 +72,7 @@ impl CommandLine {
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(&self.words[0]);
         command.args(&self.words[1..]).current_dir(workspace::root());
-        // `cargo run` tells xtask about its own package by variables that a pasted command would not see.
+        // `cargo run` sets variables about the package xtask. A pasted command would not have them.
         for (name, _) in env::vars_os() {
             let told =
                 name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"));

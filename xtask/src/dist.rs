@@ -1,8 +1,8 @@
-//! What a release is made of: a folder for each system, and Debian packages of those for Linux.
+//! `cargo xtask dist`: makes the folder of a release for each system, and Debian packages for Linux.
 //!
-//! The programs for Linux are linked statically, so that they run wherever the kernel does; Rust's own linker does it,
-//! so that no cross compiler is needed. A system without a standard library to install is left out, and the command
-//! fails in the end; for 32-bit ARM the library can be built from its sources.
+//! The programs for Linux are linked statically, so that they run on any distribution. Rust's own linker links them, so
+//! that no cross compiler is needed. If rustup has no standard library for a system, the system is left out, and the
+//! command fails at its end. For 32-bit ARM the library can also be built from its sources.
 
 mod from_source;
 mod licences;
@@ -19,24 +19,24 @@ use crate::workspace;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Only these systems, by their target triples; all unless given
+    /// Make only this release, by its target triple; may be given more than once. Without it, all are made
     #[arg(long = "target", value_name = "TARGET", value_parser = system)]
     targets: Vec<&'static System>,
 }
 
-/// A system that releases are made for.
+/// A system for which releases are made.
 struct System {
     target: &'static str,
-    /// Debian's name for it, if there is a package.
+    /// Debian's name for its architecture, if a package is made.
     debian: Option<&'static str>,
     /// Another linker than the usual one.
     linker: Option<&'static str>,
 }
 
-/// Where the standard library comes from.
+/// The source of the standard library.
 enum Library {
     Installed,
-    /// From its sources, with these parts.
+    /// Built from its sources, with these parts.
     Built(from_source::Parts),
 }
 
@@ -49,13 +49,13 @@ const SYSTEMS: &[System] = &[
     System { target: "x86_64-pc-windows-gnu", debian: None, linker: None },
 ];
 
-/// The folders that the help and the README refer to: descriptions, and examples of profiles and scripts.
+/// The folders that the help and the README refer to: documents, profiles and scripts.
 const TO_READ: [&str; 3] = ["docs", "profiles", "scripts"];
 
 fn system(target: &str) -> Result<&'static System, String> {
     SYSTEMS.iter().find(|system| system.target == target).ok_or_else(|| {
         let targets: Vec<_> = SYSTEMS.iter().map(|system| system.target).collect();
-        format!("releases are made for {}", targets.join(", "))
+        format!("expected one of {}", targets.join(", "))
     })
 }
 
@@ -63,17 +63,14 @@ fn system(target: &str) -> Result<&'static System, String> {
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     let systems: Vec<&System> =
         if arguments.targets.is_empty() { SYSTEMS.iter().collect() } else { arguments.targets.clone() };
-    // Cargo's own for this profile is target/dist.
+    // target/dist is cargo's directory for the profile `dist`.
     let dist = workspace::target().join("releases");
-    if dist.exists() {
-        fs::remove_dir_all(&dist)?;
-    }
-    fs::create_dir_all(&dist)?;
+    workspace::emptied(&dist)?;
     let run = Run::start("dist")?;
     let papers = papers(&run, &dist.join("papers")).map_err(|failure| run.explain(&failure))?;
     let mut left_out = Vec::new();
     for system in systems {
-        // If one system fails, the others are made all the same.
+        // If this system cannot be built for, the others still are.
         let library = match system.provide() {
             Ok(library) => library,
             Err(error) => {
@@ -99,7 +96,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
 
 type Failure = crate::run::Failure;
 
-/// The completions and the manual pages, which are the same everywhere: written by the command itself.
+/// The completions and the manual pages, which are the same for all systems. The command itself writes them.
 fn papers(run: &Run, papers: &Path) -> Result<PathBuf, Failure> {
     let build = CommandLine::new("cargo build --locked -p linewake-cli");
     run.command(&build)?;
@@ -118,7 +115,7 @@ fn papers(run: &Run, papers: &Path) -> Result<PathBuf, Failure> {
 }
 
 impl System {
-    /// Installs what building for it needs, and says which standard library it will be.
+    /// Installs what a build for this system needs. Returns the standard library to use.
     fn provide(&self) -> Result<Library, Box<dyn Error>> {
         if self.target.contains("windows") {
             need::provide(&[Need::Mingw])?;
@@ -131,7 +128,7 @@ impl System {
         from_source::Parts::find().map(Library::Built).map_err(|missing| format!("{error}\n{missing}").into())
     }
 
-    /// Builds the program, and puts it with all that goes with it into a folder.
+    /// Builds the program, and makes the folder of the release.
     fn folder(&self, run: &Run, dist: &Path, papers: &Path, library: &Library) -> Result<PathBuf, Failure> {
         let toolchain = match library {
             Library::Installed => "",
@@ -143,11 +140,10 @@ impl System {
             let variable = format!("CARGO_TARGET_{}_LINKER", self.target.to_uppercase().replace('-', "_"));
             build = build.env(&variable, linker);
         }
-        // A panic shows paths of sources; those of the machine that built it are nobody's business.
+        // A panic shows paths of sources. They must not show where this machine keeps its files.
         let cargo =
             std::env::var("CARGO_HOME").or_else(|_| std::env::var("HOME").map(|home| format!("{home}/.cargo")))?;
         let root = workspace::root().display();
-        // The library's sources, where they are installed.
         let rustc = CommandLine::new("rustc").args(toolchain).args("--print sysroot");
         let rust = rustc.text()?;
         let mut flags = format!(
@@ -188,7 +184,7 @@ impl System {
     }
 }
 
-/// A package for Debian and its descendants, made by dpkg-deb of a tree of files and a control file.
+/// A package for Debian and the systems derived from it. `dpkg-deb` makes it from a tree of files.
 fn debian(run: &Run, dist: &Path, folder: &Path, architecture: &str) -> Result<PathBuf, Failure> {
     let version = env!("CARGO_PKG_VERSION");
     let tree = dist.join(format!("tree-{architecture}"));
@@ -238,14 +234,11 @@ fn debian(run: &Run, dist: &Path, folder: &Path, architecture: &str) -> Result<P
     Ok(package)
 }
 
-/// Writes the checksums of all that is there, as `sha256sum --check` reads them.
+/// Writes the checksums of all files of the releases, as `sha256sum --check` reads them.
 fn sums(dist: &Path) -> Result<PathBuf, Box<dyn Error>> {
-    let mut files = Vec::new();
-    list(dist, &mut files)?;
-    files.sort();
     let mut command = CommandLine::new("sha256sum").command();
     command.current_dir(dist);
-    for file in &files {
+    for file in workspace::files(dist)? {
         command.arg(file.strip_prefix(dist)?);
     }
     let output = command.output().map_err(|error| format!("cannot run \"sha256sum\": {error}"))?;
@@ -257,34 +250,19 @@ fn sums(dist: &Path) -> Result<PathBuf, Box<dyn Error>> {
     Ok(sums)
 }
 
-fn list(directory: &Path, files: &mut Vec<PathBuf>) -> Result<(), Box<dyn Error>> {
-    for entry in fs::read_dir(directory)? {
-        let path = entry?.path();
-        if path.is_dir() { list(&path, files)? } else { files.push(path) }
-    }
-    Ok(())
-}
-
 fn kilobytes(tree: &Path) -> Result<u64, Failure> {
-    let mut files = Vec::new();
-    list(tree, &mut files)?;
     let mut bytes = 0;
-    for file in files {
+    for file in workspace::files(tree)? {
         bytes += fs::metadata(file)?.len();
     }
     Ok(bytes.div_ceil(1024))
 }
 
 fn copy_all(from: &Path, to: &Path) -> Result<(), Failure> {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let to = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy_all(&entry.path(), &to)?;
-        } else {
-            fs::copy(entry.path(), to)?;
-        }
+    for file in workspace::files(from)? {
+        let to = to.join(file.strip_prefix(from)?);
+        fs::create_dir_all(to.parent().unwrap_or(&to))?;
+        fs::copy(file, to)?;
     }
     Ok(())
 }
@@ -292,7 +270,7 @@ fn copy_all(from: &Path, to: &Path) -> Result<(), Failure> {
 /// A file of the workspace.
 fn copy(file: &str, folder: &Path) -> Result<(), Failure> {
     let from = workspace::root().join(file);
-    let name = from.file_name().ok_or_else(|| format!("\"{file}\" names no file"))?;
+    let name = from.file_name().ok_or_else(|| format!("\"{file}\" is no path of a file"))?;
     fs::copy(&from, folder.join(name)).map_err(|error| format!("cannot copy \"{file}\": {error}"))?;
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! Public items of `overlapped` and `overlapped-codes` have an example, and functions that return a call say how it
-//! fails: rules that no lint has.
+//! Checks two rules that no lint has: public items of `overlapped` and `overlapped-codes` have an example, and
+//! functions that return a call document how the call fails.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -7,7 +7,7 @@ use std::fs;
 use crate::command::CommandLine;
 use crate::workspace;
 
-/// Methods people look for by name: the example of their type does not do for these.
+/// Methods that people look up by name. They need an example of their own, beside that of their type.
 const SOUGHT: &[(&str, &[&str])] = &[
     ("calls/call.rs", &["cancel", "then", "timeout", "wait_timeout"]),
     ("calls/inverted.rs", &["completion_order", "input_from", "inverted", "standing_reads"]),
@@ -19,14 +19,14 @@ const SOUGHT: &[(&str, &[&str])] = &[
     ("port.rs", &["block_on", "manual", "pending", "poll", "stats", "system_pool", "wake"]),
 ];
 
-/// Public by the compiler's rules alone: nobody can name them.
+/// Items that are public only because the compiler demands it. Users cannot name them.
 const SEALED: &[&str] = &["Done", "Extended", "Many", "One", "Take"];
 
 /// A public item, and the comment above it.
 struct Item {
     keyword: String,
     name: String,
-    /// From its name on, up to its body.
+    /// The declaration from the name up to the body.
     signature: String,
     comment: String,
 }
@@ -81,7 +81,7 @@ fn lacks(file: &str, source: &str) -> Vec<String> {
             lack("has no example of its own, and its file's examples do not call it");
         }
         let returned = signature.split_once("->").map_or("", |(_, returned)| returned);
-        // clippy's `missing_errors_doc` looks after a `Result`; these give one later.
+        // clippy's `missing_errors_doc` checks functions that return a `Result`. These types give a `Result` later.
         let may_fail = ["Call<", "RawCall", "InvertedCallBuilder<"].iter().any(|may| returned.contains(may));
         if may_fail && !comment.contains("# Errors") {
             lack("does not say how it fails (`# Errors`)");

@@ -1,4 +1,4 @@
-//! linewake.sys: the driver crate's library under the name Windows knows it by.
+//! linewake.sys: the library of the driver crate, under the name that Windows expects.
 
 use std::error::Error;
 use std::fs;

@@ -1,5 +1,5 @@
-//! `cargo xtask flood`: linewake beside gpiomon and gpiocdev under the same flood of edges, in the virtual machine. The
-//! results are in `docs/flood.md`.
+//! `cargo xtask flood`: gives linewake, gpiomon and gpiocdev the same flood of edges, in the virtual machine, and
+//! compares how many each loses. `docs/flood.md` has the results.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -9,17 +9,18 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::command::CommandLine;
+use crate::stage::STATIC;
 use crate::{report, vm, workspace};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Edges of one flood
+    /// How many edges a flood has
     #[arg(long, default_value_t = 40_000)]
     edges: u32,
-    /// Only readers whose names contain this
+    /// Run only the readers whose names contain this
     #[arg(long, value_name = "NAME", conflicts_with = "write")]
     only: Option<String>,
-    /// Only with this number of processors
+    /// Run only with this number of processors
     #[arg(long, value_name = "1|2", conflicts_with = "write")]
     cpus: Option<u8>,
     /// Write the tables to docs/flood.md
@@ -27,16 +28,15 @@ pub(crate) struct Arguments {
     write: bool,
 }
 
-const STATIC: &str = "x86_64-unknown-linux-musl";
 const GPIOCDEV: &str = "0.6.0";
-/// Lines a second that a slow consumer reads.
+/// How many lines a second a slow consumer reads.
 const SLOW: u64 = 5000;
 /// A program that reads edges. In its command, `CHIP` and `LINES` are replaced by the chip and its lines.
 struct Reader {
     name: &'static str,
     command: &'static str,
     lines: u32,
-    /// Whether it prints edges, so that a slow consumer can hold it up.
+    /// It prints edges, so a slow consumer can delay it.
     prints: bool,
 }
 
@@ -48,7 +48,7 @@ const fn takes(name: &'static str, lines: u32, command: &'static str) -> Reader 
     Reader { name, command, lines, prints: false }
 }
 
-/// The first is what the others are compared with.
+/// The others are compared with the first.
 const READERS: &[Reader] = &[
     prints("gpiomon", "gpiomon -c CHIP LINES"),
     prints("gpiocdev edges", "./gpiocdev edges -c CHIP LINES"),
@@ -90,10 +90,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Builds what runs in the guest: ours, and the peer that no package has.
+/// Builds the programs for the guest: ours, and gpiocdev, which no package has.
 fn build(directory: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
     let shown = |path: &Path| workspace::shown(path);
-    // As they are released: see `cargo xtask dist`.
+    // The profile of releases: see `cargo xtask dist`.
     let ours = CommandLine::new("cargo build --profile dist -p linewake-cli -p flood --target").args(STATIC);
     let peer = CommandLine::new("cargo install gpiocdev-cli --quiet --locked --version")
         .args(GPIOCDEV)
@@ -110,7 +110,7 @@ fn build(directory: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
     Ok(vec![ours.join("flood"), ours.join("linewake"), directory.join("gpiocdev/bin/gpiocdev")])
 }
 
-/// One flood after the other.
+/// Runs one flood after another in the guest. Returns their results.
 fn in_the_guest(
     arguments: &Arguments,
     directory: &Path,
@@ -132,9 +132,7 @@ fn in_the_guest(
     let path = directory.join("floods");
     fs::write(&path, script)?;
     let out = directory.join("results");
-    if out.exists() {
-        fs::remove_dir_all(&out)?;
-    }
+    workspace::emptied(&out)?;
     let mut command = CommandLine::new("").arg(std::env::current_exe()?.to_string_lossy()).args("vm run --out");
     command = command.arg(out.display().to_string());
     for option in options {
@@ -173,7 +171,7 @@ impl Figures {
         self.number(name) as f64 / self.number("delivered").max(1) as f64
     }
 
-    /// Edges that happened, and that the reader neither delivered nor reported as lost.
+    /// How many edges happened and were neither delivered nor reported as lost.
     fn unknown(&self) -> i64 {
         let accounted: u64 =
             ["delivered", "overflowed", "merged", "discarded"].iter().map(|name| self.number(name)).sum();
@@ -221,7 +219,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn unknown_is_what_nobody_tells_of() {
+    fn unknown_edges_are_neither_delivered_nor_reported_lost() {
         let figures = Figures::read("a reader\tdriven=100\tdelivered=60\toverflowed=20\tmerged=5\tdiscarded=1");
         assert_eq!((figures.name.as_str(), figures.unknown()), ("a reader", 14));
     }

@@ -1,9 +1,10 @@
-//! The order of floors: a file uses what lies on its own floor or below, and no files use each other in a circle.
+//! Checks the order of floors: a file uses files of its own floor or of lower ones, and no files use each other in a
+//! circle.
 //!
-//! An *arrow* leads from the file that mentions a name to the file that defines it: through re-exports, in code of
-//! every system, in macros and attributes. Test code makes none, nor do comments. A parent that declares a child, or
-//! re-exports what is below it, does not use it; a child that takes a name from its parent does use that, if the parent
-//! defines it. Methods and fields are not seen where the name of their type does not appear.
+//! An *arrow* leads from the file that mentions a name to the file that defines it. Re-exports are followed. Code of
+//! every system, macros and attributes count; tests and comments do not. A parent that declares a child, or re-exports
+//! its items, does not use it. A child that takes a name that its parent defines uses the parent. A method or a field
+//! makes an arrow only where the name of its type appears.
 
 mod arrows;
 mod list;

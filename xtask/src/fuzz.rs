@@ -1,25 +1,24 @@
-//! `cargo xtask fuzz`: looks for bytes that break a decoder, with libFuzzer, for a while.
+//! `cargo xtask fuzz`: searches for bytes that break a decoder, with libFuzzer, for a limited time.
 //!
-//! The targets are those of `fuzz/`. libFuzzer writes what it finds to `fuzz/artifacts`. When the code is mended, move
-//! the file to `fuzz/seeds`, which the stage `fuzz` of `cargo xtask test` replays.
+//! The targets are those of `fuzz/`. libFuzzer writes the bytes that it finds to `fuzz/artifacts`. After you have
+//! mended the code, move the file to `fuzz/seeds`: the stage `fuzz` of `cargo xtask test` replays it.
 
 use std::error::Error;
 use std::fs;
 use std::process::ExitCode;
-use std::time::Instant;
 
 use crate::command::CommandLine;
 use crate::need::{self, Need};
-use crate::report::{Ended, Report};
+use crate::report::Report;
 use crate::run::{Failure, Run};
 use crate::workspace;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// The targets; all of them if none is named
+    /// The targets to run; all if none is named
     #[arg(value_name = "TARGET")]
     targets: Vec<String>,
-    /// How many seconds each runs
+    /// How many seconds each target runs
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     seconds: u32,
 }
@@ -27,7 +26,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     let known = targets()?;
     if let Some(unknown) = arguments.targets.iter().find(|name| !known.contains(name)) {
-        return Err(format!("there is no target \"{unknown}\"; there are {}", known.join(", ")).into());
+        return Err(format!("there is no target \"{unknown}\"; the targets are {}", known.join(", ")).into());
     }
     let chosen = if arguments.targets.is_empty() { &known } else { &arguments.targets };
     need::provide(&[Need::Fuzz])?;
@@ -36,21 +35,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     let width = chosen.iter().map(String::len).max().unwrap_or(0);
     for target in chosen {
         report.begin(&format!("{target:<width$}"));
-        let started = Instant::now();
-        match look(&run, target, arguments.seconds) {
-            Ok(done) => report.end(Ended::Passed, started.elapsed(), &done),
-            Err(failure) => {
-                report.end(Ended::Failed, started.elapsed(), "");
-                println!("{}", run.explain(&failure));
-            }
-        }
+        report.run(&run, || look(&run, target, arguments.seconds));
     }
-    let tally = report.tally();
-    println!("{tally}");
-    Ok(if tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(report.close())
 }
 
-/// Each directory of seeds has its target's name.
+/// The names of the targets, which are those of the directories with their seeds.
 fn targets() -> Result<Vec<String>, Box<dyn Error>> {
     let mut targets = Vec::new();
     for entry in fs::read_dir(workspace::root().join("fuzz/seeds"))? {
@@ -63,7 +53,7 @@ fn targets() -> Result<Vec<String>, Box<dyn Error>> {
 /// Runs one target on its seeds, and on mutations of them. Returns libFuzzer's closing line.
 fn look(run: &Run, target: &str, seconds: u32) -> Result<String, Failure> {
     let directory = workspace::target().join("fuzz");
-    // The corpus that it builds is kept for the next run.
+    // The corpus that libFuzzer builds is kept for the next run.
     let corpus = directory.join("corpus").join(target);
     fs::create_dir_all(&corpus)?;
     let before = run.text()?.len();
@@ -79,7 +69,7 @@ fn look(run: &Run, target: &str, seconds: u32) -> Result<String, Failure> {
     let done = said.lines().find_map(|line| line.strip_prefix("Done "));
     let done = done.ok_or_else(|| Failure {
         command: Some(command.to_string()),
-        reason: "cannot find in its output how many inputs it tried".to_owned(),
+        reason: "its output has no line \"Done\" with the number of inputs".to_owned(),
     })?;
     Ok(done.to_owned())
 }

@@ -1,5 +1,5 @@
-//! `cargo xtask gpiod-tools`: libgpiod's tools, as Debian builds them, beside ours in the virtual machine: every script
-//! and every invocation that is written down in `crates/linewake-cli/tests`.
+//! `cargo xtask gpiod-tools`: runs libgpiod's tools, as Debian builds them, and ours in the virtual machine, and
+//! compares their output: for every script and every invocation that `crates/linewake-cli/tests` lists.
 
 use std::error::Error;
 use std::process::ExitCode;

@@ -1,7 +1,6 @@
 //! Everything in this workspace that is not plain cargo.
 //!
-//! `cargo xtask test` is the one command that says whether the tree is good;
-//! the others are its parts, for use on their own.
+//! `cargo xtask test` runs all tests. The other commands run its parts, make releases, and measure.
 
 mod bench;
 mod command;
@@ -47,29 +46,29 @@ enum Task {
     Setup,
     /// Run every stage of the tests, or the chosen ones, up to the first that fails
     Test(test::Arguments),
-    /// Break the code in small ways, and see that the tests fall
+    /// Break the code in small ways, and check that the tests fail
     Mutate(mutate::Arguments),
-    /// Look for bytes that break a decoder
+    /// Search for bytes that break a decoder
     Fuzz(fuzz::Arguments),
-    /// Run a Windows program under the tests' own Wine
+    /// Run a Windows program under the Wine of the tests
     Wine(wine::Arguments),
     /// Run programs in a virtual machine with simulated GPIO chips
     Vm(vm::Arguments),
     /// Build linewake.sys and print where it is
     Driver,
-    /// Make the folders and packages of a release, in target/releases
+    /// Make the folders and packages of a release in target/releases
     Dist(dist::Arguments),
     /// Measure how long the command `linewake` takes to start and to end
     StartUp(start_up::Arguments),
-    /// Compare libgpiod's tools with ours, in the virtual machine, by a list of invocations
+    /// Run a list of commands with libgpiod's tools and with ours, in the virtual machine, and compare the output
     GpiodTools,
     /// Measure how many edges a second `linewake replay --fast` plays, and in how much memory
     ReplayRate(replay_rate::Arguments),
-    /// Compare overlapped with bare system calls and other crates, and write benches/README.md
+    /// Compare the speed of overlapped with bare system calls and other crates, and write benches/README.md
     Bench(bench::Arguments),
-    /// Draw comments, messages and paragraphs at random, to read them as somebody new would
+    /// Print comments, messages and paragraphs drawn at random, for a reader who is new to them
     Words(words::Arguments),
-    /// Flood linewake and its peers with edges, in the virtual machine, and count what each loses
+    /// Flood linewake and other readers with edges, in the virtual machine, and count what each loses
     Flood(flood::Arguments),
 }
 

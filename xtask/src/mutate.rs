@@ -1,14 +1,14 @@
-//! `cargo xtask mutate`: breaks the code on purpose, in one small way at a time, and sees that its test falls.
+//! `cargo xtask mutate`: breaks the code on purpose, in one small way at a time, and checks that the test fails.
 //!
 //! The mutations are patches in `xtask/mutations/*.txt`; [`patch`] says how they are written. They are applied to a
 //! copy of the working tree under `target/mutate`, never to the tree itself. A mutation passes if its test passes
-//! without it, if it compiles, and if the test then fails. `docs/guards.md` says which rule each of them attacks.
+//! without it, and fails with it, and if the mutated code compiles. `docs/guards.md` says which rule each mutation
+//! attacks.
 
 mod patch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
-use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -19,42 +19,39 @@ use std::time::{Duration, Instant};
 use patch::{Complaint, How, Mutation, Place, Test, all, complaint};
 
 use crate::command::CommandLine;
-use crate::need::WINDOWS;
+use crate::need::{self, Need};
 use crate::report::{Ended, Report};
 use crate::run::Run;
-use crate::{driver, wine, workspace};
+use crate::stage::Hosts;
+use crate::workspace::WINDOWS;
+use crate::{driver, run, wine, workspace};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// The mutations to try; all of them if none is named
+    /// The mutations to try; all if none is named
     #[arg(value_name = "NAME")]
     names: Vec<String>,
-    /// List the mutations: what each attacks, and where its test runs
+    /// List the mutations: the rules that each attacks, and where its test runs
     #[arg(long)]
     list: bool,
 }
 
-/// A mutation may need luck to show: two threads have to meet.
+/// How often a test runs, since it may fail only when two threads meet.
 const TRIES: usize = 3;
 /// The first build of a tree takes long on a small machine.
 const BUILD_LIMIT: Duration = Duration::from_secs(1200);
 
 impl How {
-    /// What it needs that this machine lacks.
-    fn lacks(self) -> Option<&'static str> {
-        let there = |line: &str| CommandLine::new(line).read().is_some();
+    /// What the test needs and this machine lacks, as "needs …".
+    fn lacks(self) -> Option<String> {
         match self {
             Self::Native | Self::Loom => None,
-            Self::Miri if there("cargo +nightly miri --version") => None,
-            Self::Miri => Some("needs Miri: `cargo xtask setup`"),
-            Self::Wine | Self::Driver if !cfg!(target_os = "linux") => Some("needs Linux, and Wine"),
-            Self::Wine | Self::Driver if wine::programs().is_none() => Some("needs Wine: `cargo xtask setup`"),
-            Self::Wine | Self::Driver if there("x86_64-w64-mingw32-gcc --version") => None,
-            Self::Wine | Self::Driver => Some("needs mingw: `cargo xtask setup`"),
+            Self::Miri => need::lacks(&[Need::Miri]),
+            Self::Wine | Self::Driver => Hosts::Linux.lacks().or_else(|| need::lacks(&[Need::Wine, Need::Mingw])),
         }
     }
 
-    /// How long one test may take before it is said to hang.
+    /// How long one test may take before it counts as hanging.
     fn limit(self, may_hang: bool) -> Duration {
         Duration::from_secs(match (self, may_hang) {
             (Self::Native, true) => 10,
@@ -82,7 +79,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    // One test binary after the other: each is built whole only once.
+    // The mutations of one test binary follow one another, so that it is built from scratch only once.
     let mut places: BTreeMap<&Place, Vec<&Mutation>> = BTreeMap::new();
     for mutation in &mutations {
         places.entry(&mutation.test.place).or_default().push(mutation);
@@ -95,7 +92,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
         let mut healthy = None;
         for mutation in mutations {
             report.begin(&format!("{:<width$}", mutation.name));
-            if let Some(lacks) = lacks {
+            if let Some(lacks) = &lacks {
                 report.end(Ended::Skipped, Duration::ZERO, lacks);
                 continue;
             }
@@ -110,12 +107,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
             }
         }
     }
-    let tally = report.tally();
-    println!("{tally}");
-    Ok(if tally.failed == 0 && tally.passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(report.close())
 }
 
-/// The copy of the tree that is broken, and the log of the commands in it.
+/// The copy of the tree that the mutations break, and the log of the commands in it.
 struct Scratch {
     tree: PathBuf,
     target: PathBuf,
@@ -139,16 +134,20 @@ impl Scratch {
         let list = list.ok_or("`git ls-files` does not list the files of this tree")?;
         let files: BTreeSet<&Path> = list.lines().map(Path::new).collect();
         for file in &files {
-            // git lists files that are deleted until that is committed.
+            // git lists a deleted file until its deletion is committed.
             if let Ok(bytes) = fs::read(workspace::root().join(file)) {
                 write_if_new(&scratch.tree.join(file), &bytes)?;
             }
         }
-        remove_others(&scratch.tree, &scratch.tree, &files)?;
+        for path in workspace::files(&scratch.tree)? {
+            if !files.contains(path.strip_prefix(&scratch.tree)?) {
+                fs::remove_file(path)?;
+            }
+        }
         Ok(scratch)
     }
 
-    /// Breaks the code, sees whether the test falls, and mends it.
+    /// Breaks the code, runs the test, and mends the code.
     fn try_out(
         &self,
         mutation: &Mutation,
@@ -160,7 +159,7 @@ impl Scratch {
             let command =
                 self.command(&mutation.test.place, How::Driver.limit(false)).args("--").arg(&mutation.test.name);
             let detail = format!("    {command}\n");
-            return complaint(format!("\"{}\" does not pass without the mutation", mutation.test.name), detail);
+            return complaint(format!("\"{}\" fails without the mutation", mutation.test.name), detail);
         }
         let mut whole = Vec::new();
         for (file, text) in &broken {
@@ -182,21 +181,21 @@ impl Scratch {
         for _ in 0..TRIES {
             let (end, said) = self.test(place, [&**name], limit)?;
             if !said.lines().any(|line| line.starts_with("running ") && line != "running 0 tests") {
-                return complaint("the test did not even start", self.tail());
+                return complaint("the test did not start", self.tail());
             }
             match end {
-                End::Bad => return Ok("fell"),
-                End::Never if mutation.may_hang => return Ok("hung, as expected"),
-                End::Never => return complaint(format!("it hung for {} s", limit.as_secs()), self.tail()),
+                End::Bad => return Ok("the test failed"),
+                End::Never if mutation.may_hang => return Ok("the test hung"),
+                End::Never => return complaint(format!("the test hung for {} s", limit.as_secs()), self.tail()),
                 End::Good => {}
             }
         }
         complaint(format!("SURVIVED: \"{name}\" still passes"), format!("    {}: {}\n", mutation.attacks, mutation.why))
     }
 
-    /// The tests among `names` that pass while the code is whole.
+    /// The tests among `names` that pass without a mutation.
     fn healthy(&self, place: &Place, names: &BTreeSet<&str>) -> Result<BTreeSet<String>, Complaint> {
-        self.build(place).or_else(|_| complaint("the tree does not compile", self.tail()))?;
+        self.build(place).or_else(|_| complaint("the code does not compile without a mutation", self.tail()))?;
         let names = names.iter().copied();
         let mut limit = place.how.limit(false);
         limit *= u32::try_from(names.len()).unwrap_or(u32::MAX);
@@ -221,7 +220,7 @@ impl Scratch {
             fs::copy(self.target.join(WINDOWS).join("driver/linewake_driver.dll"), sys)?;
         }
         if place.target == "doc" {
-            // Doc tests are compiled one by one, when they are run.
+            // A doc test is compiled when it is run.
             let target = self.target.display().to_string();
             return self.built(&CommandLine::new("cargo build -p").arg(&place.package).env("CARGO_TARGET_DIR", target));
         }
@@ -247,11 +246,11 @@ impl Scratch {
             command = command.arg(name);
         }
         let under_wine = matches!(place.how, How::Wine | How::Driver);
-        // Wine's runner has the time limit, and cleans up; but it may hang, too.
+        // Wine's runner keeps the time limit and cleans up, but it may hang itself.
         let patience = if under_wine { limit + Duration::from_secs(60) } else { limit };
         let (end, said) = self.run(&command, patience)?;
         if place.how == How::Driver {
-            // A broken driver may have left its service behind: the next one finds a new prefix.
+            // A broken driver may have left its service behind, so the next one gets a new prefix.
             let _ = fs::remove_file(self.target.join("wine/ready"));
         }
         let end = if under_wine && said.contains("did not end within") { End::Never } else { end };
@@ -279,7 +278,9 @@ impl Scratch {
                 target.push("miri");
             }
             How::Wine | How::Driver => {
-                command = command.args("--target").args(WINDOWS).args("--config").arg(Self::runner(limit));
+                command = command.args("--target").args(WINDOWS).args("--config");
+                // The prefix is in this target directory, so killing its programs disturbs no other test.
+                command = command.arg(wine::runner_setting(limit));
                 if place.how == How::Driver {
                     command = command.env("LINEWAKE_SYS", wine::windows_path(&self.sys()));
                 }
@@ -288,14 +289,6 @@ impl Scratch {
         // No test needs debug information, and linking is faster without it.
         let command = command.env("CARGO_PROFILE_DEV_DEBUG", "0").env("CARGO_PROFILE_RELEASE_DEBUG", "0");
         command.env("CARGO_TARGET_DIR", target.display().to_string())
-    }
-
-    /// This xtask as the runner of Windows programs. The prefix lies beside what it runs: a program that hangs takes
-    /// no other test along when it is ended.
-    fn runner(limit: Duration) -> String {
-        let xtask = std::env::current_exe().unwrap_or_default();
-        let words = [&*xtask.to_string_lossy(), "wine", "--limit", &limit.as_secs().to_string(), "--"];
-        format!("target.{WINDOWS}.runner={words:?}")
     }
 
     fn sys(&self) -> PathBuf {
@@ -332,17 +325,11 @@ impl Scratch {
 
     /// The end of the log.
     fn tail(&self) -> String {
-        let text = self.printed().unwrap_or_default();
-        let lines: Vec<_> = text.lines().collect();
-        let mut tail = String::new();
-        for line in &lines[lines.len().saturating_sub(30)..] {
-            let _ = writeln!(tail, "    {line}");
-        }
-        tail
+        run::tail(&self.printed().unwrap_or_default())
     }
 }
 
-/// Ends a command and what it has started.
+/// Kills a command and its child processes.
 fn end_all(child: &mut Child) {
     #[cfg(unix)]
     let _ = std::process::Command::new("kill").args(["-KILL", "--", &format!("-{}", child.id())]).status();
@@ -350,23 +337,11 @@ fn end_all(child: &mut Child) {
     let _ = child.wait();
 }
 
-/// Writes a file only if it differs: cargo rebuilds by the times of files.
+/// Writes a file only if it differs, because cargo rebuilds a file with a new time.
 fn write_if_new(path: &Path, bytes: &[u8]) -> Result<(), Box<dyn Error>> {
     if fs::read(path).is_ok_and(|there| there == bytes) {
         return Ok(());
     }
     fs::create_dir_all(path.parent().unwrap_or(path))?;
     Ok(fs::write(path, bytes)?)
-}
-
-fn remove_others(root: &Path, directory: &Path, files: &BTreeSet<&Path>) -> Result<(), Box<dyn Error>> {
-    for entry in fs::read_dir(directory)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            remove_others(root, &path, files)?;
-        } else if path.strip_prefix(root).is_ok_and(|file| !files.contains(file)) {
-            fs::remove_file(path)?;
-        }
-    }
-    Ok(())
 }

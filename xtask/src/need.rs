@@ -1,5 +1,5 @@
-//! What tests need of the machine they run on, whether it is there, and how it is installed. The pinned toolchain is
-//! not in it: rustup installs that, with what rust-toolchain.toml lists, whenever cargo is run here.
+//! The programs that tests need: whether this machine has them, and how they are installed. The pinned toolchain is not
+//! among them: rustup installs it, with what rust-toolchain.toml lists, whenever cargo runs here.
 
 use std::env;
 use std::error::Error;
@@ -8,11 +8,9 @@ use std::fmt::Write as _;
 use crate::command::CommandLine;
 use crate::run::Run;
 use crate::wine;
+use crate::workspace::WINDOWS;
 
-/// The target of Windows programs.
-pub(crate) const WINDOWS: &str = "x86_64-pc-windows-gnu";
-
-/// Something a stage cannot do without.
+/// Something that a stage cannot run without.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Need {
     /// The compiler of this version, for this system and for Windows.
@@ -40,24 +38,41 @@ pub(crate) enum Need {
 }
 
 impl Need {
-    /// The Debian packages that provide it; none if rustup does.
-    fn packages(self) -> &'static [&'static str] {
+    /// The program to look for, and the Debian packages that provide it; none if rustup does.
+    fn program_and_packages(self) -> (&'static str, &'static [&'static str]) {
         match self {
-            Need::Mingw => &["gcc-mingw-w64-x86-64"],
-            Need::Wine => &["wine", "wine64"],
-            Need::Qemu => &["qemu-system-x86"],
-            Need::Gcc => &["gcc"],
-            Need::Valgrind => &["valgrind"],
-            Need::Sigrok => &["sigrok-cli"],
-            Need::Pip => &["python3-pip"],
-            Need::Mcs => &["mono-mcs"],
-            Need::Compiler(_) | Need::Miri | Need::Fuzz => &[],
+            Need::Mingw => ("x86_64-w64-mingw32-gcc", &["gcc-mingw-w64-x86-64"]),
+            Need::Wine => ("wine", &["wine", "wine64"]),
+            Need::Qemu => ("qemu-system-x86_64", &["qemu-system-x86"]),
+            Need::Gcc => ("gcc", &["gcc"]),
+            Need::Valgrind => ("valgrind", &["valgrind"]),
+            Need::Sigrok => ("sigrok-cli", &["sigrok-cli"]),
+            Need::Pip => ("python3 -m pip", &["python3-pip"]),
+            Need::Mcs => ("mcs", &["mono-mcs"]),
+            Need::Fuzz => ("cargo +nightly fuzz", &[]),
+            Need::Compiler(_) | Need::Miri => ("rustup", &[]),
+        }
+    }
+
+    /// Whether this machine has it.
+    fn is_met(self) -> bool {
+        match self {
+            Need::Compiler(version) => {
+                rustup(&format!("target list --installed --toolchain {version}")).lines().any(|line| line == WINDOWS)
+            }
+            Need::Miri => {
+                let nightly = rustup("component list --installed --toolchain nightly");
+                // "miri-x86_64-unknown-linux-gnu"
+                ["miri-", "rust-src"].iter().all(|name| nightly.lines().any(|line| line.starts_with(name)))
+            }
+            Need::Wine => wine::programs().is_some(),
+            _ => CommandLine::new(self.program_and_packages().0).args("--version").read().is_some(),
         }
     }
 }
 
-/// Installs what is missing, if this user may. Returns the names of what was
-/// installed, empty if nothing was missing.
+/// Installs what is missing, if this user may. Returns the names of what was installed: an empty text if nothing was
+/// missing.
 pub(crate) fn provide(needs: &[Need]) -> Result<String, Box<dyn Error>> {
     let missing = Missing::among(needs);
     let installs = missing.installs()?;
@@ -83,14 +98,18 @@ pub(crate) fn provide(needs: &[Need]) -> Result<String, Box<dyn Error>> {
         outcome.map_err(|failure| run.explain(&failure))?;
     }
     let still = Missing::among(needs).names();
-    if still.is_empty() { Ok(names) } else { Err(format!("installed, but still not found: {still}").into()) }
+    if still.is_empty() { Ok(names) } else { Err(format!("still missing after the installation: {still}").into()) }
+}
+
+/// What is missing, as "needs …".
+pub(crate) fn lacks(needs: &[Need]) -> Option<String> {
+    let names = Missing::among(needs).names();
+    (!names.is_empty()).then(|| format!("needs {names}: `cargo xtask setup` as root installs it"))
 }
 
 /// What is missing, and this user cannot install, as "needs …".
 pub(crate) fn cannot_install(needs: &[Need]) -> Option<String> {
-    let missing = Missing::among(needs);
-    let names = missing.names();
-    (!names.is_empty() && !may_install()).then(|| format!("needs {names}: `cargo xtask setup` as root installs it"))
+    lacks(needs).filter(|_| !may_install())
 }
 
 /// The needs this machine does not meet, each once.
@@ -100,26 +119,7 @@ impl Missing {
     fn among(needs: &[Need]) -> Self {
         let mut missing = Vec::new();
         for &need in needs {
-            let here = match need {
-                Need::Compiler(version) => rustup(&format!("target list --installed --toolchain {version}"))
-                    .lines()
-                    .any(|line| line == WINDOWS),
-                Need::Miri => {
-                    let nightly = rustup("component list --installed --toolchain nightly");
-                    // "miri-x86_64-unknown-linux-gnu"
-                    ["miri-", "rust-src"].iter().all(|name| nightly.lines().any(|line| line.starts_with(name)))
-                }
-                Need::Fuzz => CommandLine::new("cargo +nightly fuzz --version").read().is_some(),
-                Need::Mingw => CommandLine::new("x86_64-w64-mingw32-gcc --version").read().is_some(),
-                Need::Wine => wine::programs().is_some(),
-                Need::Qemu => CommandLine::new("qemu-system-x86_64 --version").read().is_some(),
-                Need::Gcc => CommandLine::new("gcc --version").read().is_some(),
-                Need::Valgrind => CommandLine::new("valgrind --version").read().is_some(),
-                Need::Sigrok => CommandLine::new("sigrok-cli --version").read().is_some(),
-                Need::Pip => CommandLine::new("python3 -m pip --version").read().is_some(),
-                Need::Mcs => CommandLine::new("mcs --version").read().is_some(),
-            };
-            if !here && !missing.contains(&need) {
+            if !missing.contains(&need) && !need.is_met() {
                 missing.push(need);
             }
         }
@@ -131,11 +131,8 @@ impl Missing {
         let mut installs = Vec::new();
         if let Some(apt_get) = self.apt_get() {
             if CommandLine::new("apt-get --version").read().is_none() {
-                return Err(format!(
-                    "missing: {}; xtask can install Debian's packages only: install it by hand",
-                    self.names()
-                )
-                .into());
+                let names = self.names();
+                return Err(format!("missing: {names}; install them by hand: xtask needs apt-get for that").into());
             }
             installs.push(apt_get);
         }
@@ -159,7 +156,7 @@ impl Missing {
     }
 
     fn packages(&self) -> Vec<&'static str> {
-        self.0.iter().flat_map(|need| need.packages().to_vec()).collect()
+        self.0.iter().flat_map(|need| need.program_and_packages().1.iter().copied()).collect()
     }
 
     fn compilers(&self) -> impl Iterator<Item = &'static str> {
@@ -193,7 +190,7 @@ fn apt_get(arguments: &str) -> CommandLine {
     CommandLine::new(command).args("DEBIAN_FRONTEND=noninteractive apt-get --quiet").args(arguments)
 }
 
-/// Whether xtask installs packages by itself: expected on a test machine, and a surprise on a person's.
+/// Whether xtask installs packages by itself. A test machine expects that; the owner of a computer does not.
 fn may_install() -> bool {
     root() || env::var("CI").is_ok_and(|value| value == "true")
 }

@@ -1,6 +1,6 @@
-//! The README's `console` blocks are run, and must print what they show.
+//! Runs the commands in the README's `console` blocks, and compares their output with what the README shows.
 //!
-//! A line that begins with `$ ` is a command. The lines up to the next command are its output, standard error included,
+//! A line that begins with `$ ` is a command. The lines up to the next command are its output, with standard error,
 //! digit for digit. A line `...` stands for any number of lines.
 
 use std::fs;
@@ -23,7 +23,7 @@ pub(crate) fn check(run: &Run) -> Result<String, Failure> {
     let mut ran = 0;
     for example in examples(&text) {
         if example.command == "cargo xtask test" {
-            writeln!(run.log(), "$ cargo xtask test\n(this is it)")?;
+            writeln!(run.log(), "$ cargo xtask test\n(it is running)")?;
             continue;
         }
         // In seconds: longer than a first build takes on a small machine.
@@ -36,7 +36,7 @@ pub(crate) fn check(run: &Run) -> Result<String, Failure> {
         if !matches(&example.prints, &printed) {
             return Err(Failure {
                 command: Some(example.command.to_owned()),
-                reason: format!("its output is not what the README shows:\n\n{}\n", example.prints.join("\n")),
+                reason: format!("the README shows another output:\n\n{}\n", example.prints.join("\n")),
             });
         }
         ran += 1;

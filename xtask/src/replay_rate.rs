@@ -1,7 +1,7 @@
-//! `cargo xtask replay-rate`: how many edges a second `linewake replay --fast` plays on one processor, and how much
-//! memory that takes, from each kind of capture and to each kind of output.
+//! `cargo xtask replay-rate`: measures how many edges a second `linewake replay --fast` plays on one processor, and how
+//! much memory it takes, for each format of captures and each kind of output.
 //!
-//! It makes a capture of four lines, and plays it into the other formats first.
+//! It first makes a capture of four lines, and plays it into the other formats.
 
 use std::error::Error;
 use std::fs::{self, File};
@@ -49,7 +49,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
                 Ok(status) if status.success() => {
                     captures.push(file(&format!("{name}.{}", if packer == "gzip" { "gz" } else { "zst" })));
                 }
-                _ => println!("\"{packer}\" is not installed: its format is left out"),
+                _ => println!("\"{packer}\" is missing or failed: its format is left out"),
             }
         }
     }
@@ -73,7 +73,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     }
     fs::remove_dir_all(&directory)?;
     if is_slow {
-        println!("\none is below {AIM} edges a second: if the machine was busy, measure again");
+        println!("\na rate is below {AIM} edges a second: if the machine was busy, measure again");
     }
     Ok(ExitCode::SUCCESS)
 }

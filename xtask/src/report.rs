@@ -1,12 +1,14 @@
-//! One line per stage, and a closing line: for people on a terminal, plain in a pipe.
+//! One line for each stage, and a closing line. The lines have colours on a terminal, and none in a pipe.
 
 use std::env;
 use std::error::Error;
 use std::fmt;
 use std::fs;
 use std::io::{self, IsTerminal, Write};
-use std::time::Duration;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
+use crate::run::{Failure, Run};
 use crate::workspace;
 
 /// How a stage ended.
@@ -25,10 +27,10 @@ pub(crate) struct Report {
 
 /// How many stages ended in which way. `Display` is the closing line.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Tally {
-    pub(crate) passed: usize,
-    pub(crate) failed: usize,
-    pub(crate) skipped: usize,
+struct Tally {
+    passed: usize,
+    failed: usize,
+    skipped: usize,
 }
 
 impl Report {
@@ -42,7 +44,7 @@ impl Report {
     /// Says which stage is running; [`Report::end`] finishes the line.
     pub(crate) fn begin(&self, stage: &str) {
         print!("{stage:<8}  ");
-        // If it cannot be written, the end of the line fails louder.
+        // If this cannot be written, neither can the end of the line, and that is reported.
         let _ = io::stdout().flush();
     }
 
@@ -58,8 +60,24 @@ impl Report {
         println!("{}", line.trim_end());
     }
 
-    pub(crate) fn tally(&self) -> Tally {
-        self.tally
+    /// Runs a stage on its line. Returns whether it passed; if not, says why.
+    pub(crate) fn run(&mut self, run: &Run, work: impl FnOnce() -> Result<String, Failure>) -> bool {
+        let started = Instant::now();
+        match work() {
+            Ok(detail) => self.end(Ended::Passed, started.elapsed(), &detail),
+            Err(failure) => {
+                self.end(Ended::Failed, started.elapsed(), "");
+                println!("{}", run.explain(&failure));
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Prints the closing line. It is a success if something passed, and nothing failed.
+    pub(crate) fn close(self) -> ExitCode {
+        println!("{}", self.tally);
+        if self.tally.failed == 0 && self.tally.passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 }
 
@@ -73,7 +91,7 @@ impl fmt::Display for Tally {
     }
 }
 
-/// Writes figures into a page of the workspace, between two lines that it has for the command that measures them.
+/// Writes figures into a page of the workspace, between the two lines that mark the place for this command.
 pub(crate) fn write_figures(page: &str, command: &str, figures: &str) -> Result<(), Box<dyn Error>> {
     let begin = format!("<!-- What follows is written by `{command}`. -->");
     let end = "<!-- Up to here. -->";

@@ -1,4 +1,4 @@
-//! One stage at work: its commands, one after another, and their log.
+//! One run of a stage: its commands, one after another, and their log.
 
 use std::error::Error;
 use std::fmt::{self, Write as _};
@@ -12,7 +12,7 @@ use crate::{test_output, workspace};
 /// Why a stage ended early.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    /// The command to paste, if one failed.
+    /// The command that failed, if one did, to be pasted.
     pub(crate) command: Option<String>,
     pub(crate) reason: String,
 }
@@ -23,8 +23,7 @@ impl<E: Into<Box<dyn Error>>> From<E> for Failure {
     }
 }
 
-/// The log of a stage, locked while the stage runs: a second run of the same
-/// stage in the same tree waits its turn.
+/// The log of a stage. It is locked while the stage runs, so a second run of the same stage in the same tree waits.
 pub(crate) struct Run {
     log: File,
     path: PathBuf,
@@ -32,13 +31,11 @@ pub(crate) struct Run {
 
 impl Run {
     pub(crate) fn start(stage: &str) -> Result<Self, Box<dyn Error>> {
-        let directory = workspace::target().join("xtask");
-        fs::create_dir_all(&directory)?;
-        let path = directory.join(format!("{stage}.log"));
-        let log = File::options().create(true).append(true).open(&path)?;
+        let (directory, name) = (workspace::target().join("xtask"), format!("{stage}.log"));
+        let log = workspace::lock_file(&directory, &name)?;
         log.lock()?;
         log.set_len(0)?;
-        Ok(Self { log, path })
+        Ok(Self { log, path: directory.join(name) })
     }
 
     /// Runs a command that must succeed.
@@ -65,7 +62,7 @@ impl Run {
         }
     }
 
-    /// Everything the stage's commands have printed so far.
+    /// The output of the stage's commands so far.
     pub(crate) fn text(&self) -> Result<String, Failure> {
         Ok(String::from_utf8_lossy(&fs::read(&self.path)?).into_owned())
     }
@@ -79,19 +76,9 @@ impl Run {
         &self.log
     }
 
-    /// The end of the log, the reason and the command: shown when the stage has failed.
+    /// The message about a failed stage: the end of the log, the reason and the command.
     pub(crate) fn explain(&self, failure: &Failure) -> String {
-        const TAIL: usize = 40;
-        let text = self.text().unwrap_or_default();
-        let lines: Vec<_> = text.lines().collect();
-        let hidden = lines.len().saturating_sub(TAIL);
-        let mut shown = String::from("\n");
-        if hidden > 0 {
-            let _ = writeln!(shown, "    … {hidden} lines before these");
-        }
-        for line in &lines[hidden..] {
-            let _ = writeln!(shown, "    {line}");
-        }
+        let mut shown = format!("\n{}", tail(&self.text().unwrap_or_default()));
         let _ = writeln!(shown, "\n  reason   {}", failure.reason);
         if let Some(command) = &failure.command {
             let _ = writeln!(shown, "  command  {command}");
@@ -99,4 +86,13 @@ impl Run {
         let _ = writeln!(shown, "  log      {}", workspace::shown(&self.path));
         shown
     }
+}
+
+/// The last 40 lines of a text, indented. If there are more, the first line says how many were left out.
+pub(crate) fn tail(text: &str) -> String {
+    let lines: Vec<_> = text.lines().map(str::trim_end).collect();
+    let hidden = lines.len().saturating_sub(40);
+    let first = (hidden > 0).then(|| format!("    … {hidden} lines before these\n"));
+    let shown = lines[hidden..].iter().map(|line| format!("    {line}\n"));
+    first.into_iter().chain(shown).collect()
 }

@@ -12,7 +12,7 @@ pub(crate) fn run() -> Result<ExitCode, Box<dyn Error>> {
         .iter()
         .filter(|stage| stage.runs_on.lacks().is_none())
         .flat_map(|stage| stage.needs.iter().copied())
-        // Without it a test is skipped.
+        // Without it one test is skipped.
         .chain(cfg!(target_os = "linux").then_some(Need::Sigrok))
         .collect();
     let started = Instant::now();

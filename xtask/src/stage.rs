@@ -1,12 +1,14 @@
-//! The stages of the tests, cheapest first: what each needs and what it runs.
+//! The stages of the tests, the quickest first: the needs and the commands of each.
 
 use std::env;
 use std::panic::resume_unwind;
 use std::thread;
+use std::time::Duration;
 
 use crate::command::CommandLine;
-use crate::need::{Need, WINDOWS};
+use crate::need::Need;
 use crate::run::{Failure, Run};
+use crate::workspace::WINDOWS;
 use crate::{driver, readme, vm, wine, workspace};
 
 /// One stage. `run` returns what the report shows beside "passed".
@@ -15,7 +17,7 @@ pub(crate) struct Stage {
     pub(crate) about: &'static str,
     pub(crate) needs: &'static [Need],
     pub(crate) runs_on: Hosts,
-    pub(crate) run: fn(&Run) -> Result<String, Failure>,
+    pub(crate) run: Work,
 }
 
 /// The systems a stage can run on.
@@ -29,7 +31,7 @@ pub(crate) enum Hosts {
 }
 
 impl Hosts {
-    /// What this machine lacks to be one of them, as "needs …".
+    /// Says why this machine is none of them, as "needs …".
     pub(crate) fn lacks(self) -> Option<String> {
         let needs = |there: bool, name: &str| (!there).then(|| format!("needs {name}"));
         match self {
@@ -50,7 +52,7 @@ const OLDEST: [(&str, &[&str]); 2] = [
     ("1.88.0", &["overlapped", "linewake-controller", "linewake-wave", "linewake", "linewake-capture"]),
 ];
 
-/// Runs each invocation in `crates/linewake-cli/tests/gpiod_tools/invocations.txt` by libgpiod's tools and by ours.
+/// Runs each invocation in `crates/linewake-cli/tests/gpiod_tools/invocations.txt` with libgpiod's tools and with ours.
 pub(crate) fn every_gpiod_tool(run: &Run) -> Result<String, Failure> {
     let program = workspace::target().join(STATIC).join("debug/linewake").display().to_string();
     let options = ["--file", &*program, "--time-limit", "1800"];
@@ -68,7 +70,7 @@ fn in_the_guest(tests: &str, options: &[&str]) -> Result<CommandLine, Failure> {
         .args("--test")
         .arg(tests)
         .args("--config")
-        .arg(vm::runner_setting(STATIC, options)?))
+        .arg(workspace::runner_setting(STATIC, &[&["vm", "run"], options].concat())?))
 }
 
 /// The tests that run in the virtual machine, by the names of their files, and the options of `cargo xtask vm run` that
@@ -89,92 +91,45 @@ const IN_THE_VM: [&[(&str, &[&str])]; 2] = [
     ],
 ];
 
+type Work = fn(&Run) -> Result<String, Failure>;
+
+/// A row of the table.
+const fn stage(name: &'static str, runs_on: Hosts, needs: &'static [Need], run: Work, about: &'static str) -> Stage {
+    Stage { name, about, needs, runs_on, run }
+}
+
 pub(crate) const ALL: &[Stage] = &[
-    Stage { name: "format", about: "every file is formatted", needs: &[], runs_on: Hosts::Any, run: format },
-    Stage {
-        name: "clippy",
-        about: "no warning, for this system and for Windows",
-        needs: &[],
-        runs_on: Hosts::Linux,
-        run: clippy,
-    },
-    Stage {
-        name: "check",
-        about: "compiles for Windows msvc, 64-bit Arm and 32-bit Arm",
-        needs: &[],
-        runs_on: Hosts::Linux,
-        run: check,
-    },
-    Stage {
-        name: "msrv",
-        about: "the libraries compile with the oldest compilers that they state, for this system and for Windows",
-        needs: &[Need::Compiler(OLDEST[0].0), Need::Compiler(OLDEST[1].0)],
-        runs_on: Hosts::Any,
-        run: msrv,
-    },
-    Stage {
-        name: "doc",
-        about: "documentation without a warning, for Linux and for Windows",
-        needs: &[],
-        runs_on: Hosts::Linux,
-        run: doc,
-    },
-    Stage {
-        name: "native",
-        about: "all tests and doc tests on this system",
-        needs: &[],
-        runs_on: Hosts::Any,
-        run: native,
-    },
-    Stage {
-        name: "fuzz",
-        about: "the fuzz targets on their seeds, and on damaged copies (`cargo xtask fuzz` looks for more)",
-        needs: &[],
-        runs_on: Hosts::Any,
-        run: fuzz,
-    },
-    Stage {
-        name: "loom",
-        about: "the states of a call, in all interleavings of its threads up to a bound",
-        needs: &[],
-        runs_on: Hosts::Any,
-        run: loom,
-    },
-    Stage {
-        name: "miri",
-        about: "overlapped's unsafe code, interpreted, with simulated devices",
-        needs: &[Need::Miri],
-        runs_on: Hosts::Unix,
-        run: miri,
-    },
-    Stage {
-        name: "vm",
-        about: "real gpiochips, simulated by a kernel in a virtual machine",
-        needs: &[Need::Qemu, Need::Gcc],
-        runs_on: Hosts::Vm,
-        run: in_the_vm,
-    },
-    Stage {
-        name: "wine",
-        about: "the Windows tests under Wine, then those with the real driver",
-        needs: &[Need::Wine, Need::Mingw],
-        runs_on: Hosts::Linux,
-        run: wine,
-    },
-    Stage {
-        name: "readme",
-        about: "the README's commands do what it shows",
-        needs: &[],
-        runs_on: Hosts::Linux,
-        run: readme::check,
-    },
+    stage("format", Hosts::Any, &[], format, "every file is formatted"),
+    stage("clippy", Hosts::Linux, &[], clippy, "no warning, for this system and for Windows"),
+    stage("check", Hosts::Linux, &[], check, "compiles for Windows msvc, 64-bit Arm and 32-bit Arm"),
+    stage(
+        "msrv",
+        Hosts::Any,
+        &[Need::Compiler(OLDEST[0].0), Need::Compiler(OLDEST[1].0)],
+        msrv,
+        "the libraries compile with the oldest compilers that they state, for this system and for Windows",
+    ),
+    stage("doc", Hosts::Linux, &[], doc, "documentation without a warning, for Linux and for Windows"),
+    stage("native", Hosts::Any, &[], native, "all tests and doc tests on this system"),
+    stage("fuzz", Hosts::Any, &[], fuzz, "the fuzz targets on seeds, whole and damaged; see `cargo xtask fuzz`"),
+    stage("loom", Hosts::Any, &[], loom, "the states of a call, in all interleavings of its threads up to a bound"),
+    stage("miri", Hosts::Unix, &[Need::Miri], miri, "overlapped's unsafe code, interpreted, with simulated devices"),
+    stage("vm", Hosts::Vm, &[Need::Qemu, Need::Gcc], in_the_vm, "gpiochips simulated by a kernel in a virtual machine"),
+    stage(
+        "wine",
+        Hosts::Linux,
+        &[Need::Wine, Need::Mingw],
+        wine,
+        "Windows tests under Wine, and those with the driver",
+    ),
+    stage("readme", Hosts::Linux, &[], readme::check, "the README's commands do what it shows"),
 ];
 
 /// The stage of this name, for the command line.
 pub(crate) fn named(name: &str) -> Result<&'static Stage, String> {
     ALL.iter().find(|stage| stage.name == name).ok_or_else(|| {
         let names: Vec<_> = ALL.iter().map(|stage| stage.name).collect();
-        format!("there is no such stage; the stages are {}", names.join(", "))
+        format!("the stages are {}", names.join(", "))
     })
 }
 
@@ -202,13 +157,13 @@ fn check(run: &Run) -> Result<String, Failure> {
     run.command(&CommandLine::new(
         "cargo check --workspace --all-targets --target x86_64-pc-windows-msvc --target aarch64-unknown-linux-gnu",
     ))?;
-    // No test depends on the length of an address: the libraries and programs are enough.
+    // No test depends on the length of an address, so it is enough to check the libraries and programs.
     run.command(&CommandLine::new("cargo check --workspace --target armv7-unknown-linux-gnueabihf"))?;
     Ok(String::new())
 }
 
 fn msrv(run: &Run) -> Result<String, Failure> {
-    // In the common directory, another compiler would rebuild everything.
+    // Another compiler would rebuild everything in the common directory.
     let directory = workspace::shown(&workspace::target().join("msrv"));
     for (version, packages) in OLDEST {
         let check = CommandLine::new("cargo").arg(format!("+{version}")).args("check --all-features --target-dir");
@@ -222,16 +177,16 @@ fn msrv(run: &Run) -> Result<String, Failure> {
 fn doc(run: &Run) -> Result<String, Failure> {
     let doc = CommandLine::new("cargo doc --workspace --no-deps").env("RUSTDOCFLAGS", "-D warnings");
     let windows = doc.clone().args("--exclude linewake-driver --target").args(WINDOWS);
-    // Nothing in the driver is public: its documentation is that of its private items.
+    // The driver has no public items, so its private items are documented.
     let driver = CommandLine::new("cargo doc --no-deps --document-private-items")
         .env("RUSTDOCFLAGS", "-D warnings")
         .args("-p linewake-driver --profile driver --target")
         .args(WINDOWS);
     for command in [doc, windows, driver] {
         run.command(&command)?;
-        // Cargo warns, too, as when two crates write the same page; rustdoc's flags do not deny that.
+        // Cargo itself warns when two crates write the same page. The flags for rustdoc do not make that an error.
         if run.text()?.lines().any(|line| line.starts_with("warning: ")) {
-            return Err(Failure { command: Some(command.to_string()), reason: "it warns".to_owned() });
+            return Err(Failure { command: Some(command.to_string()), reason: "it printed a warning".to_owned() });
         }
     }
     Ok(String::new())
@@ -248,7 +203,7 @@ fn native(run: &Run) -> Result<String, Failure> {
 
 fn fuzz(run: &Run) -> Result<String, Failure> {
     let directory = workspace::shown(&workspace::target().join("fuzz"));
-    // It is a workspace of its own: so it has its own directory.
+    // It is a workspace of its own, so it has a directory of its own.
     let test = CommandLine::new("cargo test --manifest-path fuzz/Cargo.toml --target-dir").arg(directory);
     Ok(counted(run.tests(&test)?))
 }
@@ -257,7 +212,7 @@ fn loom(run: &Run) -> Result<String, Failure> {
     // How often a thread may be interrupted in one interleaving. Without a bound the search takes minutes; each step
     // up costs four times as much as the one before.
     let preemptions = env::var("LOOM_MAX_PREEMPTIONS").unwrap_or_else(|_| "4".to_owned());
-    // In the common directory, these flags would rebuild everything.
+    // These flags would rebuild everything in the common directory.
     let directory = workspace::target().join("loom");
     let test = CommandLine::new("cargo test -p overlapped --release --lib loom --target-dir")
         .env("RUSTFLAGS", "--cfg loom")
@@ -335,16 +290,18 @@ fn in_the_vm(run: &Run) -> Result<String, Failure> {
 }
 
 fn wine(run: &Run) -> Result<String, Failure> {
+    /// A test binary that hangs is a failure, not a run without an end.
+    const LIMIT: Duration = Duration::from_secs(600);
     run.command(&driver::build_command())?;
     let sys = driver::install()?;
-    let session = wine::Session::begin()?;
+    let _session = wine::Session::begin()?;
     let test = CommandLine::new("cargo test --target")
         .args(WINDOWS)
         .args("--workspace --exclude xtask --exclude linewake-driver --config")
-        .arg(session.runner_setting()?);
-    // The driver is not there yet, so its tests do nothing: they do not count.
+        .arg(wine::runner_setting(LIMIT));
+    // The driver does not run yet, so its tests do nothing, and do not count.
     let plain = run.tests_in(&test, |source| !source.starts_with("tests/driver"))?;
-    // They share one driver and one service manager: run one test at a time.
+    // These tests share one driver and one service manager, so one runs at a time.
     let driver = run.tests(
         &test
             .env("LINEWAKE_SYS", wine::windows_path(&sys))

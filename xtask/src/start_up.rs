@@ -1,10 +1,8 @@
-//! How long the command takes from its start to its end when there is little to do: `--help`, and `get` on a simulated
-//! chip.
+//! `cargo xtask start-up`: measures how long the command runs when it has little to do: `--help`, and `get` on a
+//! simulated chip. A program that does nothing is measured too: any program takes that long on this machine.
 //!
-//! `--guest` compares libgpiod's tools with ours of the same names, by instructions, threads and memory, in the virtual
+//! `--guest` compares libgpiod's tools with ours of the same names: instructions, threads and memory, in the virtual
 //! machine, whose clock counts instructions.
-//!
-//! A program that does nothing is started in turn with them: its time is the machine's share.
 
 use std::error::Error;
 use std::process::{Command, ExitCode, Stdio};
@@ -21,7 +19,7 @@ pub(crate) struct Arguments {
     guest: bool,
 }
 
-/// Starts of each program.
+/// How often each program is started.
 const ROUNDS: usize = 200;
 /// The longest median that is good enough.
 const AIM: Duration = Duration::from_millis(5);
@@ -54,7 +52,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
         }
     }
     let mut is_slow = false;
-    println!("{:<26} {:>9} {:>9} {:>9}", "of 200 starts, in ms", "fastest", "median", "90 %");
+    println!("{:<26} {:>9} {:>9} {:>9}", "200 starts, in ms", "fastest", "median", "90 %");
     for ((name, ..), mut times) in runs.into_iter().zip(times) {
         times.sort_unstable();
         let ms = |time: Duration| time.as_secs_f64() * 1e3;
@@ -63,16 +61,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
         is_slow |= median > AIM;
     }
     if is_slow {
-        println!("\nthe median of one is above {} ms: if the machine was busy, look at the fastest", AIM.as_millis());
+        println!("\na median is above {} ms: if the machine was busy, look at the fastest start", AIM.as_millis());
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// libgpiod's tools and ours, from their start to their first byte or to their end.
+/// Measures libgpiod's tools and ours, from their start to their first byte of output or to their end.
 fn in_the_guest() -> Result<ExitCode, Box<dyn Error>> {
     vm::provide()?;
     vm::prepare()?;
-    // As they are released: see `cargo xtask dist`.
+    // The profile of releases: see `cargo xtask dist`.
     CommandLine::new("cargo build --profile dist -p linewake-cli -p flood --target").args(STATIC).run()?;
     let built = workspace::target().join(STATIC).join("dist");
     let run = CommandLine::new("").arg(std::env::current_exe()?.to_string_lossy()).args("vm run --steady --file");
@@ -81,7 +79,7 @@ fn in_the_guest() -> Result<ExitCode, Box<dyn Error>> {
     let said = run.text()?;
     println!(
         "{:<36} {:>10} {:>10} {:>6}  {:>9}  {:>13}",
-        "to the first byte, or to the end", "theirs", "ours", "ratio", "threads", "KiB at most"
+        "up to the first byte, or the end", "theirs", "ours", "ratio", "threads", "KiB at most"
     );
     let mut is_more = false;
     for line in said.lines() {
@@ -100,7 +98,7 @@ fn in_the_guest() -> Result<ExitCode, Box<dyn Error>> {
         is_more |= our_ns > their_ns || our_threads > their_threads || ratio(our_kib, their_kib) > 1.5;
     }
     if is_more {
-        println!("\nours take more somewhere: more instructions or threads, or more than 1.5 times the memory");
+        println!("\none of our tools takes more instructions or threads, or more than 1.5 times the memory");
     }
     Ok(if is_more { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

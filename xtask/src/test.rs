@@ -1,8 +1,8 @@
-//! `cargo xtask test`: the stages in order, up to the first that fails.
+//! `cargo xtask test`: runs the stages in order, up to the first that fails.
 
 use std::error::Error;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::need;
 use crate::report::{Ended, Report};
@@ -45,19 +45,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
             continue;
         }
         let run = Run::start(stage.name)?;
-        let started = Instant::now();
-        match (stage.run)(&run) {
-            Ok(detail) => report.end(Ended::Passed, started.elapsed(), &detail),
-            Err(failure) => {
-                report.end(Ended::Failed, started.elapsed(), "");
-                println!("{}", run.explain(&failure));
-                break;
-            }
+        if !report.run(&run, || (stage.run)(&run)) {
+            break;
         }
     }
-
-    let tally = report.tally();
-    println!("{tally}");
-    // If every stage was skipped, nothing was shown to work.
-    Ok(if tally.failed == 0 && tally.passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    // If every stage was skipped, nothing was tested: that is a failure too.
+    Ok(report.close())
 }

@@ -1,7 +1,7 @@
-//! What `cargo test` printed: how many tests passed.
+//! Reads the output of `cargo test`: how many tests passed.
 
-/// The sum over the test binaries and doc tests in the output whose source `counts`: `unittests src/lib.rs`,
-/// `tests/calls.rs`, or nothing for doc tests.
+/// How many tests passed, in the test binaries whose source `counts` accepts. A source is `unittests src/lib.rs`,
+/// `tests/calls.rs`, or empty for doc tests.
 pub(crate) fn passed(output: &str, counts: impl Fn(&str) -> bool) -> usize {
     let mut source = "";
     let mut sum = 0;

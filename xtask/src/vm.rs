@@ -1,15 +1,15 @@
-//! A virtual machine of our own: a Debian kernel with simulated GPIO chips, which runs one statically linked program as
-//! root, and ends with it.
+//! `cargo xtask vm`: a virtual machine with a Debian kernel and simulated GPIO chips. It runs one statically linked
+//! program as root, and ends when the program ends.
 //!
-//! The program and its files travel in the archive that the kernel unpacks at its start; what it prints, and what it
-//! leaves in /results, come back through serial ports. There is no disk and no network. The processor is emulated, so
-//! the machine runs wherever QEMU does, also in a container; its clocks say nothing about real hardware.
+//! The program and its files are in the archive that the kernel unpacks at its start. The output of the program, and
+//! the files that it leaves in /results, come back through serial ports. There is no disk and no network. The processor
+//! is emulated, so the machine runs wherever QEMU runs, also in a container. Its clocks say nothing about real
+//! hardware.
 
 mod cards;
 mod cpio;
 mod prepare;
 
-use std::env;
 use std::error::Error;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -20,14 +20,15 @@ use clap::Subcommand;
 use cpio::Archive;
 
 use crate::need::{self, Need};
+use crate::{run, workspace};
 
 /// The guest's first process.
 const INIT: &str = include_str!("../vm/init");
-/// The exit code if the machine died before its program ended; no shell uses it otherwise.
+/// The exit code if the machine died before its program ended.
 const DIED: u8 = 125;
-/// QEMU's exit code when the guest says that it is done: see `vm/init`.
+/// QEMU's exit code after the guest has written to its debug port: see `vm/init`.
 const DONE: i32 = 33;
-/// How long the guest may take to start and to end, in seconds, on a machine that has other things to do.
+/// How long the guest may take to start and to end, in seconds, on a busy machine.
 const AROUND: u64 = 120;
 
 #[derive(clap::Args)]
@@ -38,46 +39,46 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Download Debian's kernel and the guest's programs, if that is not done yet
+    /// Download Debian's kernel and the guest's programs, unless they are there
     Prepare,
     /// Run a statically linked program, or a script of /bin/sh, as root in the guest
     ///
-    /// Its directory is /test; what it leaves in /results is brought back. It exits as the program does, or with 125
-    /// if the guest died under it.
+    /// The program runs in the directory /test. --out gets the files that it leaves in /results. The exit code is that
+    /// of the program, or 125 if the guest died before the program ended.
     Run(Box<RunArguments>),
 }
 
 #[derive(clap::Args)]
 struct RunArguments {
-    /// Processors of the guest
+    /// The number of processors
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
     cpus: u8,
-    /// Memory of the guest
+    /// The size of the memory
     #[arg(long, value_name = "MIB", default_value_t = 512)]
     memory: u32,
-    /// End the program after this many of the guest's seconds
+    /// Kill the program after this many seconds, by the guest's clock
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     time_limit: u64,
-    /// Count the guest's time by instructions, 2 ns each, and skip the time that it idles: so its time does not depend
-    /// on what else this machine does
+    /// Let the guest's clock count instructions, 2 ns each, and skip idle time: then other load on this machine does
+    /// not matter
     #[arg(long)]
     steady: bool,
-    /// Run it on this machine's own processors, through KVM
+    /// Use this machine's processors, by KVM, in place of emulated ones
     #[arg(long, conflicts_with = "steady")]
     kvm: bool,
-    /// Give the guest USB: a serial adapter, /dev/ttyUSB0, and a gadget controller of its own
+    /// Add USB: a serial adapter (/dev/ttyUSB0), and a controller for simulated gadgets
     #[arg(long)]
     usb_serial: bool,
-    /// Give the guest boards: a PCI device that raises interrupts when it is told to (QEMU's edu), and a parallel port
+    /// Add boards: a PCI device that raises interrupts on demand (QEMU's edu), and a parallel port
     #[arg(long)]
     boards: bool,
-    /// Load cards with digital inputs, whose ioctls are those of real drivers: see xtask/vm/cards
+    /// Load simulated cards with digital inputs and the ioctls of real drivers (xtask/vm/cards)
     #[arg(long)]
     cards: bool,
-    /// Another file for /test; may be given more than once
+    /// Copy this file to /test; may be given more than once
     #[arg(long = "file", value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Where to put what it leaves in /results
+    /// Write the files of /results to this directory
     #[arg(long, value_name = "DIRECTORY")]
     out: Option<PathBuf>,
     /// The program and its arguments
@@ -99,12 +100,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     }
 }
 
-/// Prepares the guest, if that is not done yet. Returns which kernel it has, and from where.
+/// Prepares the guest, unless it is ready. Returns the version of its kernel, and the suite that it comes from.
 pub(crate) fn prepare() -> Result<String, Box<dyn Error>> {
     Ok(prepare::guest()?.version)
 }
 
-/// Installs what every guest needs, if this machine can have it.
+/// Installs what every guest needs. An error if this machine cannot run guests.
 pub(crate) fn provide() -> Result<(), Box<dyn Error>> {
     if let Some(lacks) = lacks() {
         return Err(format!("the virtual machine {lacks}").into());
@@ -112,7 +113,7 @@ pub(crate) fn provide() -> Result<(), Box<dyn Error>> {
     need::provide(&[Need::Qemu]).map(drop)
 }
 
-/// What this machine lacks and cannot get, as "needs …".
+/// What this machine lacks and cannot install, as "needs …".
 pub(crate) fn lacks() -> Option<String> {
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
         return Some("needs Linux on x86_64".to_owned());
@@ -135,7 +136,7 @@ fn run_in_guest(arguments: &RunArguments) -> Result<ExitCode, Box<dyn Error>> {
     };
     if code > 128 {
         eprintln!(
-            "\"{}\" was ended by signal {} (the time limit of {} s ends it by signal 9)",
+            "\"{}\" was killed by signal {}; 9 is the signal of the time limit of {} s",
             arguments.command[0],
             code - 128,
             arguments.time_limit
@@ -149,7 +150,7 @@ fn overlay(arguments: &RunArguments, cards: Option<&Path>) -> Result<Vec<u8>, Bo
     let read = |path: &Path| fs::read(path).map_err(|error| format!("\"{}\": {error}", path.display()));
     let mut archive = Archive::default();
     archive.add("init", INIT.as_bytes());
-    let (program, words) = arguments.command.split_first().ok_or("there is no program to run")?;
+    let (program, words) = arguments.command.split_first().ok_or("expected a program to run")?;
     let mut command = String::from("exec ./program");
     for word in words {
         command.push_str(&format!(" '{}'", word.replace('\'', r"'\''")));
@@ -160,7 +161,7 @@ fn overlay(arguments: &RunArguments, cards: Option<&Path>) -> Result<Vec<u8>, Bo
         archive.add("modules/cards.ko", &read(cards)?);
     }
     for file in &arguments.files {
-        let name = file.file_name().ok_or_else(|| format!("\"{}\" names no file", file.display()))?;
+        let name = file.file_name().ok_or_else(|| format!("\"{}\" is no path of a file", file.display()))?;
         archive.add(Path::new("test").join(name), &read(file)?);
     }
     Ok(archive.finish())
@@ -181,8 +182,8 @@ fn qemu(arguments: &RunArguments, guest: &prepare::Guest, run: &Directory) -> Co
     command.args(["-accel", if arguments.kvm { "kvm" } else { "tcg" }, "-machine", "pc", "-cpu", "max"]);
     command.args(["-smp", &arguments.cpus.to_string(), "-m", &arguments.memory.to_string()]);
     command.args(["-nodefaults", "-display", "none", "-no-reboot"]);
-    // On a busy machine the kernel measures the processor's time stamp counter wrong, and its clock is wrong from then
-    // on. The emulator keeps the pace of other clocks. With --steady, or on a real processor, the counter is right.
+    // On a busy machine the kernel measures the rate of the processor's time stamp counter wrong, and then its clock
+    // runs wrong. The emulated HPET keeps its rate. With --steady, or on a real processor, the counter is right.
     let clock = if arguments.steady || arguments.kvm { "tsc=reliable" } else { "tsc=unstable clocksource=hpet" };
     command.arg("-kernel").arg(&guest.kernel).arg("-initrd").arg(run.file("initrd")).arg("-append").arg(format!(
         "console=ttyS0 quiet panic=-1 mitigations=off nokaslr no_timer_check {clock} limit={limit} modules={}",
@@ -204,7 +205,7 @@ fn qemu(arguments: &RunArguments, guest: &prepare::Guest, run: &Directory) -> Co
     command
 }
 
-/// The program's exit code, after its results are unpacked; `None` if the guest did not get that far.
+/// Unpacks the results. Returns the program's exit code; `None` if the guest died before it wrote that.
 fn results(arguments: &RunArguments, run: &Directory, status: ExitStatus) -> Result<Option<u8>, Box<dyn Error>> {
     let place = arguments.out.clone().unwrap_or_else(|| run.file("unpacked"));
     fs::create_dir_all(&place).map_err(|error| format!("\"{}\": {error}", place.display()))?;
@@ -219,33 +220,25 @@ fn results(arguments: &RunArguments, run: &Directory, status: ExitStatus) -> Res
 }
 
 fn died(run: &Directory, status: ExitStatus) -> ExitCode {
-    const TAIL: usize = 40;
     let console = fs::read(run.file("console")).unwrap_or_default();
-    let console = String::from_utf8_lossy(&console).into_owned();
-    let lines: Vec<_> = console.lines().collect();
     let why = match status.code() {
         // The exit codes of `timeout`.
-        Some(124 | 137) => "the time limit was over".to_owned(),
+        Some(124 | 137) => "the time limit expired".to_owned(),
         _ => format!("QEMU ended with {status}"),
     };
-    eprintln!("\nerror: the guest died under its program: {why}; the end of its console:\n");
-    for line in &lines[lines.len().saturating_sub(TAIL)..] {
-        eprintln!("    {}", line.trim_end());
-    }
+    eprintln!("\nerror: the guest died while its program ran: {why}. Its console ends with:\n");
+    eprint!("{}", run::tail(&String::from_utf8_lossy(&console)));
     ExitCode::from(DIED)
 }
 
-/// The files of one run, removed when it is over.
+/// The directory of one run, which is removed when the value is dropped.
 struct Directory(PathBuf);
 
 impl Directory {
     fn new() -> Result<Self, Box<dyn Error>> {
         let path = prepare::directory().join(format!("run-{}", std::process::id()));
-        // A process of that number may have been killed before it could clean up.
-        if path.exists() {
-            fs::remove_dir_all(&path)?;
-        }
-        fs::create_dir_all(&path)?;
+        // An earlier process with the same id may have been killed before it removed its directory.
+        workspace::emptied(&path)?;
         for name in ["console", "results"] {
             File::create(path.join(name))?;
         }
@@ -261,13 +254,4 @@ impl Drop for Directory {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
-}
-
-/// The cargo setting that makes this xtask, with these options, the runner of programs for the guest.
-pub(crate) fn runner_setting(target: &str, options: &[&str]) -> Result<String, Box<dyn Error>> {
-    let xtask = env::current_exe()?;
-    let mut words = vec![xtask.to_string_lossy().into_owned(), "vm".to_owned(), "run".to_owned()];
-    words.extend(options.iter().map(|&option| option.to_owned()));
-    words.push("--".to_owned());
-    Ok(format!("target.{target}.runner={words:?}"))
 }

@@ -1,5 +1,5 @@
-//! A private Wine: its own prefix under `target/wine`, no window, and nothing
-//! left running when the last user is done.
+//! Runs Windows programs under Wine, with a prefix of its own in `target/wine` and without windows. When the last user
+//! is done, nothing is left running.
 
 use std::env;
 use std::error::Error;
@@ -11,10 +11,11 @@ use std::{io, process, thread};
 
 use crate::command::CommandLine;
 use crate::workspace;
+use crate::workspace::WINDOWS;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// End everything in the prefix, and fail, after so many seconds
+    /// Kill everything in the prefix, and fail, after this many seconds
     #[arg(long, value_name = "SECONDS")]
     limit: Option<u64>,
     /// The Windows program and its arguments
@@ -22,10 +23,10 @@ pub(crate) struct Arguments {
     command: Vec<String>,
 }
 
-/// `cargo xtask wine -- PROGRAM…`; also what cargo starts Windows tests with.
+/// `cargo xtask wine -- PROGRAM…`. Cargo starts Windows tests with it too.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     let session = Session::begin()?;
-    // It runs in the caller's directory: a test starts in that of its package.
+    // The program runs in the caller's directory, since a test expects to start in that of its package.
     let mut program = session.program();
     program.args(&arguments.command);
     let status = match arguments.limit {
@@ -35,13 +36,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     Ok(u8::try_from(status.code().unwrap_or(1)).map_or(ExitCode::FAILURE, ExitCode::from))
 }
 
-/// How many times a test binary is started if it ends before it begins.
+/// How often a test binary is started at most, if it ends before its tests begin.
 const ATTEMPTS: u32 = 3;
 
 /// The loader and the server of an installed 64-bit Wine.
 pub(crate) fn programs() -> Option<Programs> {
-    // Debian's and Ubuntu's `wine` is a script that complains about a missing 32-bit Wine, and their `wineserver` one
-    // that sets how long it stays: look behind them first.
+    // Debian's and Ubuntu's `wine` is a script that complains about a missing 32-bit Wine, and their `wineserver` is a
+    // script that sets how long it runs. /usr/lib/wine has the programs themselves.
     let first = |names: [&str; 3]| {
         let search = env::var_os("PATH").unwrap_or_default();
         let mut places = vec![PathBuf::from("/usr/lib/wine")];
@@ -72,8 +73,14 @@ pub(crate) fn windows_path(path: &Path) -> String {
     format!("Z:{}", path.display().to_string().replace('/', "\\"))
 }
 
-/// The right to use the prefix. The last session to end ends Wine's server,
-/// and with it every service and driver started in the prefix.
+/// The cargo setting that makes this xtask the runner of Windows programs, and ends those that take too long.
+pub(crate) fn runner_setting(limit: Duration) -> String {
+    let words = ["wine", "--limit", &limit.as_secs().to_string()];
+    workspace::runner_setting(WINDOWS, &words).expect("this program has a path")
+}
+
+/// The right to use the prefix. The last session to end stops Wine's server, with all services and drivers of the
+/// prefix.
 pub(crate) struct Session {
     programs: Programs,
     prefix: PathBuf,
@@ -81,19 +88,18 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Prepares the prefix, once, and joins its users.
+    /// Makes the prefix if there is none, and joins its users.
     pub(crate) fn begin() -> Result<Self, Box<dyn Error>> {
         let programs = programs().ok_or("Wine is not installed: `cargo xtask setup`")?;
         let directory = workspace::target().join("wine");
-        fs::create_dir_all(&directory)?;
-        let lock = |name: &str| File::options().create(true).append(true).open(directory.join(name));
+        let lock = |name| workspace::lock_file(&directory, name);
         let session = Self { programs, prefix: directory.join("prefix"), users: lock("users.lock")? };
         let preparing = lock("prepare.lock")?;
         preparing.lock()?;
         session.users.lock_shared()?;
         session.prepare(&directory)?;
-        // It outlives the last program by ten seconds, with its services and drivers, so that the next program finds
-        // them; and no longer, should this one be killed before it can end them.
+        // The server outlives the last program by ten seconds, so that the next program finds its services and drivers.
+        // If this process is killed before it stops the server, the server ends after that time.
         session.server("-p10");
         Ok(session)
     }
@@ -104,7 +110,7 @@ impl Session {
         if fs::read(&ready).is_ok_and(|prepared_by| prepared_by == version.stdout) {
             return Ok(());
         }
-        // It was interrupted, or made by another Wine.
+        // The prefix is incomplete, or another version of Wine made it.
         if self.prefix.exists() {
             self.server("-k");
             fs::remove_dir_all(&self.prefix)?;
@@ -113,7 +119,7 @@ impl Session {
         let system = self.prefix.join("drive_c/windows/system32");
         if !made.status.success() || !system.is_dir() {
             return Err(format!(
-                "Wine could not make its prefix \"{}\": {}\n{}",
+                "Wine cannot make the prefix \"{}\": {}\n{}",
                 self.prefix.display(),
                 made.status,
                 String::from_utf8_lossy(&made.stderr)
@@ -142,10 +148,10 @@ impl Session {
         command
     }
 
-    /// Runs a test binary, which first prints how many tests it has. With Wine 8 on a busy machine, one of some
-    /// thousand processes ends before that, and says nothing: it is started again.
+    /// Runs a test binary, which first prints how many tests it has. With Wine 8 on a busy machine, about one process
+    /// in a thousand ends before that without a message. Then it is started again.
     fn run_test(&self, program: &mut Command, name: &str, limit: Duration) -> Result<ExitStatus, Box<dyn Error>> {
-        // Not a pipe: the services that a prefix's first program leaves running would hold it open.
+        // A pipe would stay open, because the services that the first program starts inherit it.
         let path = workspace::target().join(format!("wine/output-{}", process::id()));
         let mut attempt = 1;
         loop {
@@ -178,15 +184,8 @@ impl Session {
         }
     }
 
-    /// The cargo setting that makes this xtask the runner of Windows programs.
-    /// A test binary that hangs is a failure, not a run without an end.
-    pub(crate) fn runner_setting(&self) -> Result<String, Box<dyn Error>> {
-        let xtask = env::current_exe()?;
-        let words = [&*xtask.to_string_lossy(), "wine", "--limit", "600", "--"];
-        Ok(format!("target.x86_64-pc-windows-gnu.runner={words:?}"))
-    }
-
-    /// Sends this prefix's server an order. It fails if the server runs, or has ended, already.
+    /// Calls the server's program for this prefix. It fails if the server runs already, or has ended; that does not
+    /// matter.
     fn server(&self, option: &str) {
         let _ = Command::new(&self.programs.server)
             .arg(option)
@@ -200,14 +199,14 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // If others still use it, the last of them ends it.
+        // If others still use the prefix, the last of them stops the server.
         if self.users.unlock().is_ok() && self.users.try_lock().is_ok() {
             self.server("-k");
         }
     }
 }
 
-/// Rust's standard library needs bcryptprimitives.dll; Wine has it from 8.13 on.
+/// Installs bcryptprimitives.dll, which Rust's standard library needs, and which Wine has from 8.13 on.
 fn provide_bcryptprimitives(directory: &Path, system: &Path) -> Result<(), Box<dyn Error>> {
     let installed = system.join("bcryptprimitives.dll");
     if installed.exists() {

@@ -1,4 +1,4 @@
-//! `cargo xtask words`: comments, messages and paragraphs drawn at random, to be read as somebody new would read them.
+//! `cargo xtask words`: draws comments, messages and paragraphs at random. Somebody reads them as a newcomer would.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -19,7 +19,7 @@ pub(crate) struct Arguments {
     seed: u64,
 }
 
-/// Text that a person reads, and where it begins.
+/// A text for people, and the place where it begins.
 #[derive(Debug, Hash, PartialEq)]
 struct Piece {
     path: String,
@@ -27,7 +27,7 @@ struct Piece {
     text: String,
 }
 
-/// All there are in the workspace.
+/// All pieces of the workspace.
 #[derive(Default)]
 struct Words {
     comments: Vec<Piece>,
@@ -47,13 +47,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
         }
     }
     match io::stdout().write_all(text.as_bytes()) {
-        // Its reader has seen enough.
+        // The reader of the pipe has seen enough.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
         written => Ok(written.map(|()| ExitCode::SUCCESS)?),
     }
 }
 
-/// The pieces whose hashes come first. A piece that is added elsewhere changes little of what is drawn.
+/// Draws the pieces with the lowest hashes. So a new piece in the workspace changes little of a draw.
 fn drawn(pieces: &[Piece], count: usize, seed: u64) -> Vec<&Piece> {
     let mut pieces: Vec<_> = pieces.iter().collect();
     pieces.sort_by_cached_key(|piece| {
@@ -61,7 +61,7 @@ fn drawn(pieces: &[Piece], count: usize, seed: u64) -> Vec<&Piece> {
         (seed, &piece.text).hash(&mut hasher);
         hasher.finish()
     });
-    // What stands in several places is read once.
+    // A text that is in several places is drawn once.
     pieces.dedup_by(|one, other| one.text == other.text);
     pieces.truncate(count);
     pieces
@@ -73,7 +73,7 @@ impl Words {
         let mut words = Self::default();
         for path in list.text()?.lines() {
             if let Some((_, "rs" | "md" | "toml" | "sh" | "yml")) = path.rsplit_once('.') {
-                // A file that was removed is listed until that is committed.
+                // git lists a removed file until its removal is committed.
                 let Ok(text) = fs::read_to_string(workspace::root().join(path)) else { continue };
                 words.add(path, &text).map_err(|error| format!("{path}: {error}"))?;
             }
@@ -93,7 +93,7 @@ impl Words {
                 if !is_test {
                     let mut found = Vec::new();
                     messages(path, text.parse()?, &mut found);
-                    // The tests stand at the end.
+                    // The tests are at the end of a file.
                     let tests = text.lines().position(|line| line == "#[cfg(test)]").unwrap_or(usize::MAX);
                     self.messages.extend(found.into_iter().filter(|piece| piece.line < tests));
                 }
@@ -105,7 +105,7 @@ impl Words {
     }
 }
 
-/// Lines that stand together and of which something is left. Code, tables and headings end a paragraph.
+/// Joins adjacent lines of which `left` leaves something. Code, tables and headings end a paragraph.
 fn paragraphs<'a>(path: &str, text: &'a str, left: impl Fn(&'a str) -> Option<&'a str>) -> Vec<Piece> {
     let (mut pieces, mut is_code, mut goes_on) = (Vec::<Piece>::new(), false, false);
     for (number, line) in (1..).zip(text.lines()) {
@@ -126,14 +126,14 @@ fn paragraphs<'a>(path: &str, text: &'a str, left: impl Fn(&'a str) -> Option<&'
     pieces
 }
 
-/// The string literals that hold words. A comment of documentation is an attribute whose value is one.
+/// Finds the string literals that contain words, but not doc comments, which are attributes with a string.
 fn messages(path: &str, tokens: TokenStream, found: &mut Vec<Piece>) {
     let mut before = String::new();
     for token in tokens {
         match &token {
             TokenTree::Group(group) => messages(path, group.stream(), found),
             TokenTree::Literal(literal) if before != "doc=" => {
-                // On one line: a literal may go on over several.
+                // A literal over several lines is put on one.
                 let text = literal.to_string().replace("\\\n", "");
                 let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
                 if text.contains('"') && is_read(&text) {
@@ -150,7 +150,7 @@ fn messages(path: &str, tokens: TokenStream, found: &mut Vec<Piece>) {
     }
 }
 
-/// Whether three words stand side by side.
+/// Whether the text has three words side by side.
 fn is_read(text: &str) -> bool {
     let is_word = |word: &str| {
         let letters = word.trim_end_matches([',', ':', ';', '.']);

@@ -1,4 +1,5 @@
-//! The cost of calls besides time: `counts allocations`, or `counts pending N` for N calls in flight at once.
+//! The cost of calls besides time: `counts allocations`, or, on Linux, `counts pending N` for N calls in flight at
+//! once.
 //!
 //! Each line of the output is a name, a tab and a number.
 
@@ -55,28 +56,50 @@ fn say(name: &str, value: impl std::fmt::Display) {
     println!("{name}\t{value}");
 }
 
-/// Allocations in a thousand calls of each kind, after a hundred calls that may allocate room.
+/// Prints the allocations in a thousand calls of each kind.
 fn allocations() {
-    fn count(name: &str, mut work: impl FnMut()) {
-        const ROUNDS: usize = 1000;
-        (0..100).for_each(|_| work());
-        let before = ALLOCATIONS.load(Relaxed);
-        (0..ROUNDS).for_each(|_| work());
-        say(name, (ALLOCATIONS.load(Relaxed) - before) as f64 / ROUNDS as f64);
-    }
-
-    // SAFETY: the driver writes four bytes, through `Pended`, which is bounded.
-    let with_slice: Ioctl<(), [u8]> = unsafe { Ioctl::slice(WAIT_CODE, 4000) };
     let port = Port::manual().unwrap();
+    calls(&port);
+    given_up(&port);
+    streams(&port);
+    // This comes last: its dispatcher is another thread.
     let bell = Arc::new(Bell::default());
-    let device = Device::simulated_on(&port, bell.clone()).unwrap();
-    let completed = || {
+    let device = Device::simulated(bell.clone()).unwrap();
+    count("default port, `.wait()`", || {
+        let call = device.call(WAIT, &());
         bell.ring(7);
+        assert_eq!(*call.wait().unwrap(), 7);
+    });
+}
+
+/// Prints the allocations in a call, after a hundred calls that may allocate room.
+fn count(name: &str, mut work: impl FnMut()) {
+    const ROUNDS: usize = 1000;
+    (0..100).for_each(|_| work());
+    let before = ALLOCATIONS.load(Relaxed);
+    (0..ROUNDS).for_each(|_| work());
+    say(name, (ALLOCATIONS.load(Relaxed) - before) as f64 / ROUNDS as f64);
+}
+
+/// A device that keeps its calls, and a function that completes the oldest one.
+fn device(port: &Port) -> (Device, Arc<Bell>, impl Fn()) {
+    let bell = Arc::new(Bell::default());
+    let device = Device::simulated_on(port, bell.clone()).unwrap();
+    let (rung, port) = (bell.clone(), port.clone());
+    let completed = move || {
+        rung.ring(7);
         drain(&port, 1);
     };
+    (device, bell, completed)
+}
 
+/// Calls whose results are taken.
+fn calls(port: &Port) {
+    // SAFETY: the driver writes four bytes, through `Pended`, which is bounded.
+    let with_slice: Ioctl<(), [u8]> = unsafe { Ioctl::slice(WAIT_CODE, 4000) };
+    let (device, bell, completed) = device(port);
     let at_once = overlapped::sim::from_fn(|request| request.complete(Status::SUCCESS));
-    let at_once = Device::simulated_on(&port, at_once).unwrap();
+    let at_once = Device::simulated_on(port, at_once).unwrap();
     // SAFETY: the driver writes nothing.
     let nothing: Ioctl<(), ()> = unsafe { Ioctl::new(WAIT_CODE) };
     count("ended at once, `.wait()`", || assert!(at_once.call(nothing, &()).wait().is_ok()));
@@ -111,16 +134,6 @@ fn allocations() {
         device.call(WAIT, &()).then(|result| assert_eq!(*result.unwrap(), 7));
         completed();
     });
-    count("`.cancel()`, `.wait()`: an error", || {
-        let call = device.call(WAIT, &());
-        call.cancel();
-        drain(&port, 1);
-        assert!(call.wait().is_err());
-    });
-    count("dropped", || {
-        drop(device.call(WAIT, &()));
-        drain(&port, 1);
-    });
     let mut buffers = Some((Buffer::empty(), Buffer::aligned(64, 16).unwrap()));
     count("`call_raw`, the caller's buffers", || {
         let (input, output) = buffers.take().unwrap();
@@ -136,17 +149,34 @@ fn allocations() {
         bell.ring(7);
         assert_eq!(*port.block_on(call).unwrap().unwrap(), 7);
     });
-    // Its own device, since the stream must have its driver's oldest call.
-    let bell = Arc::new(Bell::default());
-    let device = Device::simulated_on(&port, bell.clone()).unwrap();
+}
+
+/// Calls that their owner gives up.
+fn given_up(port: &Port) {
+    let (device, ..) = device(port);
+    count("`.cancel()`, `.wait()`: an error", || {
+        let call = device.call(WAIT, &());
+        call.cancel();
+        drain(port, 1);
+        assert!(call.wait().is_err());
+    });
+    count("dropped", || {
+        drop(device.call(WAIT, &()));
+        drain(port, 1);
+    });
+}
+
+/// Inverted calls. A stream has a device of its own, since it must have its driver's oldest call.
+fn streams(port: &Port) {
+    let (device, bell, _) = device(port);
     let mut stream = device.inverted(WAIT, &()).pending(4).window(8).start();
     count("inverted call, `wait_next()`, each item", || {
         bell.ring(7);
-        drain(&port, 1);
+        drain(port, 1);
         assert_eq!(*stream.wait_next().unwrap().unwrap(), 7);
     });
     drop(stream);
-    drain(&port, 4);
+    drain(port, 4);
     let seen = Arc::new(AtomicUsize::new(0));
     let subscription = device.inverted(WAIT, &()).pending(4).window(8).start().for_each({
         let seen = seen.clone();
@@ -157,18 +187,10 @@ fn allocations() {
     });
     count("inverted call, `for_each(callback)`, each item", || {
         bell.ring(7);
-        drain(&port, 1);
+        drain(port, 1);
     });
     assert_eq!(seen.load(Relaxed), 1100);
     drop(subscription);
-    // This comes last: its dispatcher is another thread.
-    let bell = Arc::new(Bell::default());
-    let device = Device::simulated(bell.clone()).unwrap();
-    count("default port, `.wait()`", || {
-        let call = device.call(WAIT, &());
-        bell.ring(7);
-        assert_eq!(*call.wait().unwrap(), 7);
-    });
 }
 
 /// A driver whose own memory is not counted: it is allocated at the start.
@@ -246,12 +268,6 @@ fn per_call(mut times: Vec<Duration>, count: usize) -> f64 {
     times[times.len() / 2].as_nanos() as f64 / count as f64
 }
 
-#[cfg(target_os = "linux")]
 fn threads() -> usize {
-    std::fs::read_dir("/proc/self/task").unwrap().count()
-}
-
-#[cfg(windows)]
-fn threads() -> usize {
-    overlapped_benches::windows::threads()
+    std::fs::read_dir("/proc/self/task").expect("Linux lists the threads of a process").count()
 }

@@ -5,9 +5,8 @@
 use std::cell::UnsafeCell;
 use std::os::windows::io::{AsRawHandle, OwnedHandle};
 use std::ptr::{null, null_mut};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Acquire, Ordering::Release};
-use std::thread::{self, Thread};
+use std::thread;
 
 use windows_sys::Win32::Foundation::{ERROR_IO_PENDING, HANDLE, INVALID_HANDLE_VALUE, STATUS_CANCELLED};
 use windows_sys::Win32::System::IO::{
@@ -60,110 +59,103 @@ impl Port {
     }
 }
 
-/// Submits a call. Memory of finished operations is used again.
-fn start(handle: &OwnedHandle, free: &mut Vec<Pinned>, code: u32, input: &'static [u8], output: bool) -> Pinned {
-    let new = || Operation { overlapped: OVERLAPPED::default(), output: [0; ROOM], done: AtomicBool::new(false) };
-    let call = free.pop().unwrap_or_else(|| Box::new(UnsafeCell::new(new())));
-    let operation = call.get();
-    // SAFETY: the operation is over, so nobody else uses its memory; it is kept until it is done.
-    let ok = unsafe {
-        (*operation).overlapped = OVERLAPPED::default();
-        (*operation).done = AtomicBool::new(false);
-        let room = if output { ((&raw mut (*operation).output).cast(), ROOM as u32) } else { (null_mut(), 0) };
-        let input = if input.is_empty() { (null(), 0) } else { (input.as_ptr().cast(), input.len() as u32) };
-        let overlapped = &raw mut (*operation).overlapped;
-        DeviceIoControl(handle.as_raw_handle(), code, input.0, input.1, room.0, room.1, null_mut(), overlapped)
-    };
-    // A call that succeeds at once has a packet too: the handle is in the default mode.
-    assert!(ok != 0 || error() == ERROR_IO_PENDING, "error {}", error());
-    call
+/// A handle, and memory of finished operations to use again.
+struct Calls {
+    handle: OwnedHandle,
+    free: Vec<Pinned>,
 }
 
-fn cancel(handle: &OwnedHandle, call: &Pinned) {
-    // SAFETY: the operation is not over for its owner.
-    unsafe { CancelIoEx(handle.as_raw_handle(), &raw const (*call.get()).overlapped) };
-}
+impl Calls {
+    fn start(&mut self, code: u32, input: &'static [u8], output: bool) -> Pinned {
+        let new = || Operation { overlapped: OVERLAPPED::default(), output: [0; ROOM], done: AtomicBool::new(false) };
+        let call = self.free.pop().unwrap_or_else(|| Box::new(UnsafeCell::new(new())));
+        let operation = call.get();
+        // SAFETY: the operation is over, so nobody else uses its memory; it is kept until it is done.
+        let ok = unsafe {
+            (*operation).overlapped = OVERLAPPED::default();
+            (*operation).done = AtomicBool::new(false);
+            let room = if output { ((&raw mut (*operation).output).cast(), ROOM as u32) } else { (null_mut(), 0) };
+            let input = if input.is_empty() { (null(), 0) } else { (input.as_ptr().cast(), input.len() as u32) };
+            let overlapped = &raw mut (*operation).overlapped;
+            let handle = self.handle.as_raw_handle();
+            DeviceIoControl(handle, code, input.0, input.1, room.0, room.1, null_mut(), overlapped)
+        };
+        // A call that succeeds at once has a packet too: the handle is in the default mode.
+        assert!(ok != 0 || error() == ERROR_IO_PENDING, "error {}", error());
+        call
+    }
 
-fn is_done(call: &Pinned) -> bool {
-    // SAFETY: the flag is atomic.
-    unsafe { (*call.get()).done.load(Acquire) }
-}
+    fn cancel(&self, call: &Pinned) {
+        // SAFETY: the operation is not over for its owner.
+        unsafe { CancelIoEx(self.handle.as_raw_handle(), &raw const (*call.get()).overlapped) };
+    }
 
-fn bytes(free: &mut Vec<Pinned>, call: Pinned) -> Option<Bytes> {
-    // SAFETY: the operation is done.
-    let (status, bytes) = unsafe { ((*call.get()).overlapped.Internal as i32, (*call.get()).output) };
-    free.push(call);
-    match status {
-        STATUS_CANCELLED => None,
-        status if status >= 0 => Some(bytes),
-        status => panic!("status {status:#x}"),
+    /// Takes the result, after `wait` was called until the call is done.
+    fn finish(&mut self, call: Pinned, wait: impl Fn()) -> Option<Bytes> {
+        // SAFETY: the flag is atomic.
+        while !unsafe { (*call.get()).done.load(Acquire) } {
+            wait();
+        }
+        // SAFETY: the operation is done.
+        let (status, bytes) = unsafe { ((*call.get()).overlapped.Internal as i32, (*call.get()).output) };
+        self.free.push(call);
+        match status {
+            STATUS_CANCELLED => None,
+            status if status >= 0 => Some(bytes),
+            status => panic!("status {status:#x}"),
+        }
     }
 }
 
 /// The thread that submits also waits for packets.
-pub(super) struct OneThread {
-    handle: OwnedHandle,
-    port: Port,
-    free: Vec<Pinned>,
+pub(super) struct OneThread(Calls, Port);
+
+/// Its own thread waits for packets and unparks the one that submits.
+pub(super) struct Dispatcher(Calls);
+
+/// The same calls, with another way to wait.
+macro_rules! submitted_and_cancelled {
+    () => {
+        type Call = Pinned;
+
+        fn start(&mut self, code: u32, input: &'static [u8], output: bool) -> Pinned {
+            self.0.start(code, input, output)
+        }
+
+        fn cancel(&mut self, call: &Pinned) {
+            self.0.cancel(call);
+        }
+    };
 }
 
 impl Io for OneThread {
-    type Call = Pinned;
+    submitted_and_cancelled!();
 
     fn on(handle: OwnedHandle) -> Self {
-        Self { port: Port::with(&handle), handle, free: Vec::new() }
-    }
-
-    fn start(&mut self, code: u32, input: &'static [u8], output: bool) -> Pinned {
-        start(&self.handle, &mut self.free, code, input, output)
-    }
-
-    fn cancel(&mut self, call: &Pinned) {
-        cancel(&self.handle, call);
+        let port = Port::with(&handle);
+        Self(Calls { handle, free: Vec::new() }, port)
     }
 
     fn finish(&mut self, call: Pinned) -> Option<Bytes> {
-        while !is_done(&call) {
-            self.port.dispatch();
-        }
-        bytes(&mut self.free, call)
+        self.0.finish(call, || self.1.dispatch())
     }
-}
-
-/// Its own thread waits for packets and unparks the one that submits.
-pub(super) struct Dispatcher {
-    handle: OwnedHandle,
-    free: Vec<Pinned>,
-    _port: Arc<Port>,
 }
 
 impl Io for Dispatcher {
-    type Call = Pinned;
+    submitted_and_cancelled!();
 
     fn on(handle: OwnedHandle) -> Self {
-        let port = Arc::new(Port::with(&handle));
-        let (dispatched, caller): (_, Thread) = (port.clone(), thread::current());
+        let (port, caller) = (Port::with(&handle), thread::current());
         thread::spawn(move || {
             loop {
-                dispatched.dispatch();
+                port.dispatch();
                 caller.unpark();
             }
         });
-        Self { handle, free: Vec::new(), _port: port }
-    }
-
-    fn start(&mut self, code: u32, input: &'static [u8], output: bool) -> Pinned {
-        start(&self.handle, &mut self.free, code, input, output)
-    }
-
-    fn cancel(&mut self, call: &Pinned) {
-        cancel(&self.handle, call);
+        Self(Calls { handle, free: Vec::new() })
     }
 
     fn finish(&mut self, call: Pinned) -> Option<Bytes> {
-        while !is_done(&call) {
-            thread::park();
-        }
-        bytes(&mut self.free, call)
+        self.0.finish(call, thread::park)
     }
 }

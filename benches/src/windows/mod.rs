@@ -19,7 +19,7 @@ use linewake_controller::protocol::{
     CONFIGURE, DRIVE, DRIVE_TOGGLE, Drive, EdgeRecord, LINE_EDGES, LINE_INPUT, LINE_RELEASE, LineConfig, WAIT_LINE,
     WaitLine,
 };
-use windows_sys::Win32::Foundation::{HANDLE, INVALID_HANDLE_VALUE};
+use windows_sys::Win32::Foundation::INVALID_HANDLE_VALUE;
 use windows_sys::Win32::Storage::FileSystem::{CreateFileW, FILE_FLAG_OVERLAPPED, OPEN_EXISTING, ReadFile, WriteFile};
 use zerocopy::FromBytes;
 
@@ -158,26 +158,4 @@ fn open(path: &str) -> OwnedHandle {
     assert_ne!(handle, INVALID_HANDLE_VALUE, "error {}", error());
     // SAFETY: the handle is new and ours.
     unsafe { OwnedHandle::from_raw_handle(handle) }
-}
-
-/// Threads of this process.
-pub fn threads() -> usize {
-    use windows_sys::Win32::Foundation::CloseHandle;
-    use windows_sys::Win32::System::Diagnostics::ToolHelp::{
-        CreateToolhelp32Snapshot, TH32CS_SNAPTHREAD, THREADENTRY32, Thread32First, Thread32Next,
-    };
-    let mut entry = THREADENTRY32 { dwSize: size_of::<THREADENTRY32>() as u32, ..Default::default() };
-    let mut count = 0;
-    // SAFETY: the snapshot is our handle; the entry lives through the calls and has its size set.
-    unsafe {
-        let snapshot: HANDLE = CreateToolhelp32Snapshot(TH32CS_SNAPTHREAD, 0);
-        assert_ne!(snapshot, INVALID_HANDLE_VALUE);
-        let mut more = Thread32First(snapshot, &mut entry);
-        while more != 0 {
-            count += usize::from(entry.th32OwnerProcessID == std::process::id());
-            more = Thread32Next(snapshot, &mut entry);
-        }
-        CloseHandle(snapshot);
-    }
-    count
 }

@@ -36,6 +36,7 @@ enum Format {
 
 /// How many bytes to read at once.
 const BUFFER: usize = 1 << 18;
+
 impl Capture {
     /// Opens a file, or standard input for `-`.
     ///
@@ -47,20 +48,11 @@ impl Capture {
             return Self::of(&name, Box::new(io::stdin()));
         }
         let mut file = File::open(path).map_err(|error| cannot_read(&name, &error))?;
-        let mut first = [0; FST.len()];
-        let mut length = 0;
-        while length < first.len() {
-            match file.read(&mut first[length..]) {
-                Ok(0) => break,
-                Ok(count) => length += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(cannot_read(&name, &error)),
-            }
-        }
-        if is_fst(&first[..length]) {
-            let name = format!("\"{name}\"");
-            let reader = Reader::fst(&name, file).map_err(|error| Error::new(error.to_string()))?;
-            return Ok(Self::of_wave(&name, reader));
+        let mut first = Vec::new();
+        let read = file.by_ref().take(FST.len() as u64).read_to_end(&mut first);
+        read.map_err(|error| cannot_read(&name, &error))?;
+        if is_fst(&first) {
+            return Self::of_wave(&name, |name| Reader::fst(name, file));
         }
         file.rewind().map_err(|error| cannot_read(&name, &error))?;
         Self::of(&name, Box::new(file))
@@ -95,16 +87,8 @@ impl Capture {
                 Format::Json(Box::new(Json::new(name, source)))
             }
             Kind::Csv => Format::Csv(Box::new(Csv::new(name, source))),
-            Kind::Vcd => {
-                let name = format!("\"{name}\"");
-                let reader = Reader::vcd(&name, Box::new(source)).map_err(|error| Error::new(error.to_string()))?;
-                return Ok(Self::of_wave(&name, reader));
-            }
-            Kind::Ghw => {
-                let name = format!("\"{name}\"");
-                let reader = Reader::ghw(&name, Box::new(source)).map_err(|error| Error::new(error.to_string()))?;
-                return Ok(Self::of_wave(&name, reader));
-            }
+            Kind::Vcd => return Self::of_wave(name, |name| Reader::vcd(name, Box::new(source))),
+            Kind::Ghw => return Self::of_wave(name, |name| Reader::ghw(name, Box::new(source))),
             Kind::Fst => {
                 let remedy = "give it as a file, without further compression";
                 return Err(Error::new(format!("\"{name}\" is an FST, which cannot be read from a pipe; {remedy}")));
@@ -113,9 +97,11 @@ impl Capture {
         Ok(Self { name: name.to_owned(), format, table: Table::default(), has_failed: false })
     }
 
-    fn of_wave(name: &str, reader: Reader) -> Self {
-        let format = Format::Wave(Box::new(Wave::new(name, reader)));
-        Self { name: name.to_owned(), format, table: Table::default(), has_failed: false }
+    fn of_wave(name: &str, open: impl FnOnce(&str) -> Result<Reader, linewake_wave::Error>) -> Result<Self, Error> {
+        let name = format!("\"{name}\"");
+        let reader = open(&name).map_err(|error| Error::new(error.to_string()))?;
+        let format = Format::Wave(Box::new(Wave::new(&name, reader)));
+        Ok(Self { name, format, table: Table::default(), has_failed: false })
     }
 
     /// Chooses the lines to read, by name or offset, if the format lists its lines at the beginning, as a waveform

@@ -4,7 +4,6 @@ mod rows;
 
 use std::collections::{HashMap, HashSet};
 use std::io::Read;
-use std::sync::Arc;
 
 use linewake::record::ChatterState;
 use linewake::{EdgeKind, Figures, Missed};
@@ -278,14 +277,7 @@ impl<R: Read> Csv<R> {
         (self.is_fresh, self.arrival_ns, self.last_ns) = (true, None, 0);
         table.begin_segment();
         table.axis.begin_segment(None, None, false);
-        self.outbox.push(Item::Begin(Arc::new(Segment {
-            number: self.segments,
-            clock: crate::error::DEVICE.into(),
-            utc: None,
-            host: None,
-            boot_id: None,
-            utc_synchronised: None,
-        })));
+        self.outbox.push(Item::Begin(Segment::plain(self.segments, crate::error::DEVICE)));
     }
 
     /// The end of the file.
@@ -296,15 +288,7 @@ impl<R: Read> Csv<R> {
         if self.segments == 0 {
             return self.foreign.nothing_else(&self.outbox.name, self.outbox.has_zeros()).map_or(Ok(None), Err);
         }
-        match self.doubt.take() {
-            Some(doubt) if doubt.is_whole => return Err(doubt.error),
-            Some(_) => self.outbox.notice("ends in the middle of a row; the rows before it are played"),
-            None => {}
-        }
-        if self.source.inner().is_cut() {
-            self.outbox.notice("ends in the middle of its compressed data; the part before that is played");
-        }
-        self.foreign.say(&mut self.outbox);
+        self.foreign.finish(self.doubt.take(), self.source.inner().is_cut(), &mut self.outbox)?;
         self.outbox.push(Item::End(None));
         Ok(self.outbox.pop())
     }

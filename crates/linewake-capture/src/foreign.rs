@@ -53,8 +53,23 @@ impl Foreign {
         self.error.take().or_else(|| has_zeros.then(|| nothing_but_zeros(name)))
     }
 
+    /// The end of a file that has a capture: reports an invalid line, a cut, and the lines that were left out.
+    pub(crate) fn finish(&mut self, doubt: Option<Doubt>, is_cut: bool, outbox: &mut Outbox) -> Result<(), Error> {
+        let what = self.what;
+        match doubt {
+            Some(doubt) if doubt.is_whole => return Err(doubt.error),
+            Some(_) => outbox.notice(&format!("ends in the middle of a {what}; the {what}s before it are played")),
+            None => {}
+        }
+        if is_cut {
+            outbox.notice("ends in the middle of its compressed data; the part before that is played");
+        }
+        self.say(outbox);
+        Ok(())
+    }
+
     /// Reports the lines that were left out.
-    pub(crate) fn say(&mut self, outbox: &mut Outbox) {
+    fn say(&mut self, outbox: &mut Outbox) {
         let (count, first, what) = (std::mem::take(&mut self.count), self.first, self.what);
         match count {
             0 => {}

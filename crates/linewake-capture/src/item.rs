@@ -79,6 +79,14 @@ pub struct Segment {
     pub utc_synchronised: Option<bool>,
 }
 
+impl Segment {
+    /// A segment of a format that has nothing but the stamps.
+    pub(crate) fn plain(number: u64, clock: &str) -> Arc<Self> {
+        let clock = clock.into();
+        Arc::new(Self { number, clock, utc: None, host: None, boot_id: None, utc_synchronised: None })
+    }
+}
+
 /// An edge of a capture.
 ///
 /// ```

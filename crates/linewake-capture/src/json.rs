@@ -5,11 +5,11 @@ mod edge;
 use std::io::{self, BufRead as _, Read};
 use std::sync::Arc;
 
-use linewake::record::{Chatter, Edge, Gap, NamedChip, READABLE, Record, Start, State, Step, Summary};
+use linewake::record::{Chatter, Gap, NamedChip, READABLE, Record, Start, State, Step, Summary};
 use linewake::{Figures, UtcOffset};
 use serde::Deserialize;
 
-use self::edge::{AnyEdge, Heads, Numbers};
+use self::edge::{Heads, Numbers};
 use crate::error::Error;
 use crate::foreign::{Doubt, Foreign};
 use crate::item::{self, Account, Item, Segment};
@@ -111,21 +111,6 @@ impl<R: Read> Json<R> {
             return Ok(self.outbox.pop());
         }
         let begin = start_at(text).filter(|&at| serde_json::from_slice::<Record<'_>>(&text[at..]).is_ok());
-        if self.segments > 0
-            && self.doubt.is_none()
-            && let Ok(edge) = serde_json::from_slice::<AnyEdge<'_>>(text)
-            && edge.record == "edge"
-        {
-            let numbers = edge.numbers();
-            let found = table.line(&edge.chip, edge.offset, edge.name.as_deref());
-            let LineLookup { line, is_new } = found.map_err(|what| self.error(None, &what))?;
-            if is_new {
-                self.heads.forget();
-            }
-            let text = &self.source.buffered()[zeros..self.taken];
-            self.heads.learn(text, line);
-            return Ok(Some(self.edge(table, line, numbers, is_new)));
-        }
         let text = text.to_vec();
         if let Some(doubt) = self.doubt.take_if(|_| begin.is_some()) {
             self.outbox.notice_at(doubt.line, CUT);
@@ -233,15 +218,14 @@ impl<R: Read> Json<R> {
                 self.note(found);
                 Item::State { line: found.line, active: level.map(|level| level != 0) }
             }
-            // A record whose time is a string.
-            Record::Edge(Edge { chip, offset, name, kind, timestamp_ns, seqno, line_seqno, missed }) => {
-                let LineLookup { line, is_new } = table.line(&chip, offset, name.as_deref()).map_err(wrong)?;
+            Record::Edge(edge) => {
+                let found = table.line(&edge.chip, edge.offset, edge.name.as_deref());
+                let LineLookup { line, is_new } = found.map_err(wrong)?;
                 if is_new {
                     self.heads.forget();
                 }
                 self.heads.learn(text, line);
-                let numbers = Numbers::new(kind, timestamp_ns, seqno, line_seqno, missed);
-                return Ok(Some(self.edge(table, line, numbers, is_new)));
+                return Ok(Some(self.edge(table, line, Numbers::of(&edge), is_new)));
             }
             Record::Gap(gap) => {
                 let chip = table.chip(&gap.chip).map_err(wrong)?;
@@ -348,15 +332,7 @@ impl<R: Read> Json<R> {
         if self.segments == 0 {
             return self.foreign.nothing_else(&self.outbox.name, self.outbox.has_zeros()).map_or(Ok(None), Err);
         }
-        match self.doubt.take() {
-            Some(doubt) if doubt.is_whole => return Err(doubt.error),
-            Some(_) => self.outbox.notice("ends in the middle of a record; the records before it are played"),
-            None => {}
-        }
-        if self.source.inner().is_cut() {
-            self.outbox.notice("ends in the middle of its compressed data; the part before that is played");
-        }
-        self.foreign.say(&mut self.outbox);
+        self.foreign.finish(self.doubt.take(), self.source.inner().is_cut(), &mut self.outbox)?;
         let account = self.take_account();
         self.outbox.push(Item::End(account));
         Ok(self.outbox.pop())

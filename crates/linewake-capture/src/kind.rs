@@ -72,12 +72,9 @@ pub(crate) fn kind<R: Read>(name: &str, source: &mut LineReader<R>) -> io::Resul
 }
 
 fn extension(name: &str) -> String {
-    let (mut stem, mut extension) = name.rsplit_once('.').unwrap_or((name, ""));
-    if ["gz", "zst"].iter().any(|packed| extension.eq_ignore_ascii_case(packed)) {
-        (stem, extension) = stem.rsplit_once('.').unwrap_or((stem, ""));
-    }
-    let _ = stem;
-    extension.to_ascii_lowercase()
+    let name = name.to_ascii_lowercase();
+    let unpacked = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name);
+    unpacked.rsplit_once('.').map_or("", |(_, extension)| extension).to_owned()
 }
 
 /// Searches after zeros, and after lines of other programs.

@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::path::Path;
-use std::sync::Arc;
 
 use linewake::{EdgeKind, Missed};
 use linewake_wave::{Change, Level, Reader};
@@ -266,15 +265,8 @@ impl Wave {
         self.segments += 1;
         // The reader below has put its time on one axis.
         table.axis.begin_segment(None, None, true);
-        let clock = self.reader.base().map_or(error::DEVICE, |base| &base.clock).into();
-        self.pending.push_back(Item::Begin(Arc::new(Segment {
-            number: self.segments,
-            clock,
-            utc: None,
-            host: None,
-            boot_id: None,
-            utc_synchronised: None,
-        })));
+        let clock = self.reader.base().map_or(error::DEVICE, |base| &base.clock);
+        self.pending.push_back(Item::Begin(Segment::plain(self.segments, clock)));
     }
 
     fn say_left_out(&mut self) {

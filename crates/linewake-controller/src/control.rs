@@ -253,15 +253,7 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
         none(input)?;
         room::<InfoRecord>(output)?;
         let information = &mut self.readers[slot].information;
-        let mut written = 0;
-        for room in output.chunks_exact_mut(size_of::<InfoRecord>()) {
-            let Some(record) = information.pop() else {
-                break;
-            };
-            room.copy_from_slice(record.as_bytes());
-            written += room.len();
-        }
-        match written {
+        match fill(output, || information.pop()) {
             0 if information.lines.is_empty() => Err(Status::INVALID_DEVICE_STATE),
             0 => Ok(None),
             written => Ok(Some(written)),
@@ -311,20 +303,13 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
             return Err(Status::INVALID_DEVICE_STATE);
         }
         let (header, body) = output.split_at_mut(HEADER);
-        let mut count = 0;
-        for room in body.chunks_exact_mut(size_of::<EdgeRecord>()) {
-            let Some(event) = reader.take_any() else {
-                break;
-            };
-            room.copy_from_slice(event.as_bytes());
-            count += 1;
-        }
-        if count == 0 {
+        let written = fill(body, || reader.take_any());
+        if written == 0 {
             return Ok(None);
         }
         let sums = &reader.sums;
         let batch = BatchHeader {
-            count,
+            count: (written / size_of::<EdgeRecord>()) as u32,
             queued: reader.queue.len() + reader.raised_count,
             driven: sums.driven,
             delivered: sums.delivered,
@@ -333,7 +318,7 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
             discarded: sums.discarded,
         };
         header.copy_from_slice(batch.as_bytes());
-        Ok(Some(HEADER + count as usize * size_of::<EdgeRecord>()))
+        Ok(Some(HEADER + written))
     }
 
     fn get_counters(&mut self, slot: usize, input: &[u8], output: &mut [u8], _: u64) -> Answer {
@@ -436,12 +421,8 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
             return Err(Status::INVALID_PARAMETER);
         }
         room::<T>(output)?;
-        let mut information = 0;
-        for (offset, room) in (first.offset..self.line_count()).zip(output.chunks_exact_mut(size_of::<T>())) {
-            room.copy_from_slice(record(self, offset).as_bytes());
-            information += room.len();
-        }
-        Ok(Some(information))
+        let mut records = (first.offset..self.line_count()).map(|offset| record(self, offset));
+        Ok(Some(fill(output, || records.next())))
     }
 }
 
@@ -479,6 +460,17 @@ fn several<T: FromBytes>(input: &[u8]) -> Result<impl Iterator<Item = T> + '_, S
 
 fn records<T: FromBytes>(input: &[u8]) -> impl Iterator<Item = T> + '_ {
     input.chunks_exact(size_of::<T>()).filter_map(|bytes| T::read_from_bytes(bytes).ok())
+}
+
+/// Writes records while there are some, and room for them. Returns how many bytes it wrote.
+fn fill<T: IntoBytes + Immutable>(output: &mut [u8], mut next: impl FnMut() -> Option<T>) -> usize {
+    let mut written = 0;
+    for room in output.chunks_exact_mut(size_of::<T>()) {
+        let Some(record) = next() else { break };
+        room.copy_from_slice(record.as_bytes());
+        written += room.len();
+    }
+    written
 }
 
 pub(crate) fn room<T>(output: &[u8]) -> Result<(), Status> {

@@ -307,13 +307,9 @@ impl<const LINES: usize, const QUEUE: usize> Reader<LINES, QUEUE> {
     /// Makes room. The dropped event, and the edges that were missing before it, are missing before the line's next
     /// event.
     fn drop_oldest(&mut self) {
-        let Some(offset) = self.queue.oldest() else {
-            return;
-        };
+        let Some(offset) = self.queue.oldest() else { return };
         let watch = &mut self.watches[offset as usize];
-        let Some((dropped, shown)) = self.queue.take(&mut watch.chain) else {
-            return;
-        };
+        let Some((dropped, shown)) = self.queue.take(&mut watch.chain) else { return };
         if shown {
             watch.counts.delivered += 1;
             self.sums.delivered += 1;
@@ -329,13 +325,19 @@ impl<const LINES: usize, const QUEUE: usize> Reader<LINES, QUEUE> {
         *merged = merged.saturating_add(dropped.merged);
     }
 
+    /// Takes the line's oldest event, which counts as delivered. Also returns whether a wait has got it before.
+    fn deliver(&mut self, offset: u32) -> Option<(EdgeRecord, bool)> {
+        let watch = self.watches.get_mut(offset as usize)?;
+        let taken = self.queue.take(&mut watch.chain)?;
+        watch.counts.delivered += 1;
+        self.sums.delivered += 1;
+        Some(taken)
+    }
+
     /// Takes the line's next event that no wait has got yet.
     pub(crate) fn take(&mut self, offset: u32) -> Option<EdgeRecord> {
-        let watch = self.watches.get_mut(offset as usize)?;
         loop {
-            let (record, shown) = self.queue.take(&mut watch.chain)?;
-            watch.counts.delivered += 1;
-            self.sums.delivered += 1;
+            let (record, shown) = self.deliver(offset)?;
             if !shown {
                 return Some(record);
             }
@@ -344,16 +346,12 @@ impl<const LINES: usize, const QUEUE: usize> Reader<LINES, QUEUE> {
 
     /// Takes the next event of any line.
     pub(crate) fn take_any(&mut self) -> Option<EdgeRecord> {
-        while let Some(offset) = self.queue.oldest() {
-            let watch = &mut self.watches[offset as usize];
-            let (record, shown) = self.queue.take(&mut watch.chain)?;
-            watch.counts.delivered += 1;
-            self.sums.delivered += 1;
+        loop {
+            let (record, shown) = self.deliver(self.queue.oldest()?)?;
             if !shown {
                 return Some(record);
             }
         }
-        None
     }
 
     /// Whether an event of the line has got `number`, or it is the number before the first.
@@ -363,16 +361,13 @@ impl<const LINES: usize, const QUEUE: usize> Reader<LINES, QUEUE> {
 
     /// Acknowledges the line's events up to `number`, and returns the next one, which stays.
     pub(crate) fn show_after(&mut self, offset: u32, number: u32) -> Option<EdgeRecord> {
-        let watch = self.watches.get_mut(offset as usize)?;
         loop {
-            let (record, shown) = self.queue.first(&watch.chain)?;
+            let (record, shown) = self.queue.first(&self.watches.get(offset as usize)?.chain)?;
             if is_after(record.line_seqno, number) {
                 *shown = true;
                 return Some(*record);
             }
-            self.queue.take(&mut watch.chain);
-            watch.counts.delivered += 1;
-            self.sums.delivered += 1;
+            self.deliver(offset)?;
         }
     }
 }

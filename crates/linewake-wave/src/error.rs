@@ -15,10 +15,20 @@ impl Error {
     pub(crate) fn new(message: impl Into<Box<str>>) -> Self {
         Self(message.into())
     }
+
+    /// The file cannot be read.
+    pub(crate) fn unreadable(name: &str, what: impl fmt::Display) -> Self {
+        Self::new(format!("cannot read {}: {what}", quoted(name)))
+    }
+
+    /// The rest of the file cannot be read.
+    pub(crate) fn rest_unreadable(name: &str, what: impl fmt::Display) -> Self {
+        Self::new(format!("cannot read {} any further: {what}", quoted(name)))
+    }
 }
 
-/// A file's name in quotes, which it may have already.
-pub(crate) fn quoted(name: &str) -> String {
+/// The name in quotes. The caller may have put it in quotes already.
+fn quoted(name: &str) -> String {
     if name.starts_with('"') { name.to_owned() } else { format!("\"{name}\"") }
 }
 

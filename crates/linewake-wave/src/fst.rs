@@ -28,16 +28,9 @@ pub(crate) struct Blocks {
     is_first: bool,
 }
 
-impl std::fmt::Debug for Blocks {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Blocks").field("parts", &self.parts).finish_non_exhaustive()
-    }
-}
-
 /// Reads the head, which is at both ends of the file.
 pub(crate) fn open(name: &str, mut source: Box<dyn ReadSeek>) -> Result<(Common, Blocks), Error> {
-    let damaged =
-        |what: &dyn std::fmt::Display| Error::new(format!("cannot read {}: {what}", crate::error::quoted(name)));
+    let damaged = |what: &dyn std::fmt::Display| Error::unreadable(name, what);
     let length = source.seek(SeekFrom::End(0)).map_err(|error| damaged(&error))?;
     let mut file = File { source, length };
     let mut notes = Notes::default();
@@ -128,9 +121,7 @@ fn begin(file: &mut File, part: Part) -> Result<(Tick, Option<String>), String> 
 impl Blocks {
     /// Reads until there is a change. Returns whether there may be more.
     pub(crate) fn step(&mut self, common: &mut Common) -> Result<bool, Error> {
-        self.go_on(common).map_err(|what| {
-            Error::new(format!("cannot read {} any further: {what}", crate::error::quoted(&common.name)))
-        })
+        self.go_on(common).map_err(|what| Error::rest_unreadable(&common.name, what))
     }
 
     fn go_on(&mut self, common: &mut Common) -> Result<bool, String> {

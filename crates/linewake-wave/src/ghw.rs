@@ -23,7 +23,6 @@ pub(crate) const MAGIC: &[u8] = b"GHDLwave\n";
 const NINE: &[u8; 9] = b"ux01zwlh-";
 
 /// The rest of a file.
-#[derive(Debug)]
 pub(crate) struct Cycles {
     input: Input,
     signals: Signals,
@@ -53,7 +52,7 @@ pub(crate) fn open(name: &str, source: Box<dyn Read + Send>) -> Result<(Common, 
             Stop::Over => "it is cut off before its first value".to_owned(),
             Stop::Wrong(what) => what,
         };
-        Error::new(format!("cannot read {}: {what}", crate::error::quoted(name)))
+        Error::unreadable(name, what)
     })?;
     let axis = Axis::new(Tick::new(1, -15).unwrap_or_default());
     let common = Common { name: name.to_owned(), head, axis, notes: Notes::default(), segments: 1 };
@@ -149,9 +148,7 @@ impl Cycles {
                 common.notes.add(Oddity::Cut, || format!("{name}: it is cut off"));
                 Ok(false)
             }
-            Err(Stop::Wrong(what)) => {
-                Err(Error::new(format!("cannot read {} any further: {what}", crate::error::quoted(&common.name))))
-            }
+            Err(Stop::Wrong(what)) => Err(Error::rest_unreadable(&common.name, what)),
         }
     }
 

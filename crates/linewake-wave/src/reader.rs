@@ -1,6 +1,6 @@
 //! The reader for all formats: the contents of a file's head, and its changes one after the other.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
@@ -32,7 +32,6 @@ pub enum Format {
 /// Reads a waveform: an iterator of its changes, in the order of the file.
 ///
 /// See [the crate](crate) for an example.
-#[derive(Debug)]
 pub struct Reader {
     common: Common,
     body: Body,
@@ -41,7 +40,6 @@ pub struct Reader {
     failure: Option<Error>,
 }
 
-#[derive(Debug)]
 enum Body {
     Vcd(vcd::Changes),
     #[cfg(feature = "fst")]
@@ -88,17 +86,13 @@ impl Reader {
     ///
     /// When the stream cannot be read, or is not a waveform, or is an FST, whose end must be read first.
     pub fn stream(name: &str, source: Box<dyn BufRead + Send>) -> Result<Self, Error> {
-        let unread = |error: std::io::Error| Error::new(format!("cannot read {}: {error}", crate::error::quoted(name)));
-        let (first, source) = text::peek(Box::new(source)).map_err(unread)?;
+        let (first, source) = text::peek(Box::new(source)).map_err(|error| Error::unreadable(name, error))?;
         let source = Box::new(BufReader::with_capacity(1 << 16, source));
         match first {
             _ if first.starts_with(ghw::MAGIC) => Self::ghw(name, source),
             _ if is_fst(&first) => {
                 let remedy = "give it as a file that is not compressed";
-                Err(Error::new(format!(
-                    "cannot read {}: an FST is read from its end; {remedy}",
-                    crate::error::quoted(name)
-                )))
+                Err(Error::unreadable(name, format_args!("an FST is read from its end; {remedy}")))
             }
             _ => Self::vcd(name, source),
         }
@@ -111,8 +105,7 @@ impl Reader {
     /// When the file cannot be read, or is not a waveform.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let name = path.display().to_string();
-        let unread =
-            |error: std::io::Error| Error::new(format!("cannot read {}: {error}", crate::error::quoted(&name)));
+        let unread = |error: std::io::Error| Error::unreadable(&name, error);
         let file = std::fs::File::open(path).map_err(unread)?;
         let mut file = BufReader::with_capacity(1 << 16, file);
         let first = file.fill_buf().map_err(unread)?;
@@ -122,7 +115,7 @@ impl Reader {
         #[cfg(feature = "fst")]
         return Self::fst(&name, file);
         #[cfg(not(feature = "fst"))]
-        Err(Error::new(format!("cannot read {}: this program was built without FST", crate::error::quoted(name))))
+        Err(Error::unreadable(&name, "this program was built without FST"))
     }
 
     /// The format of the file.
@@ -238,29 +231,22 @@ impl Reader {
     pub fn names(&self, wires: &[usize]) -> Vec<String> {
         let wires: Vec<_> = wires.iter().map(|&index| self.wire(index)).collect();
         let mut names: Vec<_> = wires.iter().map(Wire::name).collect();
-        let count = |names: &[String]| {
-            let mut uses = HashMap::<_, usize>::new();
-            names.iter().for_each(|name| *uses.entry(name.clone()).or_default() += 1);
-            uses
-        };
-        let uses = count(&names);
+        let mut uses = HashMap::<_, usize>::new();
+        names.iter().for_each(|name| *uses.entry(name.clone()).or_default() += 1);
         for (name, wire) in names.iter_mut().zip(&wires) {
             if uses[name] > 1 {
                 *name = wire.path();
             }
         }
-        let mut uses = count(&names);
-        let mut seen = HashMap::<String, usize>::new();
+        let mut taken: HashSet<_> = names.iter().cloned().collect();
+        let mut numbers = HashMap::<_, usize>::new();
         for name in &mut names {
-            if uses[name] == 1 {
-                continue;
-            }
-            let number = seen.entry(name.clone()).or_insert(0);
+            let number = numbers.entry(name.clone()).or_default();
             *number += 1;
+            // The first wire keeps the name itself.
             while *number > 1 {
                 let with_number = format!("{name}_{number}");
-                if !uses.contains_key(&with_number) {
-                    uses.insert(with_number.clone(), 1);
+                if taken.insert(with_number.clone()) {
                     *name = with_number;
                     break;
                 }
@@ -338,6 +324,13 @@ impl Reader {
 /// Whether a file is an FST, by its first bytes: a head of 329 bytes, or one compressed block that is the whole file.
 fn is_fst(first: &[u8]) -> bool {
     matches!(first, [0, 0, 0, 0, 0, 0, 0, 1, 0x49, ..]) || first.first() == Some(&254)
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (name, format) = (&self.common.name, self.format());
+        f.debug_struct("Reader").field("name", name).field("format", &format).finish_non_exhaustive()
+    }
 }
 
 impl Iterator for Reader {

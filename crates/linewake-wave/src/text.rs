@@ -1,5 +1,6 @@
 //! The words of a text file, in the memory of one buffer.
 
+use std::collections::VecDeque;
 use std::io::{self, Read};
 
 /// How many bytes to read at once.
@@ -33,12 +34,6 @@ struct Word {
     is_first_of_line: bool,
     /// It reaches to the end of the file.
     is_last: bool,
-}
-
-impl std::fmt::Debug for Text {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Text").field("line", &self.line).field("word", &self.word).finish_non_exhaustive()
-    }
 }
 
 impl Text {
@@ -184,18 +179,11 @@ pub(crate) fn decoded(bytes: &[u8]) -> String {
     }
 }
 
-/// Returns the first bytes of a file, and a source that reads them again.
-pub(crate) fn peek(mut source: Box<dyn Read + Send>) -> io::Result<([u8; 16], Box<dyn Read + Send>)> {
-    let (mut first, mut length) = ([0; 16], 0);
-    while length < first.len() {
-        match source.read(&mut first[length..]) {
-            Ok(0) => break,
-            Ok(read) => length += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    let again = io::Cursor::new(first).take(length as u64).chain(source);
+/// Returns the first bytes of a file, at most 16, and a source that reads them again.
+pub(crate) fn peek(mut source: Box<dyn Read + Send>) -> io::Result<(Vec<u8>, Box<dyn Read + Send>)> {
+    let mut first = Vec::new();
+    source.by_ref().take(16).read_to_end(&mut first)?;
+    let again = io::Cursor::new(first.clone()).chain(source);
     Ok((first, Box::new(again)))
 }
 
@@ -203,7 +191,7 @@ pub(crate) fn peek(mut source: Box<dyn Read + Send>) -> io::Result<([u8; 16], Bo
 pub(crate) fn plain(source: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
     let (first, mut source) = peek(source)?;
     let mut skip = |length: usize| source.read_exact(&mut [0; 3][..length]);
-    let is_big = match first {
+    let is_big = match first[..] {
         [0xef, 0xbb, 0xbf, ..] => return skip(3).map(|()| source),
         [0xff, 0xfe, ..] => skip(2).map(|()| false)?,
         [0xfe, 0xff, ..] => skip(2).map(|()| true)?,
@@ -211,56 +199,37 @@ pub(crate) fn plain(source: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + S
         [0, 1..=255, 0, 1..=255, ..] => true,
         _ => return Ok(source),
     };
-    Ok(Box::new(Utf16 { source, is_big, bytes: vec![0; PORTION / 4], length: 0, high: None }))
+    Ok(Box::new(Utf16 { source, is_big, bytes: Vec::new(), text: VecDeque::new() }))
 }
 
 /// UTF-16 read as UTF-8.
 struct Utf16 {
     source: Box<dyn Read + Send>,
     is_big: bool,
+    /// The bytes that are left from the last read: less than a character.
     bytes: Vec<u8>,
-    /// The bytes left from the last read: less than a unit.
-    length: usize,
-    /// A unit that waits for its other half.
-    high: Option<u16>,
+    /// UTF-8 that nobody has read yet.
+    text: VecDeque<u8>,
 }
 
 impl Read for Utf16 {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        // A unit makes at most three bytes, and a waiting half three more.
-        let room = self.bytes.len().min((into.len() / 3).saturating_sub(1) * 2);
-        if room == 0 {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "there is no room for a character"));
-        }
-        let mut written = 0;
-        while written == 0 {
-            let read = self.source.read(&mut self.bytes[self.length..room])?;
-            if read == 0 {
+        while self.text.is_empty() {
+            let kept = self.bytes.len();
+            self.bytes.resize(PORTION / 4, 0);
+            let read = self.source.read(&mut self.bytes[kept..]);
+            self.bytes.truncate(kept + *read.as_ref().unwrap_or(&0));
+            if read? == 0 {
                 return Ok(0);
             }
-            let length = self.length + read;
-            let units = self.bytes[..length & !1].chunks_exact(2).map(|unit| match self.is_big {
-                true => u16::from_be_bytes([unit[0], unit[1]]),
-                false => u16::from_le_bytes([unit[0], unit[1]]),
-            });
-            let mut units = self.high.take().into_iter().chain(units).peekable();
-            while let Some(unit) = units.next() {
-                if (0xd800..0xdc00).contains(&unit) && units.peek().is_none() {
-                    self.high = Some(unit);
-                    break;
-                }
-                let low = units.next_if(|low| (0xd800..0xdc00).contains(&unit) && (0xdc00..0xe000).contains(low));
-                let pair = [unit, low.unwrap_or(0)];
-                let pair = &pair[..1 + usize::from(low.is_some())];
-                for read in char::decode_utf16(pair.iter().copied()) {
-                    let character = read.unwrap_or(char::REPLACEMENT_CHARACTER);
-                    written += character.encode_utf8(&mut into[written..]).len();
-                }
-            }
-            drop(units);
-            self.bytes[0] = self.bytes[length - 1];
-            self.length = length & 1;
+            let unit = if self.is_big { u16::from_be_bytes } else { u16::from_le_bytes };
+            let mut units: Vec<_> = self.bytes.as_chunks().0.iter().copied().map(unit).collect();
+            // The first half of a character waits for the second.
+            units.pop_if(|last| (0xd800..0xdc00).contains(last));
+            self.bytes.drain(..2 * units.len());
+            let characters = char::decode_utf16(units).map(|read| read.unwrap_or(char::REPLACEMENT_CHARACTER));
+            self.text.extend(characters.collect::<String>().into_bytes());
         }
-        Ok(written)
+        self.text.read(into)
     }
 }

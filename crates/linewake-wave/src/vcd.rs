@@ -6,7 +6,7 @@ mod head;
 pub(crate) mod ports;
 mod words;
 
-use std::io::{self, BufRead};
+use std::io::BufRead;
 
 pub(crate) use self::changes::Changes;
 
@@ -19,8 +19,7 @@ use crate::text::{Text, plain};
 
 /// Reads the head.
 pub(crate) fn open(name: &str, source: Box<dyn BufRead + Send>) -> Result<(Common, Changes), Error> {
-    let unread = |error: io::Error| Error::new(format!("cannot read {}: {error}", crate::error::quoted(name)));
-    let mut text = Text::new(plain(Box::new(source)).map_err(unread)?);
+    let mut text = Text::new(plain(Box::new(source)).map_err(|error| Error::unreadable(name, error))?);
     let mut notes = Notes::default();
     let Parsed { mut head, codes, tick } = head::parse(name, &mut text, &mut notes)?;
     head.bits.link();

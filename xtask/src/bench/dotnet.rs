@@ -1,4 +1,4 @@
-//! .NET under Wine: Microsoft's runtime from PyPI, and Mono's compiler.
+//! Builds the .NET program to compare with: by Mono's compiler, for Microsoft's runtime, which PyPI has.
 
 use std::error::Error;
 use std::fs;

@@ -1,5 +1,5 @@
-//! The licences of what is linked into the program: each crate's name, version, licence and the texts that it comes
-//! with.
+//! The licences of the crates that are linked into the program: the name and version of each crate, its licence, and
+//! the licence files in its package.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
@@ -21,9 +21,9 @@ pub(super) fn text(target: &str) -> Result<String, Box<dyn Error>> {
     let command = CommandLine::new("cargo metadata --locked --format-version 1 --filter-platform").arg(target);
     let metadata: Value = serde_json::from_str(&command.text()?)?;
     let mut text = String::from(STD);
-    // The same text comes with many crates: it is written once.
+    // Many crates come with the same text, which is written once.
     let mut written = BTreeMap::new();
-    for package in linked(&metadata).ok_or("cargo's metadata are not as expected")? {
+    for package in linked(&metadata).ok_or("the output of \"cargo metadata\" lacks a field")? {
         let word = |name: &str| package[name].as_str().unwrap_or("unknown").to_owned();
         let (name, version) = (word("name"), word("version"));
         let _ = write!(text, "\n{}\n{name} {version}: {}\n{}\n", "=".repeat(80), word("license"), word("repository"));
@@ -40,7 +40,7 @@ pub(super) fn text(target: &str) -> Result<String, Box<dyn Error>> {
     Ok(text)
 }
 
-/// The packages of other projects that the command is linked with.
+/// The packages of other projects that are linked into the command.
 fn linked(metadata: &Value) -> Option<Vec<&Value>> {
     let packages = metadata["packages"].as_array()?;
     let nodes = metadata["resolve"]["nodes"].as_array()?;
@@ -67,7 +67,7 @@ fn linked(metadata: &Value) -> Option<Vec<&Value>> {
     Some(linked)
 }
 
-/// The files beside a manifest that are licences, with their texts.
+/// The licence files beside a manifest, with their texts.
 fn texts(manifest: &Path) -> Result<Vec<(String, String)>, Box<dyn Error>> {
     let mut texts = Vec::new();
     for entry in fs::read_dir(manifest.parent().unwrap_or(manifest))? {

@@ -1,4 +1,4 @@
-//! Arrows between files: one uses a name that the other defines.
+//! Arrows between files: the first uses a name that the second defines.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,7 +8,7 @@ use super::modules::{Form, Mention, Modules, Named, Words};
 /// The files of a package, and the arrows between them.
 pub(super) struct Arrows {
     pub(super) files: Vec<String>,
-    /// From, to: the lines where a name is used, and the name.
+    /// For each pair of files (from, to): the lines where a name is used, and the name.
     pub(super) all: BTreeMap<(usize, usize), BTreeSet<(usize, String)>>,
 }
 
@@ -28,7 +28,7 @@ impl Arrows {
         Self { files: modules.files.clone(), all }
     }
 
-    /// An arrow in words, by the first line that makes it.
+    /// Describes an arrow by the first line that makes it.
     pub(super) fn shown(&self, (from, to): (usize, usize)) -> String {
         let (line, name) = self.all[&(from, to)].first().expect("an arrow has a line");
         format!("{}:{line} uses `{name}` of {}", self.files[from], self.files[to])
@@ -48,7 +48,7 @@ impl Arrows {
         circles
     }
 
-    /// The files that one arrow or several lead to.
+    /// The files that can be reached from this one by arrows.
     fn reached(&self, file: usize) -> BTreeSet<usize> {
         let (mut reached, mut left) = (BTreeSet::new(), vec![file]);
         while let Some(from) = left.pop() {
@@ -66,20 +66,20 @@ impl Arrows {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Place {
     Module(usize),
-    /// Something that this file defines.
+    /// An item that this file defines.
     File(usize),
-    /// Something of another crate, or nothing that is known.
+    /// An item of another crate, or an unknown name.
     Outside,
 }
 
 struct Names<'a> {
     modules: &'a Modules,
-    /// The `use`s that are being followed: one may lead to itself.
+    /// The `use`s that are being followed, because a `use` may lead to itself.
     followed: RefCell<BTreeSet<(usize, usize)>>,
 }
 
 impl Names<'_> {
-    /// The files that define what is mentioned. A module is no definition: what is taken from it has its own mention.
+    /// The files that define the mentioned name. A module is no definition: the names taken from it are mentioned too.
     fn files(&self, mention: &Mention) -> BTreeSet<usize> {
         let mut places = self.find(mention.module, &mention.words);
         if places == [Place::Outside] && mention.form == Form::Macro {
@@ -117,7 +117,7 @@ impl Names<'_> {
                 }
             }
             if next.is_empty() {
-                // A variant, a constant of a type; or what a macro has made in a module.
+                // A variant, an associated constant, or an item that a macro makes.
                 next = places.iter().map(|&place| self.definition(place)).collect();
             }
             places = next;

@@ -1,4 +1,4 @@
-//! The lists of floors in ARCHITECTURE.md, and what breaks them.
+//! The lists of floors in ARCHITECTURE.md, and the complaints about arrows that break them.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use super::arrows::Arrows;
 /// The floors of one folder of sources.
 #[derive(Default)]
 pub(super) struct List {
-    /// The highest comes first: its name, and its files and folders.
+    /// The name of each floor, and its files and folders. The highest floor comes first.
     floors: Vec<(String, Vec<String>)>,
 }
 
@@ -22,7 +22,7 @@ impl List {
         list
     }
 
-    /// Says what is wrong with a package whose sources lie in this folder.
+    /// The complaints about a package whose sources are in this folder.
     pub(super) fn complaints(&self, folder: &str, arrows: &mut Arrows) -> Vec<String> {
         let mut complaints = Vec::new();
         let name = |file: usize| {
@@ -59,7 +59,8 @@ impl List {
         complaints
     }
 
-    /// The floor of a file, and the entry that says so: the longest that fits. `a` is `a.rs` and the folder `a/`.
+    /// The floor of a file, and the entry of the list that gives it: the longest one that fits. `a` means `a.rs` and
+    /// the folder `a/`.
     fn floor(&self, file: &str) -> Option<(usize, String)> {
         let fits = |entry: &str| {
             let rest = file.strip_prefix(entry);

@@ -1,4 +1,4 @@
-//! The modules of a crate, the names in them, and every place that mentions a name. Test code is left out.
+//! Reads the modules of a crate: the names in them, and the places that mention names. Test code is left out.
 
 use proc_macro2::{TokenStream, TokenTree};
 use syn::ext::IdentExt;
@@ -19,7 +19,7 @@ pub(super) struct Modules {
     pub(super) mentions: Vec<Mention>,
     /// The library's name and root, for the programs beside it.
     pub(super) library: Option<(String, usize)>,
-    /// Macros that are in scope by the order of the text, and their files.
+    /// The `macro_rules!` macros, which any later file can use, and their files.
     pub(super) macros: Vec<(String, usize)>,
 }
 
@@ -28,7 +28,7 @@ pub(super) struct Module {
     pub(super) parent: Option<usize>,
     /// A name may appear twice: once for each system.
     pub(super) names: Vec<(String, Named)>,
-    /// What follows `use` in `use …::*`.
+    /// The paths of `use PATH::*`.
     pub(super) globs: Vec<Words>,
 }
 
@@ -63,7 +63,7 @@ impl Modules {
 
     fn read_file(&mut self, path: &str, directory: &str, parent: Option<usize>, read: Read<'_>) -> usize {
         let text = read(path).unwrap_or_else(|| panic!("there is no {path}"));
-        let parsed = syn::parse_file(&text).unwrap_or_else(|error| panic!("{path} is not understood: {error}"));
+        let parsed = syn::parse_file(&text).unwrap_or_else(|error| panic!("cannot parse {path}: {error}"));
         let file = self.files.iter().position(|known| known == path).unwrap_or(self.files.len());
         if file == self.files.len() {
             self.files.push(path.to_owned());
@@ -83,7 +83,7 @@ struct Reader<'a> {
     modules: &'a mut Modules,
     read: Read<'a>,
     module: usize,
-    /// Where the files of this module's children lie.
+    /// The directory of the files of this module's children.
     directory: String,
 }
 
@@ -139,7 +139,7 @@ impl Reader<'_> {
 
     fn read_name(&mut self, mut words: Words, name: &Ident, renamed: &Ident, form: Form) {
         if name == "self" {
-            // A path to a module: the names that are taken from it have mentions of their own.
+            // A path to a module. The names taken from it are mentioned on their own.
             let own = if name == renamed { words.last().cloned() } else { Some(renamed.unraw().to_string()) };
             self.module().names.extend(own.map(|own| (own, Named::Use(words))));
             return;
@@ -151,7 +151,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The paths in the text of a macro or an attribute, whose meaning is unknown.
+    /// Finds paths in the text of a macro or an attribute, whose grammar is unknown.
     fn scan(&mut self, tokens: TokenStream, with_texts: bool) {
         let tokens: Vec<_> = tokens.into_iter().collect();
         let is = |at: usize, sign: char| matches!(tokens.get(at), Some(TokenTree::Punct(p)) if p.as_char() == sign);

@@ -1,4 +1,4 @@
-//! Small trees, made up, that keep the rules and break each of them.
+//! Tests the rules on small crates: some keep them, and others break one of them.
 
 use super::Package;
 use super::list::List;
@@ -83,7 +83,7 @@ fn an_arrow_leads_to_the_file_that_defines_the_name() {
 }
 
 #[test]
-fn what_another_crate_defines_is_no_arrow_whoever_hands_it_on() {
+fn an_item_of_another_crate_is_no_arrow_even_if_it_is_re_exported() {
     let files = [
         ("lib.rs", "mod top; pub use other_crate::{Other, list::*}; pub use top::Top; fn f() -> Top {}"),
         ("top.rs", "use crate::Other; pub struct Top(Other, std::cell::Cell<u8>);"),
@@ -113,7 +113,7 @@ fn names_are_found_wherever_they_stand() {
     assert!(!uses("pub struct Ground; #[cfg(all(test, unix))] mod tests { use crate::top::Top; }"));
     assert!(
         !uses("use super::top; pub struct Ground;"),
-        "what is taken from a module is an arrow, and the module is none"
+        "a name taken from a module is an arrow, and the module is none"
     );
     assert!(uses("use super::top; pub struct Ground(top::Top);"));
     assert!(uses("use super::top::{self, inner}; pub struct Ground(inner::In);"));

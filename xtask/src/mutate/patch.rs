@@ -1,4 +1,4 @@
-//! Mutations as they are written down, and what they make of a file.
+//! Reads mutations, and applies them to files.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
@@ -10,7 +10,7 @@ use crate::workspace;
 #[derive(Debug, PartialEq)]
 pub(super) struct Mutation {
     pub(super) name: String,
-    /// The decisions and pitfalls of `docs/guards.md` it attacks.
+    /// The decisions and pitfalls of `docs/guards.md` that it attacks.
     pub(super) attacks: String,
     pub(super) why: String,
     pub(super) test: Test,
@@ -27,7 +27,7 @@ struct Hunk {
     new: String,
 }
 
-/// The test that must fall.
+/// The test that must fail.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Test {
     pub(super) place: Place,
@@ -67,11 +67,11 @@ impl How {
     }
 }
 
-/// Why a mutation has not passed.
+/// Why a mutation did not pass.
 #[derive(Clone, Debug)]
 pub(super) struct Complaint {
     pub(super) reason: String,
-    /// What to show below the line.
+    /// The text below the mutation's line.
     pub(super) detail: String,
 }
 
@@ -86,7 +86,8 @@ pub(super) fn complaint<T>(reason: impl Into<String>, detail: String) -> Result<
 }
 
 impl Mutation {
-    /// The files it changes, changed. What a hunk replaces has to be there exactly once.
+    /// The texts of the files that it changes, after the change. The lines that a hunk replaces must be there exactly
+    /// once.
     pub(super) fn applied_to(
         &self,
         read: &dyn Fn(&str) -> io::Result<String>,
@@ -101,7 +102,7 @@ impl Mutation {
             let is_line = |at: usize| at == 0 || text[..at].ends_with('\n');
             let places: Vec<_> = text.match_indices(&hunk.old).map(|(at, _)| at).filter(|&at| is_line(at)).collect();
             let &[at] = &places[..] else {
-                let reason = format!("stale: {} times in \"{}\", not once", places.len(), hunk.file);
+                let reason = format!("stale: its lines are {} times in \"{}\"; expected once", places.len(), hunk.file);
                 return complaint(reason, hunk.old.clone());
             };
             let text = [&text[..at], &hunk.new, &text[at + hunk.old.len()..]].concat();
@@ -134,7 +135,7 @@ pub(super) fn all() -> Result<Vec<Mutation>, Box<dyn Error>> {
 /// ```text
 /// === drop-does-not-cancel
 /// attacks: D5, 12
-/// why: a call that is dropped asks the driver to let go
+/// why: a dropped call asks the driver to cancel it
 /// falls: native overlapped calls dropping_a_pending_call_frees_it_once
 /// --- crates/overlapped/src/call.rs
 ///          if !slot.machine.is_complete() {
@@ -143,8 +144,9 @@ pub(super) fn all() -> Result<Vec<Mutation>, Box<dyn Error>> {
 /// ```
 ///
 /// `falls` names how the test is run, the package, the test binary (`lib`, `doc`, `bin=NAME` or an integration test)
-/// and the test; where the test may hang instead it is `hangs`. In a hunk a line begins with a blank, `-` or `+`, as in
-/// a diff; the lines with a blank or `-` must be in the file, once. Empty lines and those with `#` are skipped.
+/// and the test. If the test may also hang, the key is `hangs`. In a hunk, a line begins with a blank, `-` or `+`, as
+/// in a diff. The lines with a blank or `-` must be in the file once. Empty lines, and lines that begin with `#`, are
+/// skipped.
 fn parse(text: &str) -> Result<Vec<Mutation>, String> {
     let mut mutations: Vec<Mutation> = Vec::new();
     let blank = |name: &str| Mutation {
@@ -159,7 +161,7 @@ fn parse(text: &str) -> Result<Vec<Mutation>, String> {
         hunks: Vec::new(),
     };
     for (number, line) in (1..).zip(text.lines()) {
-        let wrong = |what: &str| format!("line {number}: {what}: {line:?}");
+        let wrong = |what: &str| format!("line {number}: {what}, found {line:?}");
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
@@ -167,36 +169,36 @@ fn parse(text: &str) -> Result<Vec<Mutation>, String> {
             mutations.push(blank(name));
             continue;
         }
-        let mutation = mutations.last_mut().ok_or_else(|| wrong("a mutation begins with `=== NAME`"))?;
+        let mutation = mutations.last_mut().ok_or_else(|| wrong("expected `=== NAME`"))?;
         if let Some(file) = line.strip_prefix("--- ") {
             mutation.hunks.push(Hunk { file: file.to_owned(), ..Hunk::default() });
             continue;
         }
         if let Some(hunk) = mutation.hunks.last_mut() {
-            hunk.add(line).ok_or_else(|| wrong("a line of a hunk begins with a blank, `-` or `+`"))?;
+            hunk.add(line).ok_or_else(|| wrong("expected a blank, `-` or `+` at the beginning"))?;
             continue;
         }
-        match line.split_once(": ").ok_or_else(|| wrong("a line of the head is `KEY: VALUE`"))? {
+        match line.split_once(": ").ok_or_else(|| wrong("expected `KEY: VALUE`"))? {
             ("attacks", value) => value.clone_into(&mut mutation.attacks),
             ("why", value) => value.clone_into(&mut mutation.why),
             (key @ ("falls" | "hangs"), value) => {
                 mutation.may_hang = key == "hangs";
-                mutation.test = test(value).ok_or_else(|| wrong("a test is `HOW PACKAGE TARGET NAME`"))?;
+                mutation.test = test(value).ok_or_else(|| wrong("expected `HOW PACKAGE TARGET NAME`"))?;
             }
-            _ => return Err(wrong("the head has `attacks`, `why` and `falls` or `hangs`")),
+            _ => return Err(wrong("expected the key `attacks`, `why`, `falls` or `hangs`")),
         }
     }
     for mutation in &mutations {
         let Mutation { name, attacks, why, test, hunks, .. } = mutation;
         if attacks.is_empty() || why.is_empty() || test.name.is_empty() || hunks.is_empty() {
-            return Err(format!("mutation \"{name}\" lacks its `attacks`, `why`, test or hunks"));
+            return Err(format!("the mutation \"{name}\" needs `attacks`, `why`, a test and a hunk"));
         }
     }
     Ok(mutations)
 }
 
 impl Hunk {
-    /// Adds a line. `None` if it does not begin as a line of a hunk does.
+    /// Adds a line. `None` if it does not begin with a blank, `-` or `+`.
     fn add(&mut self, line: &str) -> Option<()> {
         let (kind, rest) = line.split_at_checked(1)?;
         let (is_old, is_new) = match kind {
@@ -257,10 +259,10 @@ hangs: wine overlapped windows it_answers
     }
 
     #[test]
-    fn what_it_replaces_is_there_once() {
+    fn the_replaced_lines_are_there_once() {
         assert_eq!(applied("a\nfn answer() {\n    42\n}\nb\n").unwrap()["a.rs"], "a\nfn answer() {\n    0\n}\nb\n");
         for stale in ["", "fn answer() {\n    7\n}\n", "pub fn answer() {\n    42\n}\n"] {
-            assert!(applied(stale).unwrap_err().reason.contains("stale: 0 times"), "{stale:?}");
+            assert!(applied(stale).unwrap_err().reason.contains("its lines are 0 times"), "{stale:?}");
         }
         assert!(
             applied("fn answer() {\n    42\n}\nfn answer() {\n    42\n}\n").unwrap_err().reason.contains("2 times")
@@ -280,7 +282,7 @@ hangs: wine overlapped windows it_answers
         assert_eq!(stale, [""; 0], "mend them in xtask/mutations");
     }
 
-    /// What stands between backticks in a cell.
+    /// The texts between backticks in a cell.
     fn quoted(cell: &str) -> impl Iterator<Item = &str> {
         cell.split('`').skip(1).step_by(2)
     }

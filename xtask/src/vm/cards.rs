@@ -1,12 +1,13 @@
-//! Cards for the guest: the kernel module of `vm/cards`. Its devices have the ioctls of real drivers, and a test drives
-//! their inputs.
+//! Builds the kernel module of `vm/cards` for the guest. Its devices are cards with the ioctls of real drivers, whose
+//! inputs a test drives.
 //!
-//! It is built here, with this machine's gcc and the headers of the guest's kernel, in a second or two: not by the
-//! kernel's own build, whose programs need the libraries of another Debian. This kernel checks neither versions of
-//! symbols nor signatures, so that compiler and linker are enough. The module is built anew when a source has changed.
+//! This machine's gcc builds it with the headers of the guest's kernel, in a second or two. The kernel's own build
+//! system is not used, because its programs need the libraries of another Debian. The guest's kernel checks neither
+//! versions of symbols nor signatures, so a compiler and a linker are enough. When a source has changed, the module is
+//! built again.
 
 use std::error::Error;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::prepare::{self, Guest};
@@ -14,7 +15,7 @@ use crate::command::CommandLine;
 use crate::run::{Failure, Run};
 use crate::workspace;
 
-/// Besides what is written in `module`: the kernel's own, for code that runs in it (arch/x86/Makefile).
+/// The compiler flags with which the kernel builds its own modules (arch/x86/Makefile).
 const FLAGS: &str = "-O2 -std=gnu11 -fms-extensions -fshort-wchar -funsigned-char -fno-common -fno-PIE -ffreestanding \
      -fno-strict-aliasing -fno-strict-overflow -fno-delete-null-pointer-checks -fno-stack-protector -fno-jump-tables \
      -fno-asynchronous-unwind-tables -fcf-protection=branch -ftrivial-auto-var-init=zero -m64 -mcmodel=kernel \
@@ -22,7 +23,7 @@ const FLAGS: &str = "-O2 -std=gnu11 -fms-extensions -fshort-wchar -funsigned-cha
      -mpreferred-stack-boundary=3 -mskip-rax-setup -Wall -Werror -Wno-address-of-packed-member \
      -Wno-maybe-uninitialized";
 
-/// Where headers lie, under those of the kernel for all architectures (`common`) and for this one (`own`).
+/// The directories of headers: in the package for all architectures (`common`), or in that of this one (`own`).
 const HEADERS: [(&str, &str); 8] = [
     ("common", "arch/x86/include"),
     ("own", "arch/x86/include/generated"),
@@ -34,13 +35,12 @@ const HEADERS: [(&str, &str); 8] = [
     ("own", "include/generated/uapi"),
 ];
 
-/// The module for the guest, built by an earlier run or by this one.
+/// Returns the module, and builds it unless an earlier run has.
 pub(crate) fn module(guest: &Guest) -> Result<PathBuf, Box<dyn Error>> {
     let directory = prepare::directory().join("cards");
-    fs::create_dir_all(&directory)?;
-    let lock = File::options().create(true).append(true).open(directory.join("build.lock"))?;
+    let lock = workspace::lock_file(&directory, "build.lock")?;
     lock.lock()?;
-    let sources = sources()?;
+    let sources = workspace::files(&place())?;
     let mut stamp = format!("{} {FLAGS} {HEADERS:?}\n", guest.version);
     for source in &sources {
         stamp.push_str(&fs::read_to_string(source)?);
@@ -53,19 +53,9 @@ pub(crate) fn module(guest: &Guest) -> Result<PathBuf, Box<dyn Error>> {
     let run = Run::start("vm-cards")?;
     build(&run, guest, &sources, &directory, &module)
         .map_err(|failure| format!("the cards cannot be built\n{}", run.explain(&failure)))?;
-    // It is written last: where it is, the rest is whole.
+    // This is written last: if it is there, the module is complete.
     fs::write(built, stamp)?;
     Ok(module)
-}
-
-/// Every file of the module, in the same order on every machine.
-fn sources() -> Result<Vec<PathBuf>, Box<dyn Error>> {
-    let mut sources = Vec::new();
-    for entry in fs::read_dir(place())? {
-        sources.push(entry?.path());
-    }
-    sources.sort();
-    Ok(sources)
 }
 
 fn place() -> PathBuf {

@@ -1,10 +1,10 @@
-//! The archive a kernel unpacks to its first file system: cpio's "newc" format, as in the kernel's
-//! Documentation/driver-api/early-userspace/buffer-format.rst. Archives may follow one another in one file.
+//! Writes the archive that a kernel unpacks into its first file system: the "newc" format of cpio (the kernel's
+//! Documentation/driver-api/early-userspace/buffer-format.rst). One file may have several archives.
 
 use std::collections::BTreeSet;
 use std::path::{Component, Path};
 
-/// An archive of directories and files, all of them root's.
+/// An archive of directories and files. Root owns them all.
 #[derive(Default)]
 pub(crate) struct Archive {
     bytes: Vec<u8>,
@@ -16,7 +16,7 @@ const DIRECTORY: u32 = 0o040_755;
 const PROGRAM: u32 = 0o100_755;
 
 impl Archive {
-    /// Adds a file that can be read and run, and the directories it lies in. `path` has no leading slash.
+    /// Adds a file that anybody may read and run, and its directories. `path` has no leading slash.
     pub(crate) fn add(&mut self, path: impl AsRef<Path>, contents: &[u8]) {
         let mut place = String::new();
         let mut names = path.as_ref().components().peekable();
@@ -33,7 +33,7 @@ impl Archive {
         }
     }
 
-    /// The archive, whole.
+    /// The bytes of the archive, with its end.
     pub(crate) fn finish(mut self) -> Vec<u8> {
         self.entry("TRAILER!!!", 0, &[]);
         self.bytes
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_and_its_directories_as_the_kernel_reads_them() {
+    fn a_file_and_its_directories_are_written_as_the_kernel_reads_them() {
         let mut archive = Archive::default();
         archive.add("test/a", b"12345");
         archive.add("test/b", b"");

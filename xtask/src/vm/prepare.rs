@@ -1,12 +1,12 @@
-//! The guest's parts: a Debian kernel with gpio-sim and a few programs, unpacked under `target/vm` and installed
-//! nowhere.
+//! Prepares the guest: a Debian kernel with gpio-sim, and a few programs. They are unpacked to `target/vm`, and not
+//! installed.
 //!
-//! The packages come from the mirror that this machine's apt uses, through an apt configuration of our own beside which
-//! the machine's stays as it is. Debian builds gpio-sim since its kernel 7.2: trixie's backports have it, and so has
-//! the development branch. They know version 2 of the line interface only.
+//! The packages come from the mirror that this machine's apt uses. apt runs with a configuration of its own, so the
+//! machine's lists and settings stay unchanged. Debian has built gpio-sim since its kernel 7.2, which is in trixie's
+//! backports and in the development branch. These kernels have only version 2 of the line interface.
 
 use std::error::Error;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -15,13 +15,13 @@ use crate::command::CommandLine;
 use crate::run::{Failure, Run};
 use crate::workspace;
 
-/// Debian suites that have a kernel and its programs, the best first. The last of each row has the kernel.
+/// The Debian suites to try, the preferred ones first. The first suite of a row has the programs, the last the kernel.
 const SOURCES: &[&[&str]] = &[&["trixie", "trixie-backports"], &["sid"]];
 
-/// Packages of the first suite: a shell and its commands, and libgpiod's tools with their libraries.
+/// The packages of programs: a shell and its commands, and libgpiod's tools with their libraries.
 const PROGRAMS: &[&str] = &["busybox-static", "gpiod", "libgpiod3", "libc6"];
 
-/// Where those lie in their packages, and in the guest. The tools are the files whose names begin so.
+/// The files to copy: the beginning of their path in a package, and their directory in the guest.
 const FILES: &[(&str, &str)] = &[
     ("usr/bin/busybox", "bin"),
     ("usr/bin/gpio", "bin"),
@@ -33,36 +33,36 @@ const FILES: &[(&str, &str)] = &[
 /// Simulated GPIO chips.
 pub(crate) const GPIO_MODULES: &[&str] = &["configfs", "gpio-sim"];
 
-/// Devices that a program makes itself: input devices (/dev/uinput), HIDs (/dev/uhid) and network interfaces
-/// (/dev/net/tun); and a watchdog without hardware (/dev/watchdog0). In the order in which they are loaded.
+/// Drivers for devices that a program creates: input devices (/dev/uinput), HIDs (/dev/uhid) and network interfaces
+/// (/dev/net/tun); and a watchdog without hardware (/dev/watchdog0). They are loaded in this order.
 pub(crate) const DEVICE_MODULES: &[&str] =
     &["evdev", "uinput", "hid", "hid-generic", "uhid", "tun", "watchdog", "softdog"];
 
-/// Drivers that only some tests use. They lie in the guest, and a test loads what it needs, dependencies first: `insmod
-/// /modules/NAME.ko`.
+/// Drivers that only some tests use. The guest has them, and a test loads those that it needs, dependencies first:
+/// `insmod /modules/NAME.ko`.
 const MODULES_TO_LOAD: &[&str] = &[
     // Joysticks (/dev/input/js0).
     "joydev",
-    // Interrupts of a PCI device, for programs (/dev/uio0).
+    // Interrupts of a PCI device, which a program reads (/dev/uio0).
     "uio",
     "uio_pci_generic",
-    // A parallel port (/dev/parport0), and its interrupt as a pulse per second (/dev/pps0).
+    // A parallel port (/dev/parport0), whose interrupt is also a pulse per second (/dev/pps0).
     "parport",
     "parport_pc",
     "ppdev",
     "pps_parport",
-    // An infrared transmitter that its own receiver sees (/dev/lirc0).
+    // An infrared transmitter and its receiver in one (/dev/lirc0).
     "rc-core",
     "rc-loopback",
-    // Measuring cards (/dev/comedi0): one that is the parallel port.
+    // Measuring cards (/dev/comedi0): the parallel port as a card.
     "comedi",
     "comedi_parport",
-    // Devices that a program plays (/dev/cuse).
+    // Character devices that a program implements (/dev/cuse).
     "cuse",
 ];
 
-/// A USB bus with QEMU's serial adapter on it (/dev/ttyUSB0), and one in the guest itself, on which a gadget can be
-/// plugged in and out through configfs (/dev/ttyGS0 and /dev/ttyACM0). In the order in which they are loaded.
+/// Drivers for a USB bus with QEMU's serial adapter (/dev/ttyUSB0), and for a simulated bus, where a test plugs a
+/// gadget in and out through configfs (/dev/ttyGS0 and /dev/ttyACM0). They are loaded in this order.
 pub(crate) const USB_MODULES: &[&str] = &[
     "usb-common",
     "usbcore",
@@ -88,16 +88,15 @@ pub(crate) struct Guest {
     pub(crate) version: String,
 }
 
-/// Where everything about the guest lies.
+/// The directory of all files of the guest.
 pub(crate) fn directory() -> PathBuf {
     workspace::target().join("vm")
 }
 
-/// The guest, prepared by an earlier run or by this one.
+/// Returns the guest, and prepares it unless an earlier run has.
 pub(crate) fn guest() -> Result<Guest, Box<dyn Error>> {
     let directory = directory();
-    fs::create_dir_all(&directory)?;
-    let lock = File::options().create(true).append(true).open(directory.join("prepare.lock"))?;
+    let lock = workspace::lock_file(&directory, "prepare.lock")?;
     lock.lock()?;
     let recipe = format!(
         "2 {SOURCES:?} {PROGRAMS:?} {FILES:?} {GPIO_MODULES:?} {DEVICE_MODULES:?} {USB_MODULES:?} \
@@ -110,25 +109,21 @@ pub(crate) fn guest() -> Result<Guest, Box<dyn Error>> {
     {
         return Ok(Guest { kernel, base, headers, version: version.trim().to_owned() });
     }
-    // What is there was made by another recipe, or is not complete.
+    // The files there were made by another recipe, or are incomplete.
     let _ = fs::remove_file(&ready);
     let scratch = directory.join("preparing");
     let run = Run::start("vm-prepare")?;
     let mut refused = None;
     for suites in SOURCES {
-        if scratch.exists() {
-            fs::remove_dir_all(&scratch)?;
-        }
+        workspace::emptied(&scratch)?;
         match prepare(&run, &scratch, suites) {
             Ok(prepared) => {
                 fs::rename(prepared.kernel, &kernel)?;
                 fs::rename(prepared.base, &base)?;
-                if headers.exists() {
-                    fs::remove_dir_all(&headers)?;
-                }
+                workspace::emptied(&headers)?;
                 fs::rename(prepared.headers, &headers)?;
                 fs::remove_dir_all(&scratch)?;
-                // It is written last: where it is, the rest is whole.
+                // This is written last: if it is there, the rest is complete.
                 fs::write(&ready, format!("{recipe}{}\n", prepared.version))?;
                 return Ok(Guest { kernel, base, headers, version: prepared.version });
             }
@@ -172,13 +167,15 @@ fn prepare(run: &Run, scratch: &Path, suites: &[&str]) -> Result<Guest, Failure>
             }
         }
         if !found {
-            return Err(format!("no package has \"{}\"", workspace::shown(&path)).into());
+            return Err(format!("the downloaded packages lack \"{}\"", workspace::shown(&path)).into());
         }
     }
     let modules = root.join("usr/lib/modules").join(&version);
+    let all_modules = workspace::files(&modules)?;
     for name in [GPIO_MODULES, DEVICE_MODULES, USB_MODULES, MODULES_TO_LOAD].concat() {
-        let module = find(&modules, &format!("{name}.ko.xz"))?
-            .ok_or_else(|| format!("Debian's kernel {version} has no module \"{name}\""))?;
+        let file = format!("{name}.ko.xz");
+        let module = all_modules.iter().find(|path| path.file_name().is_some_and(|name| *name == *file));
+        let module = module.ok_or_else(|| format!("Debian's kernel {version} has no module \"{name}\""))?;
         let unpacked = Command::new(root.join("usr/bin/busybox")).args(["xz", "-dc"]).arg(module).output()?;
         if !unpacked.status.success() {
             return Err(format!("the module \"{name}\" cannot be decompressed").into());
@@ -191,7 +188,8 @@ fn prepare(run: &Run, scratch: &Path, suites: &[&str]) -> Result<Guest, Failure>
     Ok(Guest { kernel: modules.join("vmlinuz"), base, headers, version: format!("{version}, {kernels}") })
 }
 
-/// The headers that a module for this machine needs. The packages have those of other machines, too, which are larger.
+/// Keeps the headers that a module for this architecture needs. The packages have those of others too, which are
+/// larger.
 fn kept_headers(scratch: &Path, root: &Path, packages: [(&str, &str); 2]) -> Result<PathBuf, Failure> {
     let headers = scratch.join("headers");
     for (package, name) in packages {
@@ -250,16 +248,17 @@ impl<'a> Apt<'a> {
         CommandLine::new(line).env("APT_CONFIG", &*self.configuration)
     }
 
-    /// The version that the suite's newest kernel has: its package depends on it by name.
+    /// The version of the suite's newest kernel. The package `linux-image-amd64` depends on a package with it in its
+    /// name.
     fn kernel(&self, suite: &str) -> Result<String, Failure> {
         let show = self.command("apt-cache show").arg(format!("linux-image-amd64/{suite}"));
-        let text = show.read().ok_or("it lists no such package")?;
+        let text = show.read().ok_or_else(|| format!("the suite \"{suite}\" has no package linux-image-amd64"))?;
         let depends = text.lines().find_map(|line| line.strip_prefix("Depends: ")).unwrap_or_default();
         let image = depends.split([' ', ',']).find_map(|word| word.strip_prefix("linux-image-"));
-        Ok(image.ok_or("the package of the newest kernel names no version")?.to_owned())
+        Ok(image.ok_or("the package linux-image-amd64 depends on no kernel")?.to_owned())
     }
 
-    /// Downloads packages, each named with its suite, and unpacks them into one tree.
+    /// Downloads packages, given as NAME/SUITE, and unpacks them into one directory.
     fn unpack(&self, packages: &[String], root: &Path) -> Result<(), Failure> {
         let downloads = self.scratch.join("packages");
         fs::create_dir_all(&downloads)?;
@@ -267,7 +266,7 @@ impl<'a> Apt<'a> {
         for package in packages {
             download = download.arg(package);
         }
-        // apt-get writes them to its current directory.
+        // apt-get writes the packages to its current directory.
         let status = download
             .command()
             .current_dir(&downloads)
@@ -284,19 +283,4 @@ impl<'a> Apt<'a> {
         }
         Ok(())
     }
-}
-
-/// The file of that name, wherever it lies in a directory.
-fn find(directory: &Path, name: &str) -> Result<Option<PathBuf>, Failure> {
-    for entry in fs::read_dir(directory)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            if let Some(found) = find(&entry.path(), name)? {
-                return Ok(Some(found));
-            }
-        } else if entry.file_name() == name {
-            return Ok(Some(entry.path()));
-        }
-    }
-    Ok(None)
 }

@@ -3,12 +3,10 @@
 //! The part that all edges of a line and kind share comes first in a record; `serde` reads it the first time. After it
 //! come numbers. Records with another layout than `linewake` writes are left to `serde`.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
-use linewake::record::{Kind, Missed};
+use linewake::record::{Edge, Kind};
 use linewake::{EdgeKind, Missed as Lost};
-use serde::Deserialize;
 
 /// The common beginnings of edge records, each with its line.
 #[derive(Debug, Default)]
@@ -115,33 +113,9 @@ fn small(text: &[u8]) -> Option<(u32, &[u8])> {
     Some((u32::try_from(value).ok()?, rest))
 }
 
-/// An edge record in any layout.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct AnyEdge<'a> {
-    #[serde(borrow)]
-    pub(super) record: Cow<'a, str>,
-    #[serde(borrow)]
-    pub(super) chip: Cow<'a, str>,
-    pub(super) offset: u32,
-    #[serde(borrow)]
-    pub(super) name: Option<Cow<'a, str>>,
-    kind: Kind,
-    timestamp_ns: u64,
-    seqno: u32,
-    line_seqno: u32,
-    missed: Missed,
-}
-
-impl AnyEdge<'_> {
-    pub(super) fn numbers(&self) -> Numbers {
-        let AnyEdge { kind, timestamp_ns, seqno, line_seqno, missed, .. } = *self;
-        Numbers::new(kind, timestamp_ns, seqno, line_seqno, missed)
-    }
-}
-
 impl Numbers {
-    pub(super) fn new(kind: Kind, timestamp_ns: u64, seqno: u32, line_seqno: u32, missed: Missed) -> Self {
+    pub(super) fn of(edge: &Edge<'_>) -> Self {
+        let &Edge { kind, timestamp_ns, seqno, line_seqno, missed, .. } = edge;
         let kind = match kind {
             Kind::Rising => EdgeKind::Rising,
             Kind::Falling => EdgeKind::Falling,
@@ -153,6 +127,8 @@ impl Numbers {
 
 #[cfg(test)]
 mod tests {
+    use linewake::record::Record;
+
     use super::*;
 
     #[test]
@@ -167,11 +143,11 @@ mod tests {
                         let text = format!(
                             r#"{{"record":"edge","chip":"c","offset":{line},"name":{name},"kind":"{kind}","timestamp_ns":{stamp},"seqno":{small},"line_seqno":{small},"missed":{{"overflowed":{small},"merged":{small}}}}}"#
                         ) + ["", "\n", "\r\n"][line % 3];
-                        let edge: AnyEdge<'_> = serde_json::from_str(&text).unwrap();
+                        let Record::Edge(edge) = serde_json::from_str(&text).unwrap() else { panic!("{text}") };
                         if round == 0 {
                             heads.learn(text.as_bytes(), line);
                         }
-                        assert_eq!(heads.find(text.as_bytes()), Some((line, edge.numbers())), "{text}");
+                        assert_eq!(heads.find(text.as_bytes()), Some((line, Numbers::of(&edge))), "{text}");
                     }
                 }
             }

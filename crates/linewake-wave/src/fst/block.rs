@@ -9,9 +9,8 @@ use crate::vcd::ports;
 const NONE: u32 = u32::MAX;
 
 /// A block whose changes are being reported.
-#[derive(Debug)]
 pub(super) struct Block {
-    part: Part,
+    frame: Frame,
     times: Vec<u64>,
     /// The next time.
     at: usize,
@@ -22,8 +21,16 @@ pub(super) struct Block {
     levels: Vec<Level>,
 }
 
+/// The place of the values at the beginning of the block.
+struct Frame {
+    start: u64,
+    packed: u64,
+    unpacked: u64,
+    /// How many sources it has values of.
+    count: u64,
+}
+
 /// The values of a source.
-#[derive(Debug)]
 struct Values {
     source: u32,
     shape: Shape,
@@ -46,26 +53,26 @@ enum Place {
     },
 }
 
-impl Block {
-    /// Reads the watched sources. Also returns the time at which the block begins.
-    pub(super) fn read(
-        file: &mut File,
-        part: Part,
-        shapes: &[Shape],
-        watched: Vec<usize>,
-        is_port: &[bool],
-    ) -> Result<(Self, u64), String> {
+/// The contents of a block, before its values are read.
+struct Layout {
+    /// The time at which the block begins.
+    begin: u64,
+    frame: Frame,
+    times: Vec<u64>,
+    /// The places of values count from here.
+    values_start: u64,
+    packing: u8,
+    /// For each source.
+    places: Vec<Place>,
+}
+
+impl Layout {
+    fn read(file: &mut File, part: Part, source_count: usize) -> Result<Self, String> {
         let damage = "a block of changes is damaged";
-        let head = file.read(part.start, part.length.min(24 + 30))?;
-        let mut head = Bytes(&head);
-        let begin = head.u64().ok_or(damage)?;
-        head.take(16).ok_or(damage)?;
-        let behind_numbers = |head: &Bytes<'_>, length: usize| part.start + (length - head.0.len()) as u64;
-        let length = head.0.len() + 24;
-        let packed_frame = head.varint().and_then(|_| head.varint()).ok_or(damage)?;
-        head.varint().ok_or(damage)?;
         let end = part.start + part.length;
-        let frame_end = behind_numbers(&head, length).checked_add(packed_frame).filter(|&at| at < end).ok_or(damage)?;
+        let head = file.read(part.start, part.length.min(24 + 30))?;
+        let (begin, frame) = frame(&head, part.start).ok_or(damage)?;
+        let frame_end = frame.start.checked_add(frame.packed).filter(|&at| at < end).ok_or(damage)?;
         let numbers = file.read(frame_end, (end - frame_end).min(11))?;
         let mut input = Bytes(&numbers);
         let count = input.varint().ok_or(damage)?;
@@ -82,15 +89,39 @@ impl Block {
         let chain_length = Bytes(&file.read(chain_end, 8)?).u64().ok_or(damage)?;
         let chain_start = chain_end.checked_sub(chain_length).filter(|&at| at >= values_start).ok_or(damage)?;
         let chain = file.read(chain_start, chain_length)?;
-        let count = usize::try_from(count).ok().filter(|&count| count <= shapes.len()).ok_or(damage)?;
+        let count = usize::try_from(count).ok().filter(|&count| count <= source_count).ok_or(damage)?;
         let last = chain_start - values_start;
         let places = match part.kind {
             kind::CHANGES_ALIAS_2 => places_2(&chain, count, last),
             _ => places(&chain, count, last),
         };
         let places = places.ok_or(damage)?;
+        Ok(Self { begin, frame, times, values_start, packing, places })
+    }
+}
+
+/// Reads the head of a block that begins at `start`: its time, and the place of its frame.
+fn frame(head: &[u8], start: u64) -> Option<(u64, Frame)> {
+    let mut input = Bytes(head);
+    let begin = input.u64()?;
+    input.take(16)?;
+    let (unpacked, packed, count) = (input.varint()?, input.varint()?, input.varint()?);
+    let start = start + (head.len() - input.0.len()) as u64;
+    Some((begin, Frame { start, packed, unpacked, count }))
+}
+
+impl Block {
+    /// Reads the watched sources. Also returns the time at which the block begins.
+    pub(super) fn read(
+        file: &mut File,
+        part: Part,
+        shapes: &[Shape],
+        watched: Vec<usize>,
+        is_port: &[bool],
+    ) -> Result<(Self, u64), String> {
+        let Layout { begin, frame, times, values_start, packing, places } = Layout::read(file, part, shapes.len())?;
         let mut block =
-            Self { part, heads: vec![NONE; times.len()], times, at: 0, sources: Vec::new(), levels: Vec::new() };
+            Self { frame, heads: vec![NONE; times.len()], times, at: 0, sources: Vec::new(), levels: Vec::new() };
         let mut total = 0;
         for source in watched {
             let place = match places.get(source) {
@@ -168,13 +199,7 @@ impl Block {
         at_ns: u64,
     ) -> Result<(), String> {
         let damage = "the values at the beginning of a block are damaged";
-        let head = file.read(self.part.start, self.part.length.min(24 + 30))?;
-        let mut input = Bytes(&head);
-        input.take(24).ok_or(damage)?;
-        let unpacked = input.varint().ok_or(damage)?;
-        let packed = input.varint().ok_or(damage)?;
-        let count = input.varint().ok_or(damage)?;
-        let start = self.part.start + (head.len() - input.0.len()) as u64;
+        let Frame { start, packed, unpacked, count } = self.frame;
         let bytes = unpack::zlib_or_stored(file.read(start, packed)?, unpacked)?;
         let mut input = Bytes(&bytes);
         let mut levels = Vec::new();

@@ -5,39 +5,20 @@ use crate::declare::{Declared, unescaped};
 use crate::head::Head;
 use crate::text::decoded;
 
-/// The words for the types of variables, by number.
-const TYPES: [&str; 30] = [
-    "event",
-    "integer",
-    "parameter",
-    "real",
-    "real_parameter",
-    "reg",
-    "supply0",
-    "supply1",
-    "time",
-    "tri",
-    "triand",
-    "trior",
-    "trireg",
-    "tri0",
-    "tri1",
-    "wand",
-    "wire",
-    "wor",
-    "port",
-    "sparray",
-    "realtime",
-    "string",
-    "bit",
-    "logic",
-    "int",
-    "shortint",
-    "longint",
-    "byte",
-    "enum",
-    "shortreal",
-];
+/// A type of variables that [`Head::declare`] knows by a word, or any other type, by its number in the file.
+fn word(kind: u8) -> Option<&'static str> {
+    Some(match kind {
+        0 => "event",
+        2 => "parameter",
+        3 | 4 | 20 | 29 => "real",
+        8 => "time",
+        21 => "string",
+        28 => "enum",
+        1 | 5..=7 | 9..=19 | 22..=27 => "wire",
+        _ => return None,
+    })
+}
+
 const PORT: u8 = 18;
 const ATTRIBUTE: u8 = 252;
 const END_OF_ATTRIBUTE: u8 = 253;
@@ -67,7 +48,7 @@ pub(super) fn declare(bytes: &[u8], shapes: &[Shape], head: &mut Head) -> Result
             }
             END_OF_ATTRIBUTE => {}
             _ => {
-                let kind = TYPES.get(usize::from(tag)).ok_or(damage)?;
+                let kind = word(tag).ok_or(damage)?;
                 input.u8().ok_or(damage)?;
                 let name = decoded(input.text().ok_or(damage)?);
                 let (length, alias) = (input.varint().ok_or(damage)?, input.varint().ok_or(damage)?);
@@ -92,7 +73,7 @@ pub(super) fn declare(bytes: &[u8], shapes: &[Shape], head: &mut Head) -> Result
                 };
                 let kind = match shape {
                     Shape::Real => "real",
-                    Shape::Text if *kind != "event" => "string",
+                    Shape::Text if kind != "event" => "string",
                     _ => kind,
                 };
                 let (source, name) = (source as u32, &*name);

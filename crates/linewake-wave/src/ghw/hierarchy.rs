@@ -121,7 +121,7 @@ impl<'a> Reader<'a> {
         let types = self.types;
         match types.get(of) {
             Type::Enumeration(EnumKind::Nothing) => self.scalar(scope, name, "enum", Kind::Byte),
-            Type::Enumeration(known) => self.scalar(scope, name, "wire", bit(*known)),
+            Type::Enumeration(known) => self.scalar(scope, name, "wire", kind_of_bit(*known)),
             Type::Int32 => self.scalar(scope, name, "integer", Kind::Int32),
             Type::Int64 => self.scalar(scope, name, "integer", Kind::Int64),
             Type::Physical => self.scalar(scope, name, "time", Kind::Number),
@@ -141,7 +141,7 @@ impl<'a> Reader<'a> {
                     for place in 0..width as u32 {
                         // Wires are in the order of their numbers, signals in the order of the range.
                         let bit = if range.0 > range.1 { width as u32 - 1 - place } else { place };
-                        self.link(bit_link(*known, is_in.then_some(before as u32 + bit)))?;
+                        self.link(kind_of_bit(*known), is_in.then_some(before as u32 + bit))?;
                     }
                     return Ok(());
                 }
@@ -173,15 +173,15 @@ impl<'a> Reader<'a> {
         let width = kind.width().into();
         self.head.declare(&Declared { scope, kind: word, width, range: None, name, source: u32::MAX });
         let wire = (self.head.bits.len() > before).then_some(before as u32);
-        self.link(Link { signal: 0, kind, wire })
+        self.link(kind, wire)
     }
 
     /// Reads the number of a signal.
-    fn link(&mut self, link: Link) -> Result<(), Stop> {
+    fn link(&mut self, kind: Kind, wire: Option<u32>) -> Result<(), Stop> {
         let signal = self.input.unsigned()?;
         match u32::try_from(signal) {
             Ok(signal @ 1..) if signal <= self.last => {
-                self.links.push(Link { signal, ..link });
+                self.links.push(Link { signal, kind, wire });
                 Ok(())
             }
             _ => Err(Stop::Wrong(format!("signal {signal} is out of range; expected 1 to {}", self.last))),
@@ -189,12 +189,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn bit(known: EnumKind) -> Kind {
+fn kind_of_bit(known: EnumKind) -> Kind {
     if known == EnumKind::Nine { Kind::Nine } else { Kind::Two }
-}
-
-fn bit_link(known: EnumKind, wire: Option<u32>) -> Link {
-    Link { signal: 0, kind: bit(known), wire }
 }
 
 /// Whether all links of a signal agree on its kind.

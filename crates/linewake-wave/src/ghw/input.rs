@@ -1,6 +1,6 @@
 //! The numbers and texts of a file, one after the other.
 
-use std::io::{ErrorKind, Read};
+use std::io::{BufReader, ErrorKind, Read};
 
 use crate::leb128;
 use crate::text::decoded;
@@ -19,55 +19,29 @@ pub(super) enum Stop {
 
 /// A file that is read to its end.
 pub(super) struct Input {
-    source: Box<dyn Read + Send>,
-    buffer: Vec<u8>,
-    at: usize,
-    end: usize,
+    source: BufReader<Box<dyn Read + Send>>,
     /// Whether numbers of a fixed size have their highest byte first.
     pub(super) is_big: bool,
 }
 
-impl std::fmt::Debug for Input {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Input").field("is_big", &self.is_big).finish_non_exhaustive()
-    }
-}
-
 impl Input {
     pub(super) fn new(source: Box<dyn Read + Send>) -> Self {
-        Self { source, buffer: vec![0; 64 << 10], at: 0, end: 0, is_big: false }
+        Self { source: BufReader::with_capacity(64 << 10, source), is_big: false }
     }
 
     #[inline]
     pub(super) fn u8(&mut self) -> Result<u8, Stop> {
-        if self.at == self.end {
-            self.more()?;
-        }
-        self.at += 1;
-        Ok(self.buffer[self.at - 1])
+        self.array::<1>().map(|[byte]| byte)
     }
 
-    #[cold]
-    fn more(&mut self) -> Result<(), Stop> {
-        loop {
-            match self.source.read(&mut self.buffer) {
-                Ok(0) => return Err(Stop::Over),
-                Ok(read) => {
-                    (self.at, self.end) = (0, read);
-                    return Ok(());
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(Stop::Wrong(error.to_string())),
-            }
-        }
-    }
-
+    #[inline]
     pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], Stop> {
         let mut array = [0; N];
-        for byte in &mut array {
-            *byte = self.u8()?;
+        match self.source.read_exact(&mut array) {
+            Ok(()) => Ok(array),
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => Err(Stop::Over),
+            Err(error) => Err(Stop::Wrong(error.to_string())),
         }
-        Ok(array)
     }
 
     pub(super) fn u32(&mut self) -> Result<u32, Stop> {

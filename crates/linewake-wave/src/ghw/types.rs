@@ -90,61 +90,66 @@ pub(super) fn read(input: &mut Input, version: u8) -> Result<Types, Stop> {
     let count = input.u32()?;
     let mut types = Types::default();
     for _ in 0..count {
-        let kind = input.u8()?;
-        input.unsigned()?;
-        let place = match kind {
-            22 | 23 => {
-                for _ in 0..input.unsigned()? {
-                    input.unsigned()?;
-                }
-                types.add(Type::Enumeration(EnumKind::Nothing))?
-            }
-            25 => types.add(Type::Int32)?,
-            26 => types.add(Type::Int64)?,
-            27 => types.add(Type::Real)?,
-            28 | 29 => {
-                let units = if version == 0 { 0 } else { input.unsigned()? };
-                for _ in 0..units {
-                    input.unsigned()?;
-                    input.signed()?;
-                }
-                types.add(Type::Physical)?
-            }
-            31 => {
-                let element = types.place(input)?;
-                let dimensions = usize::try_from(input.unsigned()?).unwrap_or(usize::MAX);
-                for _ in 0..dimensions {
-                    types.place(input)?;
-                }
-                if dimensions == 0 {
-                    return wrong("an array in it has no dimensions");
-                }
-                types.add(Type::Array { element, dimensions })?
-            }
-            32 => {
-                let mut fields = Vec::new();
-                for _ in 0..input.unsigned()? {
-                    fields.push((input.place()?, types.place(input)?));
-                }
-                types.add(Type::Record(fields))?
-            }
-            34 => {
-                let base = types.place(input)?;
-                read_range(input)?;
-                base
-            }
-            35 | 38 => {
-                let base = types.place(input)?;
-                types.bind(input, base)?
-            }
-            37 | 39 => types.place(input)?,
-            _ => return wrong("it has a type of unknown kind"),
-        };
+        let place = read_type(&mut types, input, version)?;
         types.of_file.push(place);
     }
     match input.u8()? {
         0 => Ok(types),
         _ => wrong("its list of types has no end"),
+    }
+}
+
+/// Reads a type. Returns its place: that of an earlier type, if it has the same contents.
+fn read_type(types: &mut Types, input: &mut Input, version: u8) -> Result<usize, Stop> {
+    let kind = input.u8()?;
+    input.unsigned()?;
+    match kind {
+        22 | 23 => {
+            for _ in 0..input.unsigned()? {
+                input.unsigned()?;
+            }
+            types.add(Type::Enumeration(EnumKind::Nothing))
+        }
+        25 => types.add(Type::Int32),
+        26 => types.add(Type::Int64),
+        27 => types.add(Type::Real),
+        28 | 29 => {
+            let units = if version == 0 { 0 } else { input.unsigned()? };
+            for _ in 0..units {
+                input.unsigned()?;
+                input.signed()?;
+            }
+            types.add(Type::Physical)
+        }
+        31 => {
+            let element = types.place(input)?;
+            let dimensions = usize::try_from(input.unsigned()?).unwrap_or(usize::MAX);
+            for _ in 0..dimensions {
+                types.place(input)?;
+            }
+            match dimensions {
+                0 => wrong("an array in it has no dimensions"),
+                _ => types.add(Type::Array { element, dimensions }),
+            }
+        }
+        32 => {
+            let mut fields = Vec::new();
+            for _ in 0..input.unsigned()? {
+                fields.push((input.place()?, types.place(input)?));
+            }
+            types.add(Type::Record(fields))
+        }
+        34 => {
+            let base = types.place(input)?;
+            read_range(input)?;
+            Ok(base)
+        }
+        35 | 38 => {
+            let base = types.place(input)?;
+            types.bind(input, base)
+        }
+        37 | 39 => types.place(input),
+        _ => wrong("it has a type of unknown kind"),
     }
 }
 

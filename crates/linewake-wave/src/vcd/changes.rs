@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::codes::Codes;
-use super::head::{self, COMMANDS};
+use super::head::{self, COMMANDS, LONGEST_TEXT};
 use super::ports;
 use super::words::{next, shown, wrong};
 use crate::axis::{Stamp, Step};
@@ -13,11 +13,7 @@ use crate::head::Common;
 use crate::notes::Oddity;
 use crate::text::Text;
 
-/// A comment longer than this many bytes has no end.
-const LONGEST_TEXT: usize = 1 << 20;
-
 /// The rest of a value change dump.
-#[derive(Debug)]
 pub(crate) struct Changes {
     text: Text,
     codes: Codes,

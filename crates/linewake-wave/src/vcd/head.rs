@@ -11,7 +11,7 @@ use crate::text::{Text, decoded};
 use crate::variable::Scope;
 
 /// A text longer than this many bytes has no end.
-const LONGEST_TEXT: usize = 1 << 20;
+pub(super) const LONGEST_TEXT: usize = 1 << 20;
 /// How many bytes of a text are kept.
 const KEPT: usize = 4 << 10;
 

@@ -1,4 +1,4 @@
-//! A reader of bare system calls, which accounts for nothing: the least that taking each edge when it comes can cost.
+//! A reader with bare system calls and without an account: the least that it costs to take each edge at once.
 
 use std::error::Error;
 use std::fs::File;

@@ -1,4 +1,4 @@
-//! Who reads what the reader of the lines prints: as fast as it comes, or so many lines a second.
+//! Reads the output of the program that reads the lines: as fast as it comes, or so many lines of text a second.
 
 use std::io::Read;
 use std::process::ChildStdout;
@@ -7,15 +7,15 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// A slow consumer takes its lines in portions, so often.
+/// A slow consumer takes a portion of its lines of text in each period.
 const PERIOD: Duration = Duration::from_millis(10);
 
-/// What was read.
+/// The output that was read.
 #[derive(Default)]
 pub(crate) struct Printed {
-    /// Lines that tell of an edge.
+    /// The number of lines of text that report an edge.
     pub(crate) edges: u64,
-    /// The last line of all.
+    /// The last line of text.
     pub(crate) last: String,
 }
 
@@ -25,7 +25,7 @@ pub(crate) struct Consumer {
 }
 
 impl Consumer {
-    /// Reads until the other side is closed, at most `lines_a_second` if that is not zero.
+    /// Reads until the other side is closed. If `lines_a_second` is not zero, it reads no faster than that.
     pub(crate) fn start(output: ChildStdout, lines_a_second: u64) -> Self {
         let bytes = Arc::new(AtomicU64::new(0));
         let count = bytes.clone();
@@ -43,7 +43,7 @@ impl Consumer {
 }
 
 fn consume(mut output: ChildStdout, lines_a_second: u64, bytes: &AtomicU64) -> std::io::Result<Printed> {
-    // A slow one takes no more than it wants: the rest is to fill the pipe.
+    // A slow consumer reads little at a time, so that the pipe fills up.
     let mut buffer = vec![0; if lines_a_second == 0 { 1 << 16 } else { 512 }];
     let portion = (lines_a_second / (1000 / PERIOD.as_millis() as u64)).max(1);
     let (mut printed, mut line, mut left) = (Printed::default(), Vec::new(), portion);
@@ -70,7 +70,7 @@ fn consume(mut output: ChildStdout, lines_a_second: u64, bytes: &AtomicU64) -> s
     }
 }
 
-/// Every reader says which way.
+/// Whether a line of text reports an edge: every program names the direction.
 fn is_edge(line: &str) -> bool {
     ["rising", "falling", "Rising", "Falling"].iter().any(|kind| line.contains(kind))
 }

@@ -1,4 +1,4 @@
-//! The flood, and what became of it.
+//! Floods the lines, and prints what the reader delivered and lost.
 
 use std::error::Error;
 use std::fs::File;
@@ -17,28 +17,28 @@ use crate::usage::Usage;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// What to call it in the result
+    /// The name of the reader in the result
     #[arg(long)]
     name: String,
-    /// How many lines change, in turn
+    /// How many lines change, one after another
     #[arg(long)]
     lines: u32,
-    /// How many edges there are in all
+    /// The number of edges on all lines together
     #[arg(long)]
     edges: u32,
-    /// How many lines a second the reader's output is read; zero: as they come
+    /// How many lines of the reader's output are read in a second; 0 for no limit
     #[arg(long, default_value_t = 0)]
     slow: u64,
-    /// The reader; the word `CHIP` stands for the chip, and `LINES` for the lines' numbers
+    /// The command of the reader; `CHIP` stands for the chip, and `LINES` for the offsets of the lines
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     reader: Vec<String>,
 }
 
-/// A chip has so many lines more, of which a witness may be one.
+/// How many lines the chip has that do not change. A witness may take one.
 const SPARE: u32 = 2;
-/// Whoever did nothing for so long has nothing left to do.
+/// A reader that did nothing for this long has nothing left to do.
 const IDLE: Duration = Duration::from_secs(1);
-/// Whoever is not ready, or not at rest, by then has failed.
+/// How long the reader may take until it watches, or until it rests.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
@@ -77,7 +77,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let figures: Vec<_> = figures.iter().map(|(name, number)| format!("{name}={number}")).collect();
     println!("{}\t{}", arguments.name, figures.join("\t"));
     if lost.delivered.is_some_and(|delivered| printed.edges > 0 && delivered != printed.edges) {
-        return Err(format!("it printed {} edges and says {delivered}", printed.edges).into());
+        return Err(format!("the reader printed {} edges, but reports {delivered}", printed.edges).into());
     }
     Ok(())
 }
@@ -108,13 +108,13 @@ fn wait_until_watched(arguments: &Arguments, chip: &gpiosim::Chip, reader: &mut 
             let mut said = String::new();
             let _ = reader.kill();
             reader.stderr.take().ok_or("it is piped")?.read_to_string(&mut said)?;
-            return Err(format!("\"{}\" does not watch its lines: {said}", arguments.name).into());
+            return Err(format!("timed out waiting for \"{}\" to watch its lines: {said}", arguments.name).into());
         }
         thread::sleep(Duration::from_millis(10));
     }
 }
 
-/// Waits until the reader has nothing to do any more. Returns what it took by then.
+/// Waits until the reader has nothing left to do. Returns the resources that it has used.
 fn rest(reader: &Child, consumer: &Consumer) -> Result<Usage, Box<dyn Error>> {
     let deadline = Instant::now() + PATIENCE;
     let mut last = (Usage::of(reader.id())?, consumer.bytes());
@@ -125,13 +125,13 @@ fn rest(reader: &Child, consumer: &Consumer) -> Result<Usage, Box<dyn Error>> {
             return Ok(now.0);
         }
         if Instant::now() > deadline {
-            return Err("it does not come to rest".into());
+            return Err("timed out waiting for the reader to rest".into());
         }
         last = now;
     }
 }
 
-/// Changes the lines in turn, as fast as this machine can. They are low at first.
+/// Changes the lines one after another, as fast as this machine can. They are low at first.
 fn flood(arguments: &Arguments, chip: &gpiosim::Chip) -> std::io::Result<Duration> {
     let open = |line| {
         let pull = format!("/sys/devices/platform/{}/{}/sim_gpio{line}/pull", chip.dev_name, chip.chip_name);
@@ -146,7 +146,7 @@ fn flood(arguments: &Arguments, chip: &gpiosim::Chip) -> std::io::Result<Duratio
     Ok(began.elapsed())
 }
 
-/// What a reader says of edges that it did not print.
+/// The edges that a reader says it delivered and lost.
 #[derive(Default)]
 struct LossReport {
     delivered: Option<u64>,
@@ -157,7 +157,7 @@ struct LossReport {
 }
 
 impl LossReport {
-    /// From the last record, or else from what is on standard error; others report nothing.
+    /// Reads the last record, or else the summary on standard error. Some readers have neither.
     fn reported(last: &str, said: &str) -> Self {
         if let Ok(summary) = serde_json::from_str::<Value>(last)
             && summary["record"] == "summary"

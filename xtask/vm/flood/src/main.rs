@@ -1,6 +1,6 @@
-//! Floods lines of a gpio-sim with edges while another program reads them, and prints what that made of them: what it
-//! printed, what it reported lost, and what it took. For `cargo xtask flood` and `cargo xtask start-up --guest`, in their virtual
-//! machine.
+//! Floods lines of a gpio-sim with edges while another program reads them. Prints how many edges that program printed,
+//! how many it reported as lost, and the resources that it used. `cargo xtask flood` and `cargo xtask start-up --guest`
+//! run it in the virtual machine.
 
 #[cfg(target_os = "linux")]
 mod bare;
@@ -23,11 +23,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     enum Task {
         /// Flood lines while a program reads them
         Run(flood::Arguments),
-        /// Be that program: take the edges with the library, print none, and the summary on SIGTERM
+        /// Read edges with the library, and print only a summary, on SIGTERM
         Watch(watch::Arguments),
-        /// Be it with bare system calls
+        /// Read edges with bare system calls
         Bare(bare::Arguments),
-        /// Start libgpiod's tools and ours in turn, and print what each took
+        /// Start libgpiod's tools and ours in turn, and print the resources that each used
         StartUp(start_up::Arguments),
     }
 
@@ -41,5 +41,5 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 #[cfg(not(target_os = "linux"))]
 fn main() {
-    eprintln!("gpio-sim is of Linux");
+    eprintln!("gpio-sim needs Linux");
 }

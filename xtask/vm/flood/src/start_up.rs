@@ -1,7 +1,8 @@
-//! How much a tool takes from its start: to the end, or to its first byte. libgpiod's and ours in turn, on the same chip.
+//! Measures the resources that a tool uses from its start to its end or its first byte of output: libgpiod's tools and
+//! ours in turn, on the same chip.
 //!
-//! In a machine whose time is that of its instructions, nanoseconds on the processor are instructions, the kernel's work for
-//! the process among them.
+//! If the machine's clock counts instructions, the nanoseconds on the processor are instructions. The kernel's work for
+//! the process counts too.
 
 use std::error::Error;
 use std::fs;
@@ -24,7 +25,7 @@ pub(crate) struct Arguments {
     linewake: PathBuf,
 }
 
-/// A tool with its words, and whether it ends by itself.
+/// The tools with their arguments, and whether each ends by itself.
 const RUNS: &[(&str, &[&str], bool)] = &[
     ("gpiomon", &["--banner", "-c", "CHIP", "0"], false),
     ("gpionotify", &["--banner", "-c", "CHIP", "0"], false),
@@ -35,12 +36,12 @@ const RUNS: &[(&str, &[&str], bool)] = &[
     ("gpiodetect", &[], true),
 ];
 
-/// What one start took.
+/// The resources that one start used.
 #[derive(Clone, Copy, Debug, Default)]
 struct Took {
     cpu_ns: u64,
     threads: u64,
-    /// The most memory it had; 0 if it has ended.
+    /// The most memory that it had; 0 if it has ended.
     memory_kib: u64,
 }
 
@@ -53,7 +54,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     fs::create_dir_all(links)?;
     let made = Command::new(&arguments.linewake).arg("links").arg(links).stdout(Stdio::null()).status()?;
     if !made.success() {
-        return Err("the links are not made".into());
+        return Err("\"linewake links\" failed".into());
     }
     for (tool, words, ends) in RUNS {
         let words: Vec<_> = words.iter().map(|word| if *word == "CHIP" { chip } else { *word }).collect();
@@ -92,14 +93,14 @@ fn start(command: &mut Command, ends: bool) -> Result<Took, Box<dyn Error>> {
     Ok(took)
 }
 
-/// What all processes took that have ended.
+/// The processor time of all child processes that have ended.
 fn children() -> Result<u64, Box<dyn Error>> {
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
     let ns = |time: nix::sys::time::TimeVal| (time.tv_sec() * 1_000_000 + time.tv_usec()) as u64 * 1000;
     Ok(ns(usage.user_time()) + ns(usage.system_time()))
 }
 
-/// What one took that sleeps.
+/// Waits until the process sleeps. Returns the resources that it has used.
 fn at_rest(child: &Child) -> Result<Took, Box<dyn Error>> {
     loop {
         let status = fs::read_to_string(format!("/proc/{}/status", child.id()))?;

@@ -1,14 +1,14 @@
-//! What a process took so far, by the kernel's own count.
+//! The resources that a process has used so far, as the kernel counts them.
 
 use std::fs;
 use std::ops::Sub;
 
-/// Of all threads of a process. Those that have ended are not counted: the readers' live until they are told to end.
+/// The sum over the threads of a process. Threads that have ended are not in it; the readers' threads live to the end.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Usage {
     /// Nanoseconds on a processor, the kernel's work for it included.
     pub(crate) cpu_ns: u64,
-    /// Times a thread went to sleep of its own accord: as many as it is woken.
+    /// How often a thread went to sleep voluntarily, and so how often it was woken.
     pub(crate) sleeps: u64,
     pub(crate) threads: u64,
 }
@@ -32,7 +32,7 @@ impl Usage {
 impl Sub for Usage {
     type Output = Self;
 
-    /// What was taken since an earlier look; threads are those of now.
+    /// The resources used since `earlier`; the number of threads is the present one.
     fn sub(self, earlier: Self) -> Self {
         Self { cpu_ns: self.cpu_ns - earlier.cpu_ns, sleeps: self.sleeps - earlier.sleeps, threads: self.threads }
     }

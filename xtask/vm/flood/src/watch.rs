@@ -1,4 +1,4 @@
-//! A reader that only takes edges: the library by itself.
+//! A reader that takes edges with the library, and does nothing with them.
 
 use std::error::Error;
 use std::time::Duration;
@@ -8,13 +8,13 @@ use linewake::record::{Record, Summary};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Hold a witness beside a line alone
+    /// Hold a witness beside a single line
     #[arg(long)]
     witness: bool,
-    /// How many events the kernel queues; zero: what it does by itself
+    /// How many events the kernel queues; 0 for the kernel's default
     #[arg(long, default_value_t = 0)]
     queue: u32,
-    /// How many microseconds an edge may stay in the kernel's queue for others
+    /// How many microseconds an edge may wait in the kernel's queue for further edges
     #[arg(long, default_value_t = 0)]
     gather: u64,
     chip: String,
