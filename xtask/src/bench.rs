@@ -160,44 +160,46 @@ const SECTIONS: &[(char, &str, &str)] = &[
     (
         'd',
         "A simulated device",
-        "What is left when the system costs nothing; a oneshot channel is the least that carries a result from one place \
-         to another. Aim: 100 ns on a manual port, 80 with 64 calls at a time; completed by another thread, 0.9 of that on the \
-         default port.",
+        "The cost of the crate alone, without a system. A oneshot channel is the cheapest way to carry a result from \
+         one place to another. Aim: 100 ns on a manual port, and 80 ns with 64 calls at a time. On the default port, \
+         with completions by another thread: 0.9 of the channel.",
     ),
     (
         'e',
         "Many calls pending",
-        "Aim: no further thread, at most 192 bytes of ours for each pending small call, and a cost for each call that \
-         stays the same.",
+        "Aim: no further thread, at most 192 bytes of memory for each pending small call, and the same cost for each \
+         call, however many are pending.",
     ),
     (
         'f',
         "Allocations",
-        "For each call, after a hundred calls that make room; on a simulated device. Aim: none, and one for a callback.",
+        "For each call on a simulated device, after a hundred calls that allocate what later ones use again. Aim: \
+         none, and one with a callback.",
     ),
     (
         'g',
         "Pipes on Linux",
-        "One message is written to every pipe; the time is that of reading them. Aim: 0.8 of the bare epoll loop with a \
-         callback; awaited by tasks, what tokio's AsyncFd has.",
+        "One message is written to every pipe; the time is that of reading them all. Aim: with a callback, 0.8 of \
+         the bare epoll loop; awaited by tasks, as fast as tokio's AsyncFd.",
     ),
     (
         'h',
         "Instructions",
-        "Of one call, in this process and not in the kernel, counted by Callgrind: the same on every run, whatever the \
-         machine does. Those of a message include its write.",
+        "The instructions of one call in this process, without the kernel's, counted by Callgrind. They are the same \
+         on every run, whatever else the machine does. Those of a message include its write.",
     ),
     (
         'i',
         "Threads that wait at one queue",
-        "Bare system calls: each thread waits for a packet of its own, and one packet comes at a time. By turns one thread \
-         is in the queue, and wakes whose packet comes; or all are there, and pass on what is not theirs.",
+        "Bare system calls: each thread waits for a packet of its own, and one packet comes at a time. With turns, \
+         one thread waits in the queue, and wakes the thread whose packet has come. Without turns, all threads wait \
+         in the queue, and pass on packets that are not theirs.",
     ),
     (
         'j',
         "Beside .NET",
-        "Under Wine, by a callback on the default port, which tells the thread that waits: each call has a \
-         TaskCompletionSource there and a channel here. Aim: 1.2 of it.",
+        "Under Wine. A callback passes the result to the thread that waits: with a TaskCompletionSource for each \
+         call in .NET, and with a channel for each call on overlapped's default port. Aim: 1.2 of .NET.",
     ),
 ];
 
@@ -408,10 +410,10 @@ fn pending() -> Result<String, Box<dyn Error>> {
         )?;
     }
     table.push_str(
-        "\nBytes: slots and the list of the free ones, divided by the calls pending, and the `Call` in the caller's \
-         hands; a single call is charged one of the first eight slots. Slots are made in chunks and kept; \
-         behind each chunk are 4 KiB that catch a driver's overrun, and of few calls they are most of the bytes. \
-         Drain: handle the packets, and take each result.\n",
+        "\nBytes: the memory of the slots and of the list of free ones, divided by the number of pending calls, plus \
+         the `Call` that the caller holds; for a single call, one of the first eight slots. Slots are allocated in \
+         chunks and kept. Behind each chunk are 4 KiB that catch a driver's overrun; with few calls they are most of \
+         the bytes. Drain: the time to handle the packets and take each result.\n",
     );
     Ok(table)
 }
