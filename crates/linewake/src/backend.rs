@@ -146,7 +146,8 @@ pub struct Ask<'a> {
 ///
 /// A line is named by its place in the [`Ask`], except in [`RawEdge::offset`].
 pub trait HeldLines: fmt::Debug + Send {
-    /// Appends the edges that have happened, at least one, in the order of the chip.
+    /// Appends the edges that have happened, at least one, in the order of the chip; of each line only the directions
+    /// that its [`LineConfig::edges`] asks for.
     ///
     /// Ready with `None` after a [stop](Self::stop), when all earlier edges were given. It is not called again after
     /// `None` or an error. An error that [`is_disconnected`](Error::is_disconnected) means that the chip is gone.

@@ -278,8 +278,8 @@ mod tests {
         };
         let rows: Vec<_> = SPECS.iter().map(row).collect();
         for (file, text, comment) in [
-            ("src/open.rs", include_str!("../open.rs"), "    /// "),
-            ("README.md", include_str!("../../README.md"), ""),
+            ("crates/linewake/src/open.rs", include_str!("../open.rs"), "    /// "),
+            ("crates/linewake/README.md", include_str!("../../README.md"), ""),
         ] {
             let table: Vec<_> = rows.iter().map(|row| format!("{comment}{row}")).collect();
             let found: Vec<_> =
