@@ -90,16 +90,7 @@ pub trait Backend: Any + fmt::Debug + Send + Sync {
         let mut values = Vec::with_capacity(offsets.len());
         for part in offsets.chunks(self.capabilities().max_lines.max(1)) {
             let lines: Vec<_> = part.iter().map(|&offset| (offset, LineConfig::as_is())).collect();
-            values.extend(
-                self.request(&Ask {
-                    consumer: "linewake",
-                    queue_size: 0,
-                    witness: false,
-                    gather: Duration::ZERO,
-                    lines: &lines,
-                })?
-                .values()?,
-            );
+            values.extend(self.request(&Ask::new("linewake", &lines))?.values()?);
         }
         Ok(values)
     }
@@ -140,6 +131,13 @@ pub struct Ask<'a> {
     pub gather: Duration,
     /// The lines, each once, with their configurations; at most [`Capabilities::max_lines`].
     pub lines: &'a [(Offset, LineConfig)],
+}
+
+impl<'a> Ask<'a> {
+    /// A request with the chip's own queue and without a witness.
+    pub(crate) fn new(consumer: &'a str, lines: &'a [(Offset, LineConfig)]) -> Self {
+        Self { consumer, queue_size: 0, witness: false, gather: Duration::ZERO, lines }
+    }
 }
 
 /// The lines of one request, as [`Backend::request`] holds them. Dropping it gives them back.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::OnceLock;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::EventClock;
 
@@ -87,10 +87,15 @@ impl From<EventClock> for ClockName {
     }
 }
 
+/// A length of time in nanoseconds. More than 584 years becomes `u64::MAX`.
+pub(crate) fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
 /// This program's clock, for edges that the driver does not stamp.
 pub(crate) fn program_ns() -> u64 {
     static STARTED: OnceLock<Instant> = OnceLock::new();
-    u64::try_from(STARTED.get_or_init(Instant::now).elapsed().as_nanos()).unwrap_or(u64::MAX)
+    nanoseconds(STARTED.get_or_init(Instant::now).elapsed())
 }
 
 /// The number to add to a time stamp to get the system's UTC, in nanoseconds since 1970.

@@ -46,6 +46,7 @@ pub use self::line::{FilterTally, LineFilter};
 pub use self::monitor::FilteredMonitor;
 pub use self::recorded::{FilteredRecording, Passed};
 pub use self::request::Filtered;
+use crate::clock::nanoseconds;
 use crate::{Error, ErrorKind};
 
 /// The settings of a filter. [`Filter::default`] turns all of them off.
@@ -274,9 +275,4 @@ impl Filter {
         }
         Ok(())
     }
-}
-
-/// A period in nanoseconds. More than 584 years is shortened to `u64::MAX`, which never ends.
-fn nanoseconds(period: Duration) -> u64 {
-    u64::try_from(period.as_nanos()).unwrap_or(u64::MAX)
 }

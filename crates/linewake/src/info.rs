@@ -1,6 +1,5 @@
 //! Watches lines being taken, given back and reconfigured.
 
-use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -13,6 +12,7 @@ use crate::{Chip, Error, InfoEvent, LineId, Stopper};
 /// A stream of [`InfoEvent`]s: lines are taken, given back and reconfigured. See [`Chip::watch_info`].
 ///
 /// The chip has its own queue for them. That of a gpiochip holds 32, and drops the newest without a report.
+#[derive(Debug)]
 #[must_use = "nothing is watched any more when it is dropped"]
 pub struct InfoWatcher {
     watch: Box<dyn InfoWatch>,
@@ -89,11 +89,5 @@ impl futures_core::Stream for InfoWatcher {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.poll_event(cx)
-    }
-}
-
-impl fmt::Debug for InfoWatcher {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InfoWatcher").field("watch", &self.watch).finish_non_exhaustive()
     }
 }

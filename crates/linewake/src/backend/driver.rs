@@ -5,11 +5,10 @@
 
 mod client;
 #[expect(unsafe_code, reason = "declaring what a control code reads and writes is a promise")]
-mod codes;
+pub(crate) mod codes;
 mod reference;
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -37,7 +36,6 @@ use crate::{
 /// A chip whose device speaks the protocol.
 #[derive(Debug)]
 pub(crate) struct ReferenceChip {
-    source: DeviceOpener,
     spec: String,
     reference: ReferenceDriver,
     info: ChipInfo,
@@ -57,8 +55,8 @@ impl ReferenceChip {
             lines: client.lines(),
             max_queue_size: info.max_queue,
         };
-        let reference = ReferenceDriver { client, source: source.clone(), number_after: AtomicU32::new(0) };
-        Ok(Self { source, spec: spec.to_owned(), reference, info, has_timers })
+        let reference = ReferenceDriver { client, source, number_after: AtomicU32::new(0) };
+        Ok(Self { spec: spec.to_owned(), reference, info, has_timers })
     }
 
     /// The means by which tests drive its lines.
@@ -72,7 +70,7 @@ impl ReferenceChip {
 
     /// Opens a handle for a new reader.
     fn open_reader(&self) -> Result<(Client, Option<Arc<sim::Handle>>), Error> {
-        let (device, handle) = self.source.open()?;
+        let (device, handle) = self.reference.source.open()?;
         let (client, _) = Client::new(device)?;
         if client.lines() == self.info.lines {
             Ok((client, handle))
@@ -109,7 +107,7 @@ impl Backend for ReferenceChip {
     }
 
     fn notes(&self) -> &[String] {
-        self.source.host().map_or(&[], |host| host.notes())
+        self.reference.source.host().map_or(&[], |host| host.notes())
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -129,7 +127,7 @@ impl Backend for ReferenceChip {
     }
 
     fn clock(&self, _: EventClock) -> Clock {
-        match &self.source {
+        match &self.reference.source {
             DeviceOpener::Simulated(host) => host.clock(),
             DeviceOpener::Devices(_) => Clock::unrelated(ClockName::Monotonic),
         }
@@ -151,12 +149,12 @@ impl Backend for ReferenceChip {
     fn request(&self, ask: &Ask<'_>) -> Result<Box<dyn HeldLines>, Error> {
         let (client, handle) = self.open_reader()?;
         let consumer = protocol::name(ask.consumer);
-        let capacity = match (ask.queue_size, self.source.host()) {
+        let capacity = match (ask.queue_size, self.reference.source.host()) {
             (0, Some(host)) => host.default_queue(),
             (asked, _) => asked,
         };
         let seqno_base = self.reference.number_after.load(Relaxed);
-        client.set_reader(&ReaderConfig { capacity, seqno_base, consumer })?;
+        client.send(codes::SET_READER, &ReaderConfig { capacity, seqno_base, consumer })?;
         if let Some(handle) = &handle {
             handle.gather(super::gather_in(capacity, ask.gather));
         }
@@ -168,10 +166,10 @@ impl Backend for ReferenceChip {
                 flags: config.flags & !protocol::LINE_EDGES,
                 ..*config
             };
-            client.configure(&configs.iter().map(quiet).collect::<Vec<_>>()).map_err(explain)?;
-            client.set_debounce(&debounces(ask.lines.iter().copied()))?;
+            client.send(codes::CONFIGURE, &configs.iter().map(quiet).collect::<Vec<_>>()[..]).map_err(explain)?;
+            client.send(codes::SET_DEBOUNCE, &debounces(ask.lines.iter().copied())[..])?;
         }
-        client.configure(&configs).map_err(explain)?;
+        client.send(codes::CONFIGURE, &configs[..]).map_err(explain)?;
         Ok(Box::new(Reader::start(client, handle, ask.lines.to_vec(), seqno_base)?))
     }
 
@@ -183,10 +181,10 @@ impl Backend for ReferenceChip {
     }
 
     fn reopen(&self) -> Result<Arc<dyn Backend>, Error> {
-        if let Some(host) = self.source.host() {
+        if let Some(host) = self.reference.source.host() {
             host.look_for();
         }
-        let again = Self::open(self.source.clone(), &self.spec)?;
+        let again = Self::open(self.reference.source.clone(), &self.spec)?;
         again.reference.number_after.store(self.reference.number_after.load(Relaxed), Relaxed);
         Ok(Arc::new(again))
     }
@@ -206,6 +204,7 @@ struct Reader {
     phase: Phase,
 }
 
+#[derive(Debug)]
 enum Phase {
     /// The driver completes waits.
     Live(InvertedCall<[u8]>),
@@ -216,17 +215,6 @@ enum Phase {
         left: u64,
     },
     Over,
-}
-
-impl fmt::Debug for Phase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Live(_) => "Live",
-            Self::Idle => "Idle",
-            Self::Stopped { .. } => "Stopped",
-            Self::Over => "Over",
-        })
-    }
 }
 
 impl Reader {
@@ -321,17 +309,17 @@ impl HeldLines for Reader {
             set.mask.set(offset, true);
             set.values.set(offset, active);
         }
-        self.client.set_values(&set)
+        self.client.send(codes::SET_VALUES, &set)
     }
 
     fn reconfigure(&mut self, lines: &[LineConfig]) -> Result<(), Error> {
         let configs: Vec<_> =
             self.lines.iter().zip(lines).map(|((offset, _), config)| record(*offset, config)).collect();
-        self.client.configure(&configs)?;
+        self.client.send(codes::CONFIGURE, &configs[..])?;
         let changed = self.lines.iter().zip(lines).filter(|((_, before), config)| before.debounce != config.debounce);
         let changed = debounces(changed.map(|((offset, _), config)| (*offset, *config)));
         if !changed.is_empty() {
-            self.client.set_debounce(&changed)?;
+            self.client.send(codes::SET_DEBOUNCE, &changed[..])?;
         }
         for (line, config) in self.lines.iter_mut().zip(lines) {
             line.1 = *config;
@@ -354,7 +342,7 @@ impl HeldLines for Reader {
         let give_back =
             |(offset, _): &(Offset, _)| protocol::LineConfig { offset: offset.get(), flags: protocol::LINE_RELEASE };
         let give_back: Vec<_> = self.lines.iter().map(give_back).collect();
-        self.client.configure(&give_back)?;
+        self.client.send(codes::CONFIGURE, &give_back[..])?;
         let counters = self.client.counters()?;
         let settled = |(offset, _): &(Offset, _)| {
             let line = &counters[offset.index()];

@@ -11,7 +11,6 @@ mod command;
 mod output;
 mod pipe;
 
-use std::fmt;
 use std::future::{Future as _, poll_fn};
 use std::pin::Pin;
 use std::process::{Child, Command, Stdio};
@@ -50,12 +49,14 @@ pub(crate) fn open(command: &str, start_timeout: Option<Duration>) -> Result<Arc
 }
 
 /// A chip whose lines a program watches.
+#[derive(Debug)]
 pub(crate) struct ExecChip {
     info: ChipInfo,
     header: Arc<Header>,
     shared: Arc<Shared>,
 }
 
+#[derive(Debug)]
 struct Shared {
     exec: Exec,
     timer: Port,
@@ -63,6 +64,7 @@ struct Shared {
     idle: Mutex<Idle>,
 }
 
+#[derive(Debug)]
 enum Idle {
     Running(Box<Running>),
     /// A request has it.
@@ -77,6 +79,7 @@ enum Idle {
 }
 
 /// A child and its output.
+#[derive(Debug)]
 struct Running {
     child: Option<Child>,
     timer: Port,
@@ -312,13 +315,8 @@ impl Backend for ExecChip {
     }
 }
 
-impl fmt::Debug for ExecChip {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ExecChip").field("command", &self.shared.exec.text()).finish_non_exhaustive()
-    }
-}
-
 /// The lines of a child, held by a request.
+#[derive(Debug)]
 struct ExecLines {
     shared: Arc<Shared>,
     running: Option<Box<Running>>,
@@ -453,11 +451,5 @@ impl Drop for ExecLines {
         if let Some(mut running) = self.running.take() {
             self.shared.is_over(&mut running);
         }
-    }
-}
-
-impl fmt::Debug for ExecLines {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ExecLines").field("command", &self.shared.exec.text()).finish_non_exhaustive()
     }
 }

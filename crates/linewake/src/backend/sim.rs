@@ -22,6 +22,7 @@ use zerocopy::{FromBytes, FromZeros};
 
 use self::state::{Readers, SimController, State, Step};
 use self::waits::{Key, What};
+use crate::clock::nanoseconds;
 use crate::sim::{ClockKind, Script};
 use crate::{Clock, ClockName, Error, ErrorKind};
 
@@ -47,7 +48,6 @@ impl Host {
         let mut controller = SimController::new_box_zeroed().map_err(no_memory)?;
         controller.init("sim", script.label.as_deref().unwrap_or("linewake simulator"), script.size() as usize);
         controller.keep_time();
-        let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         for offset in 0..script.size() {
             controller.set_merge_window(offset, nanoseconds(script.merge_within));
             controller.set_interrupt_delay(offset, nanoseconds(script.interrupt_delay));
@@ -93,7 +93,7 @@ impl Host {
     /// Its clock.
     pub(crate) fn clock(&self) -> Clock {
         match self.started {
-            Some(started) => Clock::read(ClockName::Simulated, || elapsed_ns(started)),
+            Some(started) => Clock::read(ClockName::Simulated, || nanoseconds(started.elapsed())),
             None => Clock::unrelated(ClockName::Simulated),
         }
     }
@@ -112,7 +112,7 @@ impl Host {
     /// Plays what was due until this moment.
     fn go_on(&self, state: &mut State) {
         if let Some(started) = self.started {
-            state.live_until(elapsed_ns(started));
+            state.live_until(nanoseconds(started.elapsed()));
         }
     }
 
@@ -129,7 +129,7 @@ impl Host {
         let Ok(port) = Port::global() else { return };
         state.alarm_ns = Some(due_ns);
         let me = self.me.clone();
-        port.sleep(Duration::from_nanos(due_ns.saturating_sub(elapsed_ns(started)))).then(move || {
+        port.sleep(Duration::from_nanos(due_ns.saturating_sub(nanoseconds(started.elapsed())))).then(move || {
             if let Some(host) = me.upgrade() {
                 host.ring(due_ns);
             }
@@ -152,7 +152,7 @@ impl Host {
             let message = "the clock of chip \"sim\" is the system's and goes on by itself; open it with a virtual one";
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
-        let time_ns = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let time_ns = nanoseconds(time);
         let until_ns = {
             let mut state = self.lock();
             let from_ns = if state.horizon_ns == u64::MAX { state.now_ns } else { state.horizon_ns };
@@ -198,10 +198,6 @@ impl Host {
     }
 }
 
-fn elapsed_ns(since: Instant) -> u64 {
-    u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX)
-}
-
 impl fmt::Debug for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Host").field("started", &self.started).finish_non_exhaustive()
@@ -209,15 +205,10 @@ impl fmt::Debug for Host {
 }
 
 /// An open handle: one reader of the chip.
+#[derive(Debug)]
 pub(crate) struct Handle {
     host: Arc<Host>,
     reader: OnceLock<ReaderId>,
-}
-
-impl fmt::Debug for Handle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handle").field("reader", &self.reader.get()).finish_non_exhaustive()
-    }
 }
 
 impl Handle {

@@ -242,7 +242,7 @@ impl Time {
     /// The time that the stamps so far show. It is never later than the true time.
     pub(super) fn at(&self, now: Instant) -> Option<u64> {
         let (stamp_ns, came) = self.seen?;
-        let passed = u64::try_from(now.saturating_duration_since(came).as_nanos()).unwrap_or(u64::MAX);
+        let passed = nanoseconds(now.saturating_duration_since(came));
         Some(stamp_ns.saturating_add(passed))
     }
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::change::{Change, ClockKind, What};
 use super::play::Play;
-use super::signal::{self, Quadrature, Signal};
+use super::signal::{Quadrature, Signal};
+use crate::clock::nanoseconds;
 use crate::{Error, ErrorKind, Offset};
 
 /// A simulated chip: what happens on it, and how it loses edges. See the [module](crate::sim).
@@ -217,7 +218,7 @@ impl Script {
     }
 
     fn fault(mut self, at: Duration, what: What) -> Self {
-        let at_ns = signal::nanoseconds(at);
+        let at_ns = nanoseconds(at);
         let place = self.faults.partition_point(|fault| fault.at_ns <= at_ns);
         self.faults.insert(place, Change { at_ns, what });
         self

@@ -9,6 +9,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::change::Change;
+use crate::clock::nanoseconds;
 
 pub(super) type Changes = Box<dyn Iterator<Item = Change> + Send>;
 
@@ -38,10 +39,6 @@ pub struct Span {
 pub struct Count {
     from: u32,
     to: u32,
-}
-
-pub(super) fn nanoseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl From<Duration> for Span {

@@ -51,13 +51,8 @@ pub(super) fn encode(chip: &str, lines: impl Iterator<Item = LineConfig>) -> Res
 }
 
 /// Lines grouped by a common setting.
+#[derive(Default)]
 struct Groups<T>(Vec<(T, u64)>);
-
-impl<T> Default for Groups<T> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
 
 impl<T: PartialEq> Groups<T> {
     fn add(&mut self, value: T, line: u64) {

@@ -7,7 +7,6 @@ mod events;
 mod gathering;
 mod start;
 
-use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -52,6 +51,7 @@ pub(super) struct GpioLines {
     _wanted: Wanted,
 }
 
+#[derive(Debug)]
 enum Phase {
     /// Reads are pending.
     Live(InvertedCall<[u8]>),
@@ -60,17 +60,6 @@ enum Phase {
     /// The watch was stopped. The edges in the kernel's queue are still to be taken.
     Stopped,
     Over,
-}
-
-impl fmt::Debug for Phase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Live(_) => "Live",
-            Self::Idle => "Idle",
-            Self::Stopped => "Stopped",
-            Self::Over => "Over",
-        })
-    }
 }
 
 impl GpioLines {

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use overlapped::{Device, Port};
 
@@ -129,10 +128,6 @@ impl ProfileChip {
             room: std::cell::RefCell::default(),
         })
     }
-
-    fn as_is(offsets: &[Offset]) -> Vec<(Offset, LineConfig)> {
-        offsets.iter().map(|&offset| (offset, LineConfig::as_is())).collect()
-    }
 }
 
 /// Whether the call of the wait blocks in the driver.
@@ -177,8 +172,8 @@ impl Backend for ProfileChip {
     }
 
     fn values(&self, offsets: &[Offset]) -> Result<Vec<bool>, Error> {
-        let lines = Self::as_is(offsets);
-        let ask = Ask { consumer: "", queue_size: 0, lines: &lines, witness: false, gather: Duration::ZERO };
+        let lines: Vec<_> = offsets.iter().map(|&offset| (offset, LineConfig::as_is())).collect();
+        let ask = Ask::new("", &lines);
         let link = self.link(&ask, 0)?;
         let decoder = EdgeDecoder::new(self.plan.clone(), &ask, &link.asked);
         let levels = match levels_now(&link, &decoder) {

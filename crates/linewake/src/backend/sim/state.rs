@@ -9,6 +9,7 @@ use linewake_controller::{Controller, Outcome, ReaderId, Ready};
 use overlapped::{Status, sim};
 
 use super::waits::{self, Waits};
+use crate::clock::nanoseconds;
 use crate::sim::{Play, What};
 
 /// The most open handles of one chip.
@@ -261,7 +262,7 @@ impl State {
 
     pub(super) fn gather(&mut self, reader: ReaderId, time: Duration) {
         if let Some(reader) = self.readers.get_mut(&reader) {
-            reader.gather_ns = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+            reader.gather_ns = nanoseconds(time);
         }
     }
 
