@@ -20,6 +20,7 @@ mod again;
 pub(crate) mod driver;
 mod edge;
 pub(crate) mod exec;
+mod flags;
 #[cfg(all(target_os = "linux", not(miri)))]
 pub(crate) mod gpiochip;
 #[cfg(not(all(target_os = "linux", not(miri))))]

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::EventClock;
+use crate::names::names;
 
 /// The clock that stamps a chip's edges.
 ///
@@ -48,21 +49,20 @@ pub enum ClockName {
     Device,
 }
 
+names! {
+    /// The name in records and messages.
+    ClockName {
+        Simulated = "simulated",
+        Monotonic = "monotonic",
+        Realtime = "realtime",
+        Hte = "hte",
+        Program = "program",
+        Device = "device",
+    }
+}
+
 impl ClockName {
     const ALL: [Self; 6] = [Self::Simulated, Self::Monotonic, Self::Realtime, Self::Hte, Self::Program, Self::Device];
-
-    /// The name in records and messages.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Simulated => "simulated",
-            Self::Monotonic => "monotonic",
-            Self::Realtime => "realtime",
-            Self::Hte => "hte",
-            Self::Program => "program",
-            Self::Device => "device",
-        }
-    }
 
     /// The clock of a name.
     #[must_use]

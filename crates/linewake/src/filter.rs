@@ -47,6 +47,7 @@ pub use self::monitor::FilteredMonitor;
 pub use self::recorded::{FilteredRecording, Passed};
 pub use self::request::Filtered;
 use crate::clock::nanoseconds;
+use crate::names::names;
 use crate::{Error, ErrorKind};
 
 /// The settings of a filter. [`Filter::default`] turns all of them off.
@@ -108,15 +109,9 @@ pub enum Stamp {
     Last,
 }
 
-impl Stamp {
+names! {
     /// `first` or `last`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::First => "first",
-            Self::Last => "last",
-        }
-    }
+    Stamp { First = "first", Last = "last" }
 }
 
 /// The limits at which a line is blocked for chatter and unblocked again, as in remote terminal units.

@@ -24,6 +24,7 @@ use overlapped::{ErrorKind as Kind, InvertedCall};
 use self::client::BATCH;
 pub(crate) use self::client::Client;
 pub(crate) use self::reference::{DeviceOpener, ReferenceDriver};
+use super::flags::FlagTable;
 use super::{
     Ask, Backend, Capabilities, HeldLines, InfoEvent, InfoEventKind, InfoWatch, Numbering, RawEdge, Settlement, sim,
 };
@@ -444,55 +445,42 @@ impl Information {
 
 /// The debounce periods of lines, as the driver reads them.
 fn debounces(lines: impl Iterator<Item = (Offset, LineConfig)>) -> Vec<Debounce> {
-    let period_us = |config: LineConfig| u32::try_from(config.debounce.as_nanos().div_ceil(1_000)).unwrap_or(u32::MAX);
-    lines.map(|(offset, config)| Debounce { offset: offset.get(), period_us: period_us(config) }).collect()
+    lines.map(|(offset, config)| Debounce { offset: offset.get(), period_us: config.debounce_us() }).collect()
 }
+
+const BIASES: FlagTable<Bias> = FlagTable(&[
+    (protocol::LINE_BIAS_PULL_UP as u64, Bias::PullUp),
+    (protocol::LINE_BIAS_PULL_DOWN as u64, Bias::PullDown),
+    (protocol::LINE_BIAS_DISABLED as u64, Bias::Disabled),
+]);
+const DRIVES: FlagTable<Drive> = FlagTable(&[
+    (protocol::LINE_OPEN_DRAIN as u64, Drive::OpenDrain),
+    (protocol::LINE_OPEN_SOURCE as u64, Drive::OpenSource),
+]);
+const EDGES: FlagTable<Edges> = FlagTable(&[
+    (protocol::LINE_EDGES as u64, Edges::Both),
+    (protocol::LINE_EDGE_RISING as u64, Edges::Rising),
+    (protocol::LINE_EDGE_FALLING as u64, Edges::Falling),
+]);
 
 /// The configuration of a line, as the driver reads it.
 fn record(offset: Offset, config: &LineConfig) -> protocol::LineConfig {
-    let mut flags = match config.direction {
+    let direction = match config.direction {
         None => 0,
         Some(Direction::Input) => protocol::LINE_INPUT,
         Some(Direction::Output) if config.output == Some(true) => protocol::LINE_OUTPUT | protocol::LINE_ACTIVE,
         Some(Direction::Output) => protocol::LINE_OUTPUT,
     };
-    if config.active_low {
-        flags |= protocol::LINE_ACTIVE_LOW;
-    }
-    flags |= match config.bias {
-        None => 0,
-        Some(Bias::PullUp) => protocol::LINE_BIAS_PULL_UP,
-        Some(Bias::PullDown) => protocol::LINE_BIAS_PULL_DOWN,
-        Some(Bias::Disabled) => protocol::LINE_BIAS_DISABLED,
-    };
-    flags |= match config.drive {
-        Drive::OpenDrain if config.direction == Some(Direction::Output) => protocol::LINE_OPEN_DRAIN,
-        Drive::OpenSource if config.direction == Some(Direction::Output) => protocol::LINE_OPEN_SOURCE,
-        _ => 0,
-    };
-    flags |= config.edges.map_or(0, Edges::flags);
-    protocol::LineConfig { offset: offset.get(), flags }
+    let active_low = if config.active_low { protocol::LINE_ACTIVE_LOW } else { 0 };
+    let drive = if config.direction == Some(Direction::Output) { DRIVES.bits(config.drive) } else { 0 };
+    let bias = config.bias.map_or(0, |bias| BIASES.bits(bias));
+    let edges = config.edges.map_or(0, |edges| EDGES.bits(edges));
+    protocol::LineConfig { offset: offset.get(), flags: direction | active_low | (drive | bias | edges) as u32 }
 }
 
 /// A line, from the driver's description.
 fn line_info(record: &protocol::LineInfo) -> LineInfo {
     let has = |flag| record.flags & flag != 0;
-    let edges = match (has(protocol::LINE_EDGE_RISING), has(protocol::LINE_EDGE_FALLING)) {
-        (true, true) => Some(Edges::Both),
-        (true, false) => Some(Edges::Rising),
-        (false, true) => Some(Edges::Falling),
-        (false, false) => None,
-    };
-    let bias = [
-        (protocol::LINE_BIAS_PULL_UP, Bias::PullUp),
-        (protocol::LINE_BIAS_PULL_DOWN, Bias::PullDown),
-        (protocol::LINE_BIAS_DISABLED, Bias::Disabled),
-    ];
-    let drive = match (has(protocol::LINE_OPEN_DRAIN), has(protocol::LINE_OPEN_SOURCE)) {
-        (true, _) => Drive::OpenDrain,
-        (_, true) => Drive::OpenSource,
-        _ => Drive::PushPull,
-    };
     LineInfo {
         offset: record.offset.into(),
         name: named(&record.name),
@@ -502,9 +490,9 @@ fn line_info(record: &protocol::LineInfo) -> LineInfo {
         consumer: named(&record.consumer),
         config: LineConfig {
             active_low: has(protocol::LINE_ACTIVE_LOW),
-            bias: bias.into_iter().find(|(flag, _)| has(*flag)).map(|(_, bias)| bias),
-            drive,
-            edges,
+            bias: BIASES.value(record.flags.into()),
+            drive: DRIVES.value(record.flags.into()).unwrap_or_default(),
+            edges: EDGES.value(record.flags.into()),
             debounce: Duration::from_micros(record.debounce_us.into()),
             ..LineConfig::default()
         },

@@ -256,8 +256,7 @@ impl SerialLines {
             };
             // The line went to and fro; the last edge led to the level now.
             let (kind, count) = match edges {
-                Edges::Both if after => (EdgeKind::Rising, changes),
-                Edges::Both => (EdgeKind::Falling, changes),
+                Edges::Both => (EdgeKind::to(after), changes),
                 Edges::Rising => (EdgeKind::Rising, (changes + u32::from(after)) / 2),
                 Edges::Falling => (EdgeKind::Falling, (changes + u32::from(!after)) / 2),
             };

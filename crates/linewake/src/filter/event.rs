@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
+use crate::names::names;
 use crate::{EdgeEvent, Offset};
 
 /// An event that leaves a filter.
@@ -91,7 +94,8 @@ impl ChatterEvent {
 /// ```
 /// assert_eq!(linewake::filter::ChatterKind::Blocked.as_str(), "blocked");
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ChatterKind {
     /// The line changes too often; none of its edges pass.
     Blocked,
@@ -99,13 +103,7 @@ pub enum ChatterKind {
     Unblocked,
 }
 
-impl ChatterKind {
+names! {
     /// `blocked` or `unblocked`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Blocked => "blocked",
-            Self::Unblocked => "unblocked",
-        }
-    }
+    ChatterKind { Blocked = "blocked", Unblocked = "unblocked" }
 }

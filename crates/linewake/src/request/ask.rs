@@ -8,12 +8,8 @@ pub(super) fn as_asked(config: &LineConfig, chip_inverts: bool) -> LineConfig {
     if chip_inverts || !config.active_low {
         return *config;
     }
-    let edges = config.edges.map(|edges| match edges {
-        Edges::Rising => Edges::Falling,
-        Edges::Falling => Edges::Rising,
-        Edges::Both => Edges::Both,
-    });
-    LineConfig { active_low: false, edges, output: config.output.map(|active| !active), ..*config }
+    let (edges, output) = (config.edges.map(Edges::inverted), config.output.map(|active| !active));
+    LineConfig { active_low: false, edges, output, ..*config }
 }
 
 /// Refuses a configuration that the chip cannot hold.

@@ -118,7 +118,7 @@ impl Client {
         }
         into.extend(batch.records().map(|edge| RawEdge {
             offset: edge.offset.into(),
-            kind: if edge.is_rising() { EdgeKind::Rising } else { EdgeKind::Falling },
+            kind: EdgeKind::to(edge.is_rising()),
             timestamp_ns: edge.timestamp_ns,
             seqno: edge.seqno,
             line_seqno: edge.line_seqno,

@@ -235,7 +235,7 @@ impl Output {
         self.lines[offset] = OutputLine { active: Some(active), number };
         Ok(RawEdge {
             offset: (offset as u32).into(),
-            kind: if active { EdgeKind::Rising } else { EdgeKind::Falling },
+            kind: EdgeKind::to(active),
             timestamp_ns,
             seqno: 0,
             line_seqno: number.unwrap_or(0),

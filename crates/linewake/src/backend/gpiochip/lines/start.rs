@@ -11,14 +11,9 @@ pub(super) fn level_at_start(
 ) -> Option<bool> {
     match (first, edges) {
         (Some(kind), _) => Some(kind == EdgeKind::Falling),
-        (None, Some(edges)) if before != after && goes(edges, after) => None,
+        (None, Some(edges)) if before != after && edges.includes(EdgeKind::to(after)) => None,
         (None, _) => Some(after),
     }
-}
-
-/// Whether the request watches edges that end at this level.
-fn goes(edges: Edges, active: bool) -> bool {
-    edges == Edges::Both || (edges == Edges::Rising) == active
 }
 
 #[cfg(test)]
