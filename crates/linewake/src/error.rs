@@ -93,11 +93,6 @@ impl Error {
             || self.device().is_some_and(|error| matches!(error.kind(), AccessDenied | Busy | NotFound | TimedOut))
     }
 
-    /// Adds a remedy to the message if the device was not found.
-    pub(crate) fn with_remedy_if_not_found(self, remedy: &str) -> Self {
-        self.with_remedy_if(overlapped::ErrorKind::NotFound, remedy)
-    }
-
     /// Adds a remedy to the message if the device or the system gave an error of this kind.
     pub(crate) fn with_remedy_if(mut self, kind: overlapped::ErrorKind, remedy: &str) -> Self {
         if self.device().is_some_and(|error| error.kind() == kind) {

@@ -41,11 +41,8 @@ const REAP: Duration = Duration::from_millis(5);
 
 pub(crate) fn open(command: &str, start_timeout: Option<Duration>) -> Result<Arc<dyn Backend>, Error> {
     let exec = Exec::parse(command)?;
-    let exec = match start_timeout {
-        Some(timeout) => exec.start_timeout(timeout),
-        None => exec,
-    };
-    Ok(Arc::new(ExecChip::open(exec)?))
+    let start_timeout = start_timeout.unwrap_or(exec.start_timeout);
+    Ok(Arc::new(ExecChip::open(exec.start_timeout(start_timeout))?))
 }
 
 /// A chip whose lines a program watches.

@@ -6,23 +6,20 @@
 //!
 //! `n` changes in a look make one edge, the last, with `n - 1` merged before it.
 
-#[cfg(any(windows, test))]
+#[cfg(any(not(target_os = "linux"), test))]
 #[expect(unsafe_code, reason = "declaring what a control code reads and writes is a promise")]
 mod codes;
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "declaring what an ioctl reads and writes is a promise")]
 mod ioctls;
 mod look;
-#[cfg(any(windows, test))]
-#[cfg_attr(not(windows), allow(dead_code, reason = "a test brings a device of its own"))]
+#[cfg(any(not(target_os = "linux"), test))]
+#[cfg_attr(target_os = "linux", allow(dead_code, reason = "a test brings a device of its own"))]
 mod mask;
-#[cfg(not(any(windows, target_os = "linux")))]
-#[path = "serial/nowhere.rs"]
-mod port;
 #[cfg(target_os = "linux")]
 #[path = "serial/linux.rs"]
 mod port;
-#[cfg(windows)]
+#[cfg(not(target_os = "linux"))]
 use self::mask as port;
 #[cfg(target_os = "linux")]
 mod ticker;

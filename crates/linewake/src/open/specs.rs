@@ -198,7 +198,8 @@ fn reference_device(spec: &str) -> OpenResult {
     let path = spec.to_owned();
     let source = driver::DeviceOpener::Devices(Arc::new(move || Device::open(&path)));
     let remedy = "is it plugged in, and its driver running?";
-    Ok(Arc::new(driver::ReferenceChip::open(source, spec).map_err(|error| error.with_remedy_if_not_found(remedy))?))
+    let opened = driver::ReferenceChip::open(source, spec);
+    Ok(Arc::new(opened.map_err(|error| error.with_remedy_if(overlapped::ErrorKind::NotFound, remedy))?))
 }
 
 fn described(options: &ChipOptions, file: &str) -> OpenResult {

@@ -68,21 +68,19 @@ pub(crate) fn names() -> Vec<String> {
 
 /// Opens the chips one after the other. Chips that do not open are left out.
 pub(super) fn chips() -> impl Iterator<Item = GpioChip> {
-    names().into_iter().filter_map(|name| {
-        let path = path_of(&name);
-        GpioChip::new(Device::open(&path).ok()?, &path).ok()
-    })
+    names().into_iter().filter_map(|name| chip(&name))
+}
+
+fn chip(name: &str) -> Option<GpioChip> {
+    let path = path_of(name);
+    GpioChip::new(Device::open(&path).ok()?, &path).ok()
 }
 
 /// The specs of the chips that exist, each with its facts if it opens. It reports no failure, since it is itself used
 /// to explain failures.
 pub(super) fn list() -> Vec<(String, Option<ChipInfo>)> {
-    let info = |name: String| {
-        let path = path_of(&name);
-        let chip = Device::open(&path).ok().and_then(|device| GpioChip::new(device, &path).ok());
-        (name, chip.map(|chip| chip.info))
-    };
-    names().into_iter().map(info).collect()
+    let info = |name: String| (chip(&name).map(|chip| chip.info), name);
+    names().into_iter().map(info).map(|(info, name)| (name, info)).collect()
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::{fs, io};
 
 use overlapped::ErrorKind as Kind;
 
-use super::chip::GpioChip;
+use super::chip::{GpioChip, of_chip};
 use super::find;
 use crate::backend::unsupported;
 use crate::{Error, ErrorKind, LineConfig, LineHolder, Offset};
@@ -84,8 +84,7 @@ fn group_name(id: u32) -> Option<String> {
 /// The error for a file that opened but is no chip.
 pub(super) fn no_chip(spec: &str, path: &str, error: overlapped::Error) -> Error {
     if error.kind() != Kind::Unsupported {
-        let message = format!("chip \"{spec}\": {error}");
-        return Error::from(error).saying(message);
+        return of_chip(spec, error);
     }
     Error::new(ErrorKind::UnknownChip, format!("\"{path}\" is no gpiochip; {}", chips()))
 }

@@ -16,7 +16,7 @@ use overlapped::{Device, ErrorKind as Kind, InvertedCall};
 use self::events::decode;
 use self::gathering::{Gathering, take};
 use self::start::level_at_start;
-use super::chip::{GpioChip, now_ns};
+use super::chip::{GpioChip, now_ns, of_chip};
 use super::held::Wanted;
 use super::{config, uapi};
 use crate::backend::{HeldLines, Interrupts, Numbering, RawEdge};
@@ -138,8 +138,7 @@ impl GpioLines {
     }
 
     fn error(&self, error: overlapped::Error) -> Error {
-        let message = format!("chip \"{}\": {error}", self.chip);
-        Error::from(error).saying(message)
+        of_chip(&self.chip, error)
     }
 
     /// Takes the edges that the standing reads have brought, without waiting.

@@ -10,6 +10,7 @@ use futures_core::Stream as _;
 use overlapped::{Device, InvertedCall};
 use zerocopy::FromBytes;
 
+use super::chip::{malformed, of_chip};
 use super::{config, uapi};
 use crate::backend::InfoWatch;
 use crate::{ChipInfo, Error, ErrorKind, InfoEvent, Offset};
@@ -36,10 +37,7 @@ impl GpioInfoWatch {
     }
 
     fn decode(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        let malformed = |what: String| {
-            let message = format!("chip \"{}\" does not keep to its protocol: {what}", self.chip);
-            Error::new(ErrorKind::Malformed, message)
-        };
+        let malformed = |what| malformed(&self.chip, what);
         for record in bytes.chunks(size_of::<uapi::LineInfoChanged>()) {
             let said = uapi::LineInfoChanged::read_from_bytes(record)
                 .map_err(|_| malformed(format!("a change of a line has {} bytes", record.len())))?;
@@ -66,10 +64,7 @@ impl InfoWatch for GpioInfoWatch {
             }
             let failed = match ready!(Pin::new(&mut self.reads).poll_next(cx)) {
                 Some(Ok(bytes)) => self.decode(&bytes).err(),
-                Some(Err(error)) => {
-                    let message = format!("chip \"{}\": {error}", self.chip);
-                    Some(Error::from(error).saying(message))
-                }
+                Some(Err(error)) => Some(of_chip(&self.chip, error)),
                 None => Some(Error::new(ErrorKind::Device, format!("chip \"{}\" tells no more", self.chip))),
             };
             if let Some(error) = failed {

@@ -74,7 +74,8 @@ impl ProfileChip {
             None => "is it plugged in, and its driver running? The profile says what to open".to_owned(),
         };
         // This only checks that the device is there. Each request opens its own handle.
-        let device = chip.device().map_err(|error| chip.not_listed(error.with_remedy_if_not_found(&remedy)))?;
+        let not_found = overlapped::ErrorKind::NotFound;
+        let device = chip.device().map_err(|error| chip.not_listed(error.with_remedy_if(not_found, &remedy)))?;
         chip.info.path = match chip.plan.target.as_ref().map(|target| &target.place) {
             Some(Place::Path(path)) => Some(path.as_str().into()),
             Some(Place::Interface { .. } | Place::Subsystem { .. }) => Some(device.name().into()),

@@ -8,8 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Instant;
 
-#[cfg(all(target_os = "linux", not(miri)))]
-use overlapped::linux::Interest;
 use overlapped::{Call, InvertedCall, InvertedCallBuilder, Port, Sleep};
 
 #[cfg(all(target_os = "linux", not(miri)))]
@@ -202,15 +200,10 @@ impl PendingWait {
     #[cfg(all(target_os = "linux", not(miri)))]
     #[expect(clippy::unnecessary_wraps, reason = "elsewhere it fails")]
     fn readiness(&self, link: &Link, when: When) -> Result<WaitState, Error> {
-        let interest = match when {
-            When::Writable => Interest::Writable,
-            When::Priority => Interest::Priority,
-            When::Readable | When::Now | When::Blocks { .. } => Interest::Readable,
-        };
-        Ok(WaitState::Ready(match interest {
-            Interest::Readable => link.device.readable(),
-            Interest::Writable => link.device.writable(),
-            Interest::Priority => link.device.priority(),
+        Ok(WaitState::Ready(match when {
+            When::Writable => link.device.writable(),
+            When::Priority => link.device.priority(),
+            When::Readable | When::Now | When::Blocks { .. } => link.device.readable(),
         }))
     }
 

@@ -24,24 +24,6 @@ const QUIET: Duration = Duration::from_millis(50);
 /// After a stop, a device that reports all the time is read no longer than this.
 const ENOUGH: Duration = Duration::from_secs(1);
 
-/// The bytes of a result.
-trait AsBytes {
-    fn as_bytes(&self) -> &[u8];
-}
-
-impl AsBytes for Reply<[u8]> {
-    fn as_bytes(&self) -> &[u8] {
-        self
-    }
-}
-
-#[cfg(windows)]
-impl AsBytes for Reply<()> {
-    fn as_bytes(&self) -> &[u8] {
-        &[]
-    }
-}
-
 impl ProfileLines {
     /// Looks at a wait that was woken.
     pub(super) fn poll_wait(&mut self, index: usize, into: &mut Vec<RawEdge>) -> Result<(), Error> {
@@ -60,12 +42,12 @@ impl ProfileLines {
             WaitState::Over | WaitState::Idle => {}
             WaitState::Stream(stream, _) => {
                 let next = Pin::new(stream).poll_next(cx);
-                return self.streamed(index, next, into);
+                return self.streamed(index, next, |reply| reply, into);
             }
             #[cfg(windows)]
             WaitState::Signals(signals) => {
                 let next = Pin::new(signals).poll_next(cx);
-                return self.streamed(index, next, into);
+                return self.streamed(index, next, |_| &[], into);
             }
             #[cfg(all(target_os = "linux", not(miri)))]
             WaitState::Blocked(blocking) => {
@@ -127,17 +109,19 @@ impl ProfileLines {
     }
 
     /// The next result of the calls or reads that are kept pending. A signal has no bytes.
-    fn streamed<T: AsBytes>(
+    fn streamed<T>(
         &mut self,
         index: usize,
         next: Poll<Option<Result<T, overlapped::Error>>>,
+        bytes: impl FnOnce(&T) -> &[u8],
         into: &mut Vec<RawEdge>,
     ) -> Result<(), Error> {
         match next {
             Poll::Pending => Ok(()),
             Poll::Ready(Some(Ok(reply))) => {
-                self.came(index, reply.as_bytes());
-                self.was_read(index, reply.as_bytes(), into)
+                let bytes = bytes(&reply);
+                self.came(index, bytes);
+                self.was_read(index, bytes, into)
             }
             Poll::Ready(ended) => self.ended(index, ended.and_then(Result::err).map(Error::from)),
         }
