@@ -13,7 +13,7 @@ mod pipe;
 
 use std::future::{Future as _, poll_fn};
 use std::pin::Pin;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -122,7 +122,7 @@ impl Shared {
             match self.timer.block_on_timeout(poll_fn(|cx| running.poll_read(cx)), left)? {
                 Some(Some(read)) => read?,
                 Some(None) => {
-                    let how = running.ended().unwrap_or_default();
+                    let how = running.status().map(|status| format!(" ({status})")).unwrap_or_default();
                     let message = "before it named its lines (`lines name name …`)";
                     return Err(Error::gone(format!("the program {} ended{how} {message}", exec.quoted())));
                 }
@@ -140,8 +140,8 @@ impl Shared {
 
     /// Notes that the child has ended, or is to end.
     fn is_over(&self, running: &mut Running) {
-        let idle = match running.exit() {
-            Some(well) => Idle::Ended { at: Instant::now(), well },
+        let idle = match running.status() {
+            Some(status) => Idle::Ended { at: Instant::now(), well: status.success() },
             None => Idle::Gone,
         };
         *self.lock() = idle;
@@ -164,16 +164,9 @@ impl Running {
         }
     }
 
-    /// Whether it ended well, if it ended.
-    fn exit(&mut self) -> Option<bool> {
-        let status = self.child.as_mut()?.try_wait().ok()??;
-        Some(status.success())
-    }
-
-    /// How it ended, in words, if it ended.
-    fn ended(&mut self) -> Option<String> {
-        let status = self.child.as_mut()?.try_wait().ok()??;
-        Some(format!(" ({status})"))
+    /// How the child ended; `None` while it runs.
+    fn status(&mut self) -> Option<ExitStatus> {
+        self.child.as_mut()?.try_wait().ok()?
     }
 }
 
@@ -356,7 +349,7 @@ impl ExecLines {
                 return Poll::Ready(None);
             };
             if let Some((at, look)) = &mut self.closed {
-                if running.ended().is_some() || at.elapsed() > ENOUGH {
+                if running.status().is_some() || at.elapsed() > ENOUGH {
                     return Poll::Ready(Some(Err(self.ended())));
                 }
                 if Pin::new(&mut *look).poll(cx).is_pending() {
@@ -391,7 +384,8 @@ impl ExecLines {
         let Some(running) = &mut self.running else {
             return Error::gone(format!("the program {} is gone", exec.quoted()));
         };
-        let how = running.ended().unwrap_or_else(|| " its output, and runs on".to_owned());
+        let how = running.status().map(|status| format!(" ({status})"));
+        let how = how.unwrap_or_else(|| " its output, and runs on".to_owned());
         let left = running.output.rest();
         let broken = if left.is_empty() { String::new() } else { format!(", in the middle of the line \"{left}\"") };
         Error::gone(format!("the program {} ended{how}{broken}", exec.quoted()))
