@@ -289,6 +289,6 @@ pub struct LineTotals {
     pub readers: u32,
     /// How often the level changed, watched or not.
     pub changes: u64,
-    /// What happened to the edges that those readers watched. Edges that were given to a wait count as delivered.
+    /// The figures of the edges that those readers watched. Edges that were given to a wait count as delivered.
     pub figures: Figures,
 }

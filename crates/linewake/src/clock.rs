@@ -18,7 +18,7 @@ use crate::names::names;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Clock {
-    /// Which clock it is.
+    /// The name of the clock.
     pub name: ClockName,
     /// Its relation to the time of day, where both can be read together.
     pub utc: Option<UtcOffset>,
@@ -37,13 +37,14 @@ pub struct Clock {
 pub enum ClockName {
     /// Nanoseconds since a simulated chip was opened.
     Simulated,
-    /// Nanoseconds since a moment that the driver chose. On Linux the system's `CLOCK_MONOTONIC`: one clock for all chips.
+    /// Nanoseconds since a moment that the driver chose. On Linux the system's `CLOCK_MONOTONIC`: one clock for all
+    /// chips.
     Monotonic,
     /// Nanoseconds since 1970 in UTC.
     Realtime,
     /// A hardware timestamp engine.
     Hte,
-    /// Nanoseconds since a moment of this program.
+    /// Nanoseconds since this program first used the clock.
     Program,
     /// A clock of the device's own.
     Device,
@@ -140,13 +141,13 @@ impl Clock {
         u64::try_from(utc.as_nanos()).ok()
     }
 
-    /// The time that this clock shows now, as far as its relation to UTC is known.
+    /// The time that this clock shows now; `None` if its relation to UTC is unknown.
     pub(crate) fn now_ns(&self) -> Option<u64> {
         let now_ns = i128::from(Self::utc_now_ns()?) - i128::from(self.utc?.offset_ns);
         u64::try_from(now_ns).ok()
     }
 
-    /// Whether each chip has a clock of its own under this name.
+    /// True if each chip has its own clock with this name.
     pub(crate) fn is_of_its_own(&self) -> bool {
         matches!(self.name, ClockName::Simulated | ClockName::Device)
     }

@@ -102,7 +102,7 @@ impl LineConfig {
     }
 }
 
-/// Whether a line is an input or an output.
+/// The direction of a line: input or output.
 ///
 /// ```
 /// # let chip = linewake::Chip::open("sim")?;

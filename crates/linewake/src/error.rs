@@ -117,11 +117,17 @@ impl From<overlapped::Error> for Error {
         let is_deadlock = error.kind() == overlapped::ErrorKind::Deadlock;
         Self(Box::new(Inner {
             kind: if is_deadlock { ErrorKind::Deadlock } else { ErrorKind::Device },
-            message: error.to_string(),
+            message: opening(&error),
             device: Some(error),
             is_gone: false,
         }))
     }
+}
+
+/// The message of an error; it says that a device cannot be opened.
+pub(crate) fn opening(error: &overlapped::Error) -> String {
+    let cannot = if error.operation() == overlapped::Operation::Open { "cannot " } else { "" };
+    format!("{cannot}{error}")
 }
 
 impl fmt::Display for Error {

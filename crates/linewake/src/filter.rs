@@ -122,8 +122,8 @@ names! {
 /// edge to that level passes late, with its own stamp. The limit counts the changes that are left after the glitch
 /// filter and debounce.
 ///
-/// Sources: GE Multilin D20E, instruction manual, "Chatter filter (oscillation suppression)"; ABB REX610, technical manual,
-/// "Oscillation suppression" (30 events in a second, hysteresis 10). Both count after debounce, in one second.
+/// Sources: GE Multilin D20E, instruction manual, "Chatter filter (oscillation suppression)"; ABB REX610, technical
+/// manual, "Oscillation suppression" (30 events in a second, hysteresis 10). Both count after debounce, in one second.
 ///
 /// ```
 /// use std::time::Duration;

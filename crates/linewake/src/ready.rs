@@ -40,7 +40,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     woken: VecDeque<usize>,
-    /// Whether each source is in `woken`.
+    /// For each source, true if it is in `woken`.
     is_woken: Vec<bool>,
     /// The waker of the task that polls all sources.
     parent: Option<Waker>,

@@ -93,7 +93,7 @@ pub struct Start<'a> {
     /// How far that value may be off. It does not say whether the computer's UTC is right.
     #[serde(default, deserialize_with = "wide::read_some")]
     pub utc_error_ns: Option<u64>,
-    /// Whether a time service keeps the computer's UTC right.
+    /// True if a time service keeps the computer's UTC right.
     pub utc_synchronised: Option<bool>,
     /// The chips, with their names in the other records. Empty before schema 4, where they are unknown.
     #[serde(default)]
@@ -209,7 +209,7 @@ pub struct Gap<'a> {
     /// When the chip was back, if it is back and its clock can be read.
     #[serde(default, deserialize_with = "wide::read_some")]
     pub to_ns: Option<u64>,
-    /// Whether the chip is back. A gap is reported when it begins, and again when it is over.
+    /// True if the chip is back. A gap is reported when it begins, and again when it is over.
     pub over: bool,
     /// Edges given to the program before the gap, of all lines of the chip.
     #[serde(deserialize_with = "wide::read")]
@@ -274,7 +274,7 @@ impl<'a> From<&'a ClockStep> for Step<'a> {
 ///
 /// ```
 /// use linewake::record::{Chatter, ChatterState};
-/// let line = r#"{"chip":"sim","offset":7,"name":"tamper","state":"unblocked","timestamp_ns":9,"changes":50,"withheld":90}"#;
+/// let line = r#"{"chip":"a","offset":7,"name":"x","state":"unblocked","timestamp_ns":9,"changes":5,"withheld":90}"#;
 /// let chatter: Chatter<'_> = serde_json::from_str(line).unwrap();
 /// assert_eq!((chatter.state, chatter.withheld), (ChatterState::Unblocked, Some(90)));
 /// ```
@@ -423,7 +423,8 @@ pub struct Summary<'a> {
 ///
 /// ```
 /// use linewake::record::{AccountTrust, LineSummary};
-/// # let line = r#"{"chip":"sim","offset":5,"name":"door","delivered":2,"overflowed":0,"merged":0,"discarded":1,"account":"exact","filter":null}"#;
+/// # let line = concat!(r#"{"chip":"sim","offset":5,"name":"door","delivered":2,"overflowed":0,"merged":0,"#,
+/// #     r#""discarded":1,"account":"exact","filter":null}"#);
 /// let line: LineSummary<'_> = serde_json::from_str(line).unwrap();
 /// assert_eq!((line.delivered, line.discarded, line.account), (2, 1, AccountTrust::Exact));
 /// ```

@@ -130,7 +130,7 @@ impl Request {
         &self.chip
     }
 
-    /// The lines, in the order they were asked for.
+    /// The lines, in the order of the request.
     #[must_use]
     pub fn lines(&self) -> &[WatchedLine] {
         &self.lines
@@ -226,8 +226,8 @@ impl Request {
             && let Some(index) = self.ready.pop(parent)
         {
             if idle > 2 * self.parts.len() {
-                // Parts may be woken again and again without an edge. Others must have their turn, and a deadline must
-                // be seen.
+                // Parts may be woken again and again without an edge. Return, so that other tasks run and a timeout of
+                // the caller is seen.
                 self.ready.push(index);
                 parent.wake_by_ref();
                 break;
@@ -312,18 +312,18 @@ impl Request {
         Some((place, event, step))
     }
 
-    /// Continues the time of the request before it, whose chip was gone.
+    /// Continues the time of the request before this one, whose chip was unplugged.
     pub(crate) fn go_on_from(&mut self, before: Times) {
         let parts = &self.parts;
         self.times.go_on(before, &self.lines, |place| parts.partition_point(|part| part.lines.end <= place));
     }
 
-    /// The time so far, for the [request after it](Self::go_on_from).
+    /// The time so far, for the [request after this one](Self::go_on_from).
     pub(crate) fn times(&self) -> Times {
         self.times.clone()
     }
 
-    /// Whether the program got an edge of the line at `place`.
+    /// True if the program got an edge of the line at `place`.
     pub(crate) fn has_delivered(&self, place: usize) -> bool {
         self.lines[place].has_delivered()
     }
@@ -333,8 +333,8 @@ impl Request {
         self.lines[place].rebook(book);
     }
 
-    /// Whether each line is active now, in the order they were asked for. All are read at the same moment if the chip
-    /// [can](crate::backend::Capabilities::atomic_values) and holds them all at once.
+    /// The values of the lines now, in the order of the request: true for active. All are read at the same moment if
+    /// the chip [can](crate::backend::Capabilities::atomic_values) and holds them all at once.
     ///
     /// # Errors
     /// The error of the device.
@@ -349,7 +349,7 @@ impl Request {
         Ok(values)
     }
 
-    /// Whether one of its lines is active now.
+    /// The value of one of its lines now: true for active.
     ///
     /// # Errors
     /// [`ErrorKind::NoSuchLine`] when it is not one of this request; and what the device says.
@@ -358,8 +358,8 @@ impl Request {
         Ok(self.values()?[place])
     }
 
-    /// Sets outputs. All change at the same moment if the chip [can](crate::backend::Capabilities::atomic_values) and holds them
-    /// all at once.
+    /// Sets outputs. All change at the same moment if the chip [can](crate::backend::Capabilities::atomic_values) and
+    /// holds them all at once.
     ///
     /// ```
     /// # let chip = linewake::Chip::open("sim")?;

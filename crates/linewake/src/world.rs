@@ -85,7 +85,7 @@ impl World<'_> {
     pub fn advance(&self, time: Duration) -> Result<Duration, Error> {
         match self.reference.clone()?.source.host() {
             Some(host) => host.advance(time),
-            None => Err(unsupported(&self.chip.info().name, "has a clock of its own, which nobody can advance")),
+            None => Err(unsupported(&self.chip.info().name, "has its own clock, which cannot be advanced")),
         }
     }
 
@@ -121,7 +121,7 @@ impl World<'_> {
         self.client()?.send(codes::DRIVE, &drives?[..])
     }
 
-    /// Merges edges that follow another of their line within `window`, from now on. Zero merges none.
+    /// From now on, merges an edge into the edge of its line before it if it follows within `window`. Zero merges none.
     ///
     /// # Errors
     /// The error of the device.
@@ -130,11 +130,11 @@ impl World<'_> {
         self.client()?.send(codes::SET_MERGE, &MergeWindow { offset: ALL_LINES, reserved: 0, window_ns })
     }
 
-    /// Has requests that are made from now on number their edges from `number + 1`, and not from 1: a test can see the
-    /// numbers wrap without four thousand million edges.
+    /// Makes new requests number their edges from `number + 1` instead of 1, so that a test sees the numbers wrap
+    /// without four thousand million edges.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`](crate::ErrorKind) where there is no such world.
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind) if the chip is neither simulated nor the reference driver's.
     pub fn number_after(&self, number: u32) -> Result<(), Error> {
         self.reference.clone()?.number_after.store(number, Relaxed);
         Ok(())

@@ -474,7 +474,7 @@ fn an_interface_of_which_there_is_no_device_is_named() {
     assert!(error.kind() == ErrorKind::Device && said.contains(GUID), "{said}");
     let remedies = match cfg!(windows) {
         // The list has no device, or there is no list.
-        true => ["is it plugged in, and its driver running?", "name the device by `path`"],
+        true => ["is it plugged in, and is its driver running?", "name the device by `path`"],
         false => ["a Windows device: this system is"; 2],
     };
     assert!(remedies.iter().any(|remedy| said.contains(remedy)), "{said}");

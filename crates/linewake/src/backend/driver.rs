@@ -1,7 +1,7 @@
 //! Chips that speak the reference driver's protocol: `linewake.sys`, and the simulated one.
 //!
-//! The driver has a queue for each reader and counts edges that do not fit. So a thread that waits submits further
-//! waits itself.
+//! The driver has a queue for each reader, and counts edges that do not fit. So no wait has to be pending all the time,
+//! and the thread that waits for edges submits the next one itself.
 
 mod client;
 #[expect(unsafe_code, reason = "declaring what a control code reads and writes is a promise")]
@@ -40,7 +40,7 @@ pub(crate) struct ReferenceChip {
     spec: String,
     reference: ReferenceDriver,
     info: ChipInfo,
-    /// Whether it has timers, and so can debounce.
+    /// True if the chip has timers, and so can debounce.
     has_timers: bool,
 }
 
@@ -162,7 +162,7 @@ impl Backend for ReferenceChip {
         let explain = |error| self.explain_busy(error, ask.lines);
         let configs: Vec<_> = ask.lines.iter().map(|&(offset, config)| record(offset, &config)).collect();
         if ask.lines.iter().any(|(_, config)| !config.debounce.is_zero()) {
-            // Every edge is to be debounced.
+            // Debounce before the first edge is watched.
             let quiet = |config: &protocol::LineConfig| protocol::LineConfig {
                 flags: config.flags & !protocol::LINE_EDGES,
                 ..*config
@@ -211,7 +211,7 @@ enum Phase {
     Live(InvertedCall<[u8]>),
     /// No line is watched.
     Idle,
-    /// It was stopped. So many edges are left to take from the queue.
+    /// The request was stopped, and this many edges are left in the driver's queue.
     Stopped {
         left: u64,
     },
@@ -231,7 +231,7 @@ impl Reader {
         Ok(Self { client, handle, received: 0, lines, active_at_start, seqno_base, phase })
     }
 
-    /// The waits are over. The edges queued now happened before and are still to be taken.
+    /// How many edges are queued now that the waits are over. They happened before the stop, so they are still taken.
     fn queued(&self) -> Result<u64, Error> {
         if let Some(handle) = &self.handle {
             handle.hurry();
@@ -396,7 +396,7 @@ fn levels_at_start(client: &Client, lines: &[(Offset, LineConfig)]) -> Result<Ve
     Ok(levels)
 }
 
-/// Reports of lines that are taken, given back or reconfigured.
+/// Reports of lines that are requested, released or reconfigured.
 #[derive(Debug)]
 struct Information {
     chip: Arc<str>,

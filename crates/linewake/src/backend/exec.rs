@@ -1,7 +1,8 @@
 //! A program that prints a text line for each change: for a vendor's library that offers only callbacks.
 //!
 //! ```text
-//!   child ── "1700000000 door 1\n" ──► pipe ──► standing reads (a few, then the child has to wait) ──► Output ──► RawEdge
+//!   child ── "1700000000 door 1\n" ──► pipe ──► standing reads (a few, then the child has to wait) ──► Output ──►
+//!   RawEdge
 //! ```
 //!
 //! The pipe keeps what is not read, and the child waits when it is full. So the thread that waits for edges reads the
@@ -36,7 +37,7 @@ const PIECES: usize = 4;
 const QUIET: Duration = Duration::from_millis(50);
 /// After a stop, a child that goes on printing is read no longer than this.
 const ENOUGH: Duration = Duration::from_secs(1);
-/// How often a killed child is asked whether it is gone.
+/// The time between two checks whether a killed child has ended.
 const REAP: Duration = Duration::from_millis(5);
 
 pub(crate) fn open(command: &str, start_timeout: Option<Duration>) -> Result<Arc<dyn Backend>, Error> {
@@ -57,18 +58,19 @@ pub(crate) struct ExecChip {
 struct Shared {
     exec: Exec,
     timer: Port,
-    /// The child without a request. It runs from the opening on, since its first output names the lines.
+    /// The child while no request holds its lines. It runs since the chip was opened, because its output names the
+    /// lines.
     idle: Mutex<Idle>,
 }
 
 #[derive(Debug)]
 enum Idle {
     Running(Box<Running>),
-    /// A request has it.
+    /// A request has the child.
     InRequest,
     /// No child; the next request starts one.
     Gone,
-    /// It ended by itself at this time, well or not.
+    /// The child ended by itself at this time. `well`: its exit status was 0.
     Ended {
         at: Instant,
         well: bool,
@@ -92,11 +94,12 @@ impl Shared {
     /// Starts the program, and waits until it has named its lines.
     fn start(&self) -> Result<(Running, Arc<Header>), Error> {
         let exec = &self.exec;
-        let (reader, writer) = pipe::pipe().map_err(|error| exec.error(format!("has no pipe to print to: {error}")))?;
+        let (reader, writer) =
+            pipe::pipe().map_err(|error| exec.error(format!("has no pipe for its output: {error}")))?;
         let mut command = Command::new(&exec.program);
         command.args(&exec.arguments).stdin(Stdio::null()).stdout(writer);
         let spawned = command.spawn();
-        // Or its copy here keeps the pipe open when the child is gone.
+        // The command's copy of the writing end would keep the pipe open after the child has ended.
         drop(command);
         let child = spawned
             .map_err(|error| exec.error(format!("cannot be started: {error}; does it exist, and is it executable?")))?;
@@ -123,12 +126,13 @@ impl Shared {
                 Some(Some(read)) => read?,
                 Some(None) => {
                     let how = running.status().map(|status| format!(" ({status})")).unwrap_or_default();
-                    let message = "before it named its lines (`lines name name …`)";
+                    let message = "before it printed the names of its lines (`lines name name …`)";
                     return Err(Error::gone(format!("the program {} ended{how} {message}", exec.quoted())));
                 }
                 None => {
                     let message = format!(
-                        "{} did not say in {:?} which lines it has: let it print `lines name name …` first, and flush",
+                        "the program {} timed out after {:?} waiting for the names of its lines; it must first print \
+                         `lines name name …`, and flush",
                         exec.quoted(),
                         exec.start_timeout
                     );
@@ -138,7 +142,7 @@ impl Shared {
         }
     }
 
-    /// Notes that the child has ended, or is to end.
+    /// Notes that the child has ended, or will be killed.
     fn is_over(&self, running: &mut Running) {
         let idle = match running.status() {
             Some(status) => Idle::Ended { at: Instant::now(), well: status.success() },
@@ -149,7 +153,7 @@ impl Shared {
 }
 
 impl Running {
-    /// Takes its output. `None`: it closed its output.
+    /// Reads some output. `None`: the child closed its output.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<(), Error>>> {
         match Pin::new(&mut self.reads).poll_next(cx) {
             Poll::Pending => Poll::Pending,
@@ -173,14 +177,15 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         if let Some(mut child) = self.child.take() {
-            // It may have ended already. Nobody waits for it.
+            // Killing a child that has already ended fails, which does no harm.
             let _ = child.kill();
             reap(child, self.timer.clone());
         }
     }
 }
 
-/// Asks on the port's thread whether a killed child is gone, again and again: until then it is a zombie.
+/// Checks on the port's thread, again and again, whether a killed child has ended. Until a check sees its end, it stays
+/// a zombie.
 fn reap(mut child: Child, timer: Port) {
     if let Ok(None) = child.try_wait() {
         timer.sleep(REAP).then(move || reap(child, timer));
@@ -212,7 +217,7 @@ impl Backend for ExecChip {
     }
 
     fn capabilities(&self) -> Capabilities {
-        // The program chooses its clock. A program that stamps with the time of day satisfies a request for it.
+        // The program chooses its clock. If that is the time of day, a request can ask for the time of day.
         let realtime = self.header.clock().name == ClockName::Realtime;
         Capabilities { realtime, ..Capabilities::inputs_only(self.header.names.len(), Trust::AtLeast) }
     }
@@ -242,8 +247,8 @@ impl Backend for ExecChip {
             Idle::Running(running) => Ok(*running),
             Idle::InRequest => {
                 let message = format!(
-                    "another request holds the lines of the program {}, which has one request at a time; \
-                     request all lines in one",
+                    "another request holds the lines of the program {}, which serves one request at a time; \
+                     put all lines into one request",
                     self.shared.exec.quoted()
                 );
                 return Err(Error::new(ErrorKind::Busy, message));
@@ -252,7 +257,7 @@ impl Backend for ExecChip {
                 if *header == *self.header {
                     return Ok(running);
                 }
-                Err(self.shared.exec.malformed("it has other lines or another clock than before; open the chip again"))
+                Err(self.shared.exec.malformed("its lines or its clock have changed; open the chip again"))
             }),
         };
         let running = running.inspect_err(|_| *self.shared.lock() = Idle::Gone)?;
@@ -273,7 +278,7 @@ impl Backend for ExecChip {
     }
 
     fn values(&self, _: &[Offset]) -> Result<Vec<bool>, Error> {
-        Err(unsupported(&self.info.name, "tells the levels of its lines only to the request that holds them"))
+        Err(unsupported(&self.info.name, "reports the levels of its lines only to the request that holds them"))
     }
 
     fn reopen(&self) -> Result<Arc<dyn Backend>, Error> {
@@ -286,11 +291,11 @@ impl Backend for ExecChip {
                 return Err(Error::new(ErrorKind::Busy, message));
             }
             Idle::Ended { well, .. } if restart == Restart::Never || (restart == Restart::OnFailure && *well) => {
-                return Err(exec.error("has ended, and `restart` does not allow to start it again"));
+                return Err(exec.error("has ended, and its `restart` setting forbids another start"));
             }
             Idle::Ended { at, .. } if at.elapsed() < delay => {
                 return Err(Error::gone(format!(
-                    "the program {} has ended, and starts again {delay:?} after its end",
+                    "the program {} has ended; it restarts {delay:?} after its end",
                     exec.quoted()
                 )));
             }
@@ -314,9 +319,9 @@ struct ExecLines {
     active_at_start: Vec<Option<bool>>,
     /// The place of each offset in `lines`.
     places: Vec<Option<usize>>,
-    /// When it was stopped, and until when it may go on.
+    /// When the request was stopped, and the sleep after which a quiet pipe counts as empty.
     stopped: Option<(Instant, Sleep)>,
-    /// When its output was closed, and when to look again whether the child has ended.
+    /// When the child closed its output, and when to check again whether it has ended.
     closed: Option<(Instant, Sleep)>,
 }
 
@@ -365,7 +370,7 @@ impl ExecLines {
                 Poll::Ready(Some(Ok(()))) => {}
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
                 Poll::Ready(None) if self.stopped.is_some() => return Poll::Ready(None),
-                // Its output closes a moment before it ends, and the error tells how it ended.
+                // A child's output closes a moment before the child ends, and the error says how it ended.
                 Poll::Ready(None) => self.closed = Some((Instant::now(), self.shared.timer.sleep(REAP))),
                 Poll::Pending => match &mut self.stopped {
                     None => return Poll::Pending,
@@ -378,7 +383,7 @@ impl ExecLines {
         }
     }
 
-    /// It closed its output. That is its end, even if it runs on.
+    /// The error for a child that closed its output. That ends the stream, even if the child runs on.
     fn ended(&mut self) -> Error {
         let exec = &self.shared.exec;
         let Some(running) = &mut self.running else {
@@ -416,8 +421,9 @@ impl HeldLines for ExecLines {
         let level = |(offset, _): &(Offset, LineConfig)| {
             let active = self.running.as_ref().and_then(|running| running.output.active(*offset));
             active.ok_or_else(|| {
-                let what =
-                    format!("has not told the level of line {offset} yet; have it print `lines NAME=LEVEL …` first");
+                let what = format!(
+                    "has not reported the level of line {offset} yet; it must print `lines NAME=LEVEL …` first"
+                );
                 unsupported(&self.shared.exec.label(), &what)
             })
         };

@@ -55,7 +55,7 @@ pub(crate) struct SerialChip {
     path: String,
     poll_period: Duration,
     info: ChipInfo,
-    /// Whether the port has a watcher, where it can have only one.
+    /// True while the port has a watcher, on systems where it can have only one.
     is_watched: Arc<AtomicBool>,
 }
 
@@ -169,7 +169,7 @@ impl Backend for SerialChip {
     }
 
     fn reopen(&self) -> Result<Arc<dyn Backend>, Error> {
-        // An unplugged port is noticed here at the latest.
+        // This notices that the port was unplugged, and closes it.
         let _ = self.port.levels();
         open(&self.path, &self.path, self.poll_period)
     }
@@ -228,15 +228,15 @@ struct SerialLines {
     port: Arc<Port>,
     chip: Arc<SharedPort>,
     lines: Vec<(Offset, LineConfig)>,
-    /// If any of them is watched.
+    /// `None` if no line is watched.
     watch: Option<PortWatch>,
     start: Option<Levels>,
     /// Levels at the last look.
     levels: Option<Levels>,
-    /// Changes that the levels showed, and that the next look may count.
+    /// Changes that the levels already showed and that the next look may count again.
     known: [u32; INPUTS],
     is_stopped: bool,
-    // Dropped after the watch, so that the next request can watch.
+    // Dropped after the watch, so that the next request finds the port free.
     _alone: Option<Alone>,
 }
 

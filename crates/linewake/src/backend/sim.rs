@@ -3,8 +3,8 @@
 //! ```text
 //!   Client ── control codes ──► Host ── Controller::control ──► done, or kept in `Waits`
 //!                                ▲
-//!   the alarm, while somebody looks: what is due now      (a real clock: the port's timer)
-//!   who waits for an edge, or advances the clock: what is next      (a virtual one)
+//!   real clock: an alarm of the port's timer plays what is due, while lines are watched
+//!   virtual clock: a program that waits for an edge, or advances the clock, plays what is next
 //! ```
 
 mod state;
@@ -26,7 +26,7 @@ use crate::clock::nanoseconds;
 use crate::sim::{ClockKind, Script};
 use crate::{Clock, ClockName, Error, ErrorKind};
 
-/// The most changes before others have a turn.
+/// The most changes that are played before other threads get the lock.
 const STEPS: usize = 10_000;
 
 /// A simulated chip. Its clock counts from its opening.
@@ -35,7 +35,7 @@ pub(crate) struct Host {
     /// When it was opened, if its clock is the system's.
     started: Option<Instant>,
     default_queue: u32,
-    /// Rings when a watched change is due. Made at first need.
+    /// For the alarm, which must not keep the chip alive.
     me: Weak<Host>,
     notes: Box<[String]>,
 }
@@ -222,7 +222,7 @@ impl Handle {
         state.waits_on(reader);
         let horizon_ns = state.horizon_ns;
         for _ in 0..STEPS {
-            // Otherwise something is on its way.
+            // Otherwise an edge is on its way.
             if !state.has_nothing(reader, received) || !state.has_watched() {
                 return;
             }
@@ -246,14 +246,14 @@ impl Handle {
         cx.waker().wake_by_ref();
     }
 
-    /// Edges of this reader may be late by this time, so that many come at once.
+    /// Lets edges of this reader be late by this time, so that many come at once.
     pub(crate) fn gather(&self, time: Duration) {
         if let Some(&reader) = self.reader.get() {
             self.host.lock().gather(reader, time);
         }
     }
 
-    /// The program takes the queued edges and no more: from now on it is not slow, whatever the script says.
+    /// The program takes the edges that are queued, and no more: from now on the script cannot make this reader slow.
     pub(crate) fn hurry(&self) {
         if let Some(&reader) = self.reader.get() {
             let mut state = self.host.lock();
@@ -263,7 +263,7 @@ impl Handle {
     }
 }
 
-/// A reader has more room than before: a virtual clock may go on, and its waiters are woken.
+/// A reader has more room than before, so a virtual clock may go on: wakes the programs that wait for that.
 fn go_on(mut state: MutexGuard<'_, State>) {
     let blocked = std::mem::take(&mut state.blocked);
     drop(state);

@@ -73,7 +73,8 @@ impl ChatterEvent {
     ///
     /// ```
     /// use linewake::filter::{ChatterEvent, ChatterKind};
-    /// let event = ChatterEvent::recorded("gpiochip0".into(), 5.into(), None, ChatterKind::Unblocked, [9, 9], (50, 90));
+    /// let kind = ChatterKind::Unblocked;
+    /// let event = ChatterEvent::recorded("gpiochip0".into(), 5.into(), None, kind, [9, 9], (50, 90));
     /// assert_eq!((event.changes, event.withheld), (50, 90));
     /// ```
     #[must_use]
@@ -89,7 +90,7 @@ impl ChatterEvent {
     }
 }
 
-/// Whether a line was blocked or unblocked.
+/// The kind of a [`ChatterEvent`]: the line was blocked or unblocked.
 ///
 /// ```
 /// assert_eq!(linewake::filter::ChatterKind::Blocked.as_str(), "blocked");

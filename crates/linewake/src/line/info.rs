@@ -25,7 +25,7 @@ pub struct LineInfo {
     pub name: Option<Arc<str>>,
     /// Input or output.
     pub direction: Direction,
-    /// Whether the line is active now. `None` if the chip does not report this without a request.
+    /// True if the line is active now. `None` if the chip does not report this without a request.
     pub active: Option<bool>,
     /// True if a program holds the line.
     pub used: bool,

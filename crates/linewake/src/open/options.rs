@@ -26,22 +26,22 @@ pub struct ChipOptions {
 }
 
 impl ChipOptions {
-    /// The seed of a simulated chip: the same seed makes the same edges at the same times of its clock.
+    /// Sets the seed of a simulated chip: the same seed makes the same edges at the same times of its clock.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
     }
 
-    /// Whether the named lines of a simulated chip change by themselves: yes unless set.
+    /// Sets whether the named lines of a simulated chip change by themselves: on by default.
     #[must_use]
     pub fn life(mut self, life: bool) -> Self {
         self.life = Some(life);
         self
     }
 
-    /// How often linewake reads the lines of a serial port on Linux, which reports no edges by itself. 10 ms unless
-    /// set.
+    /// Sets the time between two reads of a serial port's lines on Linux, which reports no edges by itself: 10 ms by
+    /// default.
     ///
     /// A shorter period sees shorter pulses and stamps them more closely. All ports with the same period are read
     /// together, so the period sets the number of wake-ups; each port adds one system call or two.
@@ -51,7 +51,7 @@ impl ChipOptions {
         self
     }
 
-    /// Which clock a simulated chip has: the system's, or one that stands still and jumps.
+    /// Sets the clock of a simulated chip: the system's, or one that stands still and jumps.
     ///
     /// ```
     /// use linewake::Chip;
@@ -69,7 +69,7 @@ impl ChipOptions {
         self
     }
 
-    /// Allows a [profile](crate::profile) to change its device: no unless set. The user has to say so, since the
+    /// Allows a [profile](crate::profile) to change its device: off by default. Only the user can allow it, since the
     /// profile may come from a stranger. Other chips ignore it.
     #[must_use]
     pub fn allow_writes(mut self, allow: bool) -> Self {
@@ -77,7 +77,7 @@ impl ChipOptions {
         self
     }
 
-    /// How long a [program](crate::Exec) may take to name its lines: 10 s unless set. Other chips ignore it.
+    /// Sets how long a [program](crate::Exec) may take to name its lines: 10 s by default. Other chips ignore it.
     ///
     /// ```
     /// # use std::time::Duration;

@@ -23,7 +23,7 @@ type OpenResult = Result<Arc<dyn Backend>, Error>;
 /// ```
 #[derive(Debug)]
 pub struct ChipSpec {
-    /// How it is written. Capitals stand for what varies, as in `serial:PORT`.
+    /// The form of the text. Capitals stand for the parts that vary, as in `serial:PORT`.
     pub form: &'static str,
     /// The chip that it opens.
     pub description: &'static str,
@@ -197,7 +197,7 @@ fn script_in_file(options: &ChipOptions, Text { spec, rest: file }: Text<'_>) ->
 fn reference_device(spec: &str) -> OpenResult {
     let path = spec.to_owned();
     let source = driver::DeviceOpener::Devices(Arc::new(move || Device::open(&path)));
-    let remedy = "is it plugged in, and its driver running?";
+    let remedy = "is it plugged in, and is its driver running?";
     let opened = driver::ReferenceChip::open(source, spec);
     Ok(Arc::new(opened.map_err(|error| error.with_remedy_if(overlapped::ErrorKind::NotFound, remedy))?))
 }

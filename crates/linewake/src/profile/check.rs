@@ -254,7 +254,7 @@ impl Check<'_, '_> {
             output.has(Role::Levels) || output.has(Role::Level)
         };
         match calls.last() {
-            // Other calls may come before it, such as one that selects the register to read.
+            // Other calls may come before that one, for example a call that selects the register to read.
             Some(&last) if !calls.iter().any(tells) => {
                 Err(self.places[last].error("[levels] needs `levels` or `level` in the output of one of its calls"))
             }

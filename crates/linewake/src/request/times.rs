@@ -15,7 +15,7 @@ pub(crate) struct Times {
     lines: Vec<Place>,
     /// The shift of each clock, as far as it was reported.
     told_ns: [i128; CLOCKS],
-    /// Whether one of the clocks is the time of day.
+    /// True if one of the clocks is the time of day.
     reads_day: bool,
 }
 

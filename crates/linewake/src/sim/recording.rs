@@ -74,7 +74,7 @@ fn script(
     Ok(script.recording(move || changes(open().ok(), wires.clone(), lines.clone(), begin_ns)))
 }
 
-/// What a recording plays: the changes of its wires, from its beginning on.
+/// The changes of a recording's wires, from its beginning on.
 fn changes(
     reader: Option<Reader>,
     wires: Vec<usize>,

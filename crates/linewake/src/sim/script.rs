@@ -45,8 +45,8 @@ struct Wheel {
 /// use std::time::Duration;
 /// use linewake::sim::{SimLine, Script, Signal};
 /// let closed = SimLine::new("door").offset(3).initially(true);
-/// let noisy = SimLine::new("hum").signal(Signal::period(Duration::from_millis(20)).jitter(Duration::from_micros(300)));
-/// let chip = Script::new().line(closed).line(noisy).open()?;
+/// let hum = Signal::period(Duration::from_millis(20)).jitter(Duration::from_micros(300));
+/// let chip = Script::new().line(closed).line(SimLine::new("hum").signal(hum)).open()?;
 /// assert_eq!((chip.info().lines, chip.find("hum")?.get()), (5, 4));
 /// assert!(chip.value("door")?);
 /// # Ok::<(), linewake::Error>(())
@@ -229,7 +229,8 @@ impl Script {
     ///
     /// ```
     /// use linewake::sim::{Change, SimLine, Script, What};
-    /// let blink = (1..).map(|n| Change { at_ns: n * 250_000_000, what: What::Level { offset: 0.into(), level: n % 2 == 1 } });
+    /// let level = |n| What::Level { offset: 0.into(), level: n % 2 == 1 };
+    /// let blink = (1..).map(move |n| Change { at_ns: n * 250_000_000, what: level(n) });
     /// let chip = Script::new().line(SimLine::new("led")).changes(blink).open()?;
     /// let mut edges = chip.request().line("led").start()?;
     /// assert_eq!(edges.wait_next().unwrap()?.timestamp_ns, 250_000_000);

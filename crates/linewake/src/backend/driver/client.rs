@@ -1,4 +1,5 @@
-//! The client of the reference driver's protocol, over any device that speaks it: `linewake.sys` and the simulated chip.
+//! The client of the reference driver's protocol, over any device that speaks it: `linewake.sys` and the simulated
+//! chip.
 //!
 //! Everything but the waits completes at once in the driver, so these calls wait for their answers. Answers are
 //! checked, since any driver may use this name.
@@ -15,13 +16,13 @@ use super::codes;
 use crate::backend::RawEdge;
 use crate::{EdgeKind, Error, ErrorKind, Missed, Offset};
 
-/// How long a driver may take for a call that does not wait. A driver that takes longer does not answer.
+/// How long a driver may take for a call that does not wait. After that the call times out.
 const ANSWER: Duration = Duration::from_secs(10);
 
 /// The most edges of one completion.
 pub(crate) const BATCH: usize = 128;
 
-/// The most completions that wait for the program. Further edges wait in the driver's queue.
+/// The most completions that are kept for the program. Further edges stay in the driver's queue.
 const WINDOW: usize = 8;
 
 /// One open handle: to the driver, one reader.
@@ -80,7 +81,7 @@ impl Client {
         Ok(*self.device.call(codes::GET_VALUES, &()).wait_timeout(ANSWER)?)
     }
 
-    /// Watches lines being taken, given back and reconfigured.
+    /// Reports when lines are requested, released and reconfigured.
     pub(crate) fn watch_info(&self, lines: &LineSet) -> Result<InvertedCall<[InfoRecord]>, Error> {
         self.send(codes::WATCH_INFO, lines)?;
         Ok(self.device.inverted(codes::WAIT_INFO, &()).pending(1).armed_by_consumer().start())

@@ -34,8 +34,8 @@ impl Place {
         format!("{place}:{label}").into()
     }
 
-    /// Whether the kernel probably numbers this chip's interrupts as they happen, and not when a thread has asked the
-    /// chip for them.
+    /// True if the kernel probably numbers this chip's interrupts as they happen, and not when a thread has read them
+    /// from the chip.
     pub(super) fn interrupts_directly(&self) -> bool {
         let Some(path) = &self.0 else { return true };
         let bus = |device: &Path| Some(fs::read_link(device.join("subsystem")).ok()?.file_name()?.to_owned());

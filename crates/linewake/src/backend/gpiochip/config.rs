@@ -41,8 +41,8 @@ pub(super) fn encode(chip: &str, lines: impl Iterator<Item = LineConfig>) -> Res
     }
     if settings > uapi::ATTRIBUTES {
         let message = format!(
-            "chip \"{chip}\" keeps {} settings in which the lines of a request differ, and this one has {settings}: \
-             ask for lines that are held alike together, and for the others in requests of their own",
+            "chip \"{chip}\" allows {} different settings in one request, but this one has {settings}; put lines with \
+             equal settings into one request, and the others into requests of their own",
             uapi::ATTRIBUTES
         );
         return Err(Error::new(ErrorKind::InvalidInput, message));

@@ -14,7 +14,8 @@ use crate::ChipInfo;
 
 /// The prefix of a spec with a label.
 pub(super) const LABEL: &str = "label:";
-/// Whether a spec is one of a Linux gpiochip.
+
+/// True if a spec names a Linux gpiochip.
 pub(crate) fn is_spec(spec: &str) -> bool {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     spec.starts_with(LABEL) || spec.starts_with("/dev/") || is_number(spec.strip_prefix("gpiochip").unwrap_or(spec))
@@ -33,7 +34,7 @@ pub(super) fn labelled(label: &str) -> Vec<Arc<str>> {
     chips().filter(|chip| *chip.info.label == *label).map(|chip| chip.info.name.clone()).collect()
 }
 
-/// Whether a path leads to a gpiochip: to a character device that the kernel's bus of them has.
+/// True if a path leads to a gpiochip: to a character device on the kernel's gpio bus.
 #[must_use]
 pub fn is_chip(path: &Path) -> bool {
     let Ok(stat) = rustix::fs::stat(path) else { return false };

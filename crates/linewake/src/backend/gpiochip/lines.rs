@@ -39,7 +39,7 @@ pub(super) struct GpioLines {
     lines: Vec<(Offset, LineConfig)>,
     /// A line held beside the requested ones, so that the kernel numbers interrupts.
     witness: Option<Offset>,
-    /// Whether the chip's interrupts come as they happen.
+    /// True if the kernel numbers the chip's interrupts as they happen.
     direct: bool,
     active_at_start: Vec<Option<bool>>,
     levels_read_ns: Option<u64>,

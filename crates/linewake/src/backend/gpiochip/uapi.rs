@@ -215,7 +215,7 @@ pub(super) fn made(fd: i32) -> Option<OwnedFd> {
     holds_lines(fd).then(|| unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// Whether a number that a driver gave is a descriptor of a file that holds lines: an anonymous inode, which the kernel
+/// True if a number that a driver gave is a descriptor of a file that holds lines: an anonymous inode, which the kernel
 /// names `gpio-line`.
 fn holds_lines(fd: i32) -> bool {
     if fd < 0 {

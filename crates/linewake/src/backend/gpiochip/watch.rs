@@ -1,5 +1,5 @@
-//! Watches a chip's lines being taken, given back and reconfigured. The kernel keeps events that are not read, so the
-//! thread that waits for them reads the file itself.
+//! Reports when a chip's lines are requested, released and reconfigured. The kernel keeps events that are not read, so
+//! the thread that waits for them reads the file itself.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -42,7 +42,7 @@ impl GpioInfoWatch {
             let said = uapi::LineInfoChanged::read_from_bytes(record)
                 .map_err(|_| malformed(format!("a change of a line has {} bytes", record.len())))?;
             let kind = config::info_event_kind(said.kind)
-                .ok_or_else(|| malformed(format!("a line cannot be changed in way {}", said.kind)))?;
+                .ok_or_else(|| malformed(format!("a change of a line is of kind {}", said.kind)))?;
             let line = config::line_info(&said.info);
             self.events.push_back(InfoEvent {
                 chip: self.chip.clone(),
@@ -65,7 +65,7 @@ impl InfoWatch for GpioInfoWatch {
             let failed = match ready!(Pin::new(&mut self.reads).poll_next(cx)) {
                 Some(Ok(bytes)) => self.decode(&bytes).err(),
                 Some(Err(error)) => Some(of_chip(&self.chip, error)),
-                None => Some(Error::new(ErrorKind::Device, format!("chip \"{}\" tells no more", self.chip))),
+                None => Some(Error::new(ErrorKind::Device, format!("chip \"{}\" sends no more events", self.chip))),
             };
             if let Some(error) = failed {
                 return Poll::Ready(Err(error));

@@ -71,7 +71,7 @@ impl ProfileChip {
         let foreign = chip.plan.target.as_ref().and_then(|target| target.place.is_foreign());
         let remedy = match foreign {
             Some(foreign) => format!("the profile opens {foreign}"),
-            None => "is it plugged in, and its driver running? The profile says what to open".to_owned(),
+            None => "is it plugged in, and is its driver running? The profile says what to open".to_owned(),
         };
         // This only checks that the device is there. Each request opens its own handle.
         let not_found = overlapped::ErrorKind::NotFound;
@@ -131,7 +131,7 @@ impl ProfileChip {
     }
 }
 
-/// Whether the call of the wait blocks in the driver.
+/// True if the call of the wait blocks in the driver.
 #[cfg(all(target_os = "linux", not(miri)))]
 fn waits_in_calls(plan: &Plan) -> bool {
     let profile::By::Call(call) = plan.wait.by else { return false };
@@ -178,7 +178,7 @@ impl Backend for ProfileChip {
         let link = self.link(&ask, 0)?;
         let decoder = EdgeDecoder::new(self.plan.clone(), &ask, &link.asked);
         let levels = match levels_now(&link, &decoder) {
-            // Some drivers tell no levels before they are set up.
+            // Some drivers report no levels before they are set up.
             Err(_) if !self.plan.setup.is_empty() => {
                 link.set_up()?;
                 let levels = levels_now(&link, &decoder);
@@ -194,7 +194,7 @@ impl Backend for ProfileChip {
         let signal = Signal::made(&self.plan)?;
         let link = self.link(ask, signal.as_ref().map_or(0, |signal| signal.handle))?;
         let mut decoder = EdgeDecoder::new(self.plan.clone(), ask, &link.asked);
-        // Some drivers tell no levels before they are set up.
+        // Some drivers report no levels before they are set up.
         let before = levels_now(&link, &decoder).unwrap_or_else(|_| vec![None; link.asked.len()]);
         link.set_up()?;
         let after = levels_now(&link, &decoder).inspect_err(|_| {
@@ -202,8 +202,8 @@ impl Backend for ProfileChip {
                 link.release();
             }
         })?;
-        // A level that changed meanwhile may be from before or after the first edge. Where an edge is a difference from
-        // the last level, it is from before.
+        // A level that changed between the two readings may be the one before or after the first edge. If an edge is a
+        // difference from the last level, it is the one before.
         let steady = |(before, after): (&Option<bool>, &Option<bool>)| after.filter(|_| before == after);
         let (levels, active_at_start) = match self.plan.levels {
             Levels::Start(active) => (vec![Some(active); after.len()], vec![Some(active); after.len()]),

@@ -59,7 +59,7 @@ impl Port {
         let port = Self { device, set: AtomicU8::new(0) };
         match status {
             Err(error) if is_unknown(&error) => {
-                let message = format!("\"{}\" has no modem lines: serial ports do ({error})", port.name());
+                let message = format!("\"{}\" has no modem lines; name a serial port ({error})", port.name());
                 Err(Error::new(ErrorKind::Unsupported, message))
             }
             status => status.map(|_| port).map_err(Error::from),

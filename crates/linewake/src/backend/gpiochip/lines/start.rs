@@ -2,8 +2,8 @@
 
 use crate::{EdgeKind, Edges};
 
-/// Whether a line was active before its first edge, by the levels before and after the start of the watch, and by the
-/// `first` edge that was queued by then.
+/// True if a line was active before its first edge, `None` if unknown. It follows from the levels before and after the
+/// start of the watch, and from the `first` edge that was queued by then.
 pub(super) fn level_at_start(
     (before, after): (bool, bool),
     edges: Option<Edges>,

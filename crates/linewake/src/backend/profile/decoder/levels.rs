@@ -16,7 +16,7 @@ impl EdgeDecoder {
         self.lines.iter().position(|line| line.changes > 0 || line.is_stale)
     }
 
-    /// Which lines are active, by the answer of a call for levels: the line at a place, or all lines.
+    /// The levels in the answer of a call for levels, for the line at a place or for all lines: true for active.
     pub(in super::super) fn read_levels(
         &self,
         call: usize,

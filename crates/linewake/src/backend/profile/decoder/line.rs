@@ -28,8 +28,8 @@ pub(super) struct DeviceLine {
     pub(super) carried: Missed,
     /// The number that the decoder gave to the last edge.
     pub(super) line_seqno: u32,
-    /// What was missing before edges of the unwatched direction, since the last watched edge. `unwanted_seen` is how
-    /// many of those edges came.
+    /// The edges missing before edges of the unwatched direction, since the last watched edge. `unwanted_seen` is how
+    /// many edges of the unwatched direction came.
     pub(super) unwanted: Missed,
     pub(super) unwanted_seen: u32,
 }

@@ -201,7 +201,7 @@ impl ProfileLines {
         self.link.tracer.tell(Trace::Sent { call: &call.name, line: self.link.number(place), input: &input });
         match self.link.ioctl(step, call, request, &input, true) {
             Ok(answer) => self.completed(index, place, answer.bytes().unwrap_or_default(), into),
-            // The file was called ready, but there is nothing. It is asked less often.
+            // The file was reported ready, but has nothing. The call is repeated less often.
             Err(error) if error.device().is_some_and(is_not_ready) => self.pause(index),
             Err(error) => self.ended(index, Some(error)),
         }
@@ -249,15 +249,15 @@ impl ProfileLines {
         Ok(())
     }
 
-    /// Adds a remedy to the error of a driver that refuses the length of a read.
+    /// Adds a remedy to the error for a driver that refuses the length of a read.
     fn of_length(&self, error: Error) -> Error {
         let is_refused = error.device().is_some_and(|device| device.kind() == overlapped::ErrorKind::InvalidInput);
         match &self.link.plan.wait.by {
             By::Read(output) if is_refused => {
                 let length = output.length;
                 let message = format!(
-                    "{error}; it was asked for {length} bytes: many drivers take one length alone, which is `length` in the \
-                     `output` of [wait] (4 of UIO, that of the longest report of a HID device on Windows)"
+                    "{error}; the read was of {length} bytes, and many drivers accept only one length; set `length` in \
+                     the `output` of [wait] to it (4 for UIO; for a HID on Windows, that of the longest report)"
                 );
                 error.saying(message)
             }
