@@ -1,4 +1,4 @@
-//! Prints the edges of a line, the first six, as a stream, on whatever executor there is.
+//! Prints the first six edges of a line, as a stream, on any executor.
 //!
 //! `cargo run -p linewake --example async_watch_line_value [CHIP] [LINE]`: the simulated chip unless another is given.
 
@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     run(&chip, &line, &mut io::stdout())
 }
 
-/// What `main` does, and the test that runs every example.
+/// The body of `main`, which the test of all examples calls too.
 pub(crate) fn run(spec: &str, line: &str, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     let chip = Chip::open(spec)?;
     let request = chip.request().line(line).consumer("async-watch-line-value").start()?;

@@ -1,4 +1,4 @@
-//! Says what a chip is, and what it can do.
+//! Prints the facts and the capabilities of a chip.
 //!
 //! `cargo run -p linewake --example get_chip_info [CHIP]`: the simulated chip unless another is given.
 
@@ -13,7 +13,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     run(&chip, &mut io::stdout())
 }
 
-/// What `main` does, and the test that runs every example.
+/// The body of `main`, which the test of all examples calls too.
 pub(crate) fn run(spec: &str, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     let chip = Chip::open(spec)?;
     let info = chip.info();

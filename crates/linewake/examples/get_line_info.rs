@@ -1,4 +1,4 @@
-//! Says what is known of a line.
+//! Prints the information that a chip has about a line.
 //!
 //! `cargo run -p linewake --example get_line_info [CHIP] [LINE]`: the simulated chip unless another is given.
 
@@ -14,7 +14,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     run(&chip, &line, &mut io::stdout())
 }
 
-/// What `main` does, and the test that runs every example.
+/// The body of `main`, which the test of all examples calls too.
 pub(crate) fn run(spec: &str, line: &str, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     let info = Chip::open(spec)?.line_info(line)?;
     let name = info.name.as_deref().unwrap_or("unnamed");

@@ -1,6 +1,7 @@
 //! Reads a line, then drives it, without giving it back in between.
 //!
-//! `cargo run -p linewake --example reconfigure_input_to_output [CHIP] [LINE]`: the simulated chip unless another is given.
+//! `cargo run -p linewake --example reconfigure_input_to_output [CHIP] [LINE]`: the simulated chip
+//! unless another is given.
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -14,7 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     run(&chip, &line, &mut io::stdout())
 }
 
-/// What `main` does, and the test that runs every example.
+/// The body of `main`, which the test of all examples calls too.
 pub(crate) fn run(spec: &str, line: &str, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     let chip = Chip::open(spec)?;
     let shown = |active| if active { "active" } else { "inactive" };

@@ -1,6 +1,7 @@
-//! Makes several lines outputs and switches them against each other, all at the same moment where the chip can.
+//! Makes several lines outputs and toggles them in opposite directions, at the same moment if the chip can.
 //!
-//! `cargo run -p linewake --example toggle_multiple_line_values [CHIP] [LINE]...`: the simulated chip unless another is given.
+//! `cargo run -p linewake --example toggle_multiple_line_values [CHIP] [LINE]...`: the simulated chip
+//! unless another is given.
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -19,7 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     run(&chip, &lines, &mut io::stdout())
 }
 
-/// What `main` does, and the test that runs every example.
+/// The body of `main`, which the test of all examples calls too.
 pub(crate) fn run(spec: &str, lines: &[String], out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     let chip = Chip::open(spec)?;
     let values = |round| lines.iter().enumerate().map(move |(place, line)| (line, (place + round) % 2 == 0));

@@ -1,4 +1,4 @@
-//! Prints what a button means: its presses and releases, without the bounces, with the time of the first contact.
+//! Prints the presses and releases of a button without its bounces, each with the time of the first contact.
 //!
 //! `cargo run -p linewake --example watch_line_debounced [CHIP] [LINE]`: the simulated chip unless another is given.
 
@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     run(&chip, &line, &mut io::stdout())
 }
 
-/// What `main` does, and the test that runs every example.
+/// The body of `main`, which the test of all examples calls too.
 pub(crate) fn run(spec: &str, line: &str, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     let chip = Chip::open(spec)?;
     let request = chip.request().line(line).consumer("watch-line-debounced").start()?;

@@ -1,4 +1,4 @@
-//! Prints who takes a line and gives it back, while this program does both.
+//! Prints which program requests and releases a line, while this program does both.
 //!
 //! `cargo run -p linewake --example watch_line_info [CHIP] [LINE]`: the simulated chip unless another is given.
 
@@ -14,11 +14,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     run(&chip, &line, &mut io::stdout())
 }
 
-/// What `main` does, and the test that runs every example.
+/// The body of `main`, which the test of all examples calls too.
 pub(crate) fn run(spec: &str, line: &str, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     let chip = Chip::open(spec)?;
     let mut events = match chip.watch_info([line]) {
-        // Not every chip tells; then one can ask, now and again.
+        // Some chips do not report this; a program can poll `line_info` instead.
         Err(error) if error.kind() == ErrorKind::Unsupported => {
             let request = chip.request().line(line).consumer("watch-line-info").start()?;
             let holder = chip.line_info(line)?.consumer;

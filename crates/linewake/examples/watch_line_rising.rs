@@ -1,4 +1,4 @@
-//! Prints the rising edges of a line, the first three.
+//! Prints the first three rising edges of a line.
 //!
 //! `cargo run -p linewake --example watch_line_rising [CHIP] [LINE]`: the simulated chip unless another is given.
 
@@ -14,7 +14,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     run(&chip, &line, &mut io::stdout())
 }
 
-/// What `main` does, and the test that runs every example.
+/// The body of `main`, which the test of all examples calls too.
 pub(crate) fn run(spec: &str, line: &str, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     let chip = Chip::open(spec)?;
     let mut request = chip.request().line(line).edges(Edges::Rising).consumer("watch-line-rising").start()?;

@@ -1,4 +1,4 @@
-//! Prints the edges of a line, the first six, and what became of all of them.
+//! Prints the first six edges of a line, and the account of all of its edges.
 //!
 //! `cargo run -p linewake --example watch_line_value [CHIP] [LINE]`: the simulated chip unless another is given.
 
@@ -14,7 +14,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     run(&chip, &line, &mut io::stdout())
 }
 
-/// What `main` does, and the test that runs every example.
+/// The body of `main`, which the test of all examples calls too.
 pub(crate) fn run(spec: &str, line: &str, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     let chip = Chip::open(spec)?;
     let mut request = chip.request().line(line).consumer("watch-line-value").start()?;

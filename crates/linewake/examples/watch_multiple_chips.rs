@@ -1,4 +1,4 @@
-//! Prints the edges of all lines of several chips, the first ten, in the order of time: one stream, one thread.
+//! Prints the first ten edges of several chips in order of time: one stream, one thread.
 //!
 //! `cargo run -p linewake --example watch_multiple_chips [CHIP]...`: two simulated chips unless others are given.
 
@@ -15,11 +15,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     run(&chips, &mut io::stdout())
 }
 
-/// What `main` does, and the test that runs every example.
+/// The body of `main`, which the test of all examples calls too.
 pub(crate) fn run(specs: &[String], out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     let mut monitor = Monitor::builder();
     for (seed, spec) in (1..).zip(specs) {
-        // Two simulated chips with one seed would do the same.
+        // Two simulated chips with the same seed have the same edges.
         let options = if spec.starts_with("sim") { Chip::options().seed(seed) } else { Chip::options() };
         monitor = monitor.request(options.open(spec)?.request().all_lines());
     }

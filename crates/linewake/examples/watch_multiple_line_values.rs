@@ -1,6 +1,7 @@
-//! Prints the edges of several lines, the first ten, in the order of time.
+//! Prints the first ten edges of several lines, in order of time.
 //!
-//! `cargo run -p linewake --example watch_multiple_line_values [CHIP] [LINE]...`: the simulated chip unless another is given.
+//! `cargo run -p linewake --example watch_multiple_line_values [CHIP] [LINE]...`: the simulated chip
+//! unless another is given.
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -17,7 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     run(&chip, &lines, &mut io::stdout())
 }
 
-/// What `main` does, and the test that runs every example.
+/// The body of `main`, which the test of all examples calls too.
 pub(crate) fn run(spec: &str, lines: &[String], out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     let chip = Chip::open(spec)?;
     let mut request = chip.request().lines(lines).consumer("watch-multiple-line-values").start()?;

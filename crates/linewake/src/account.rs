@@ -7,7 +7,9 @@ use std::sync::atomic::{
 };
 
 use linewake_controller::protocol::{BatchHeader, EdgeRecord};
+use serde::{Deserialize, Serialize};
 
+use crate::names::names;
 use crate::{EdgeEvent, Error, Offset};
 
 /// How reliable a figure is.
@@ -17,7 +19,8 @@ use crate::{EdgeEvent, Error, Offset};
 /// assert_eq!(Trust::AtLeast.as_str(), "at least");
 /// assert!(Trust::None < Trust::About && Trust::About < Trust::AtLeast && Trust::AtLeast < Trust::Exact);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Trust {
     /// Not reliable: the driver's figures contradict each other.
     None,
@@ -26,22 +29,15 @@ pub enum Trust {
     /// [`Numbering::Kernel`](crate::backend::Numbering::Kernel).
     About,
     /// At least this many edges are lost; there may be more.
+    #[serde(rename = "at least")]
     AtLeast,
     /// Delivered and lost edges together are all edges that happened.
     Exact,
 }
 
-impl Trust {
+names! {
     /// `none`, `about`, `at least` or `exact`, as in the record stream.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::About => "about",
-            Self::AtLeast => "at least",
-            Self::Exact => "exact",
-        }
-    }
+    Trust { None = "none", About = "about", AtLeast = "at least", Exact = "exact" }
 }
 
 /// Numbers of edges, by what happened to them.
@@ -293,6 +289,6 @@ pub struct LineTotals {
     pub readers: u32,
     /// How often the level changed, watched or not.
     pub changes: u64,
-    /// What happened to the edges that those readers watched. Edges that were given to a wait count as delivered.
+    /// The figures of the edges that those readers watched. Edges that were given to a wait count as delivered.
     pub figures: Figures,
 }

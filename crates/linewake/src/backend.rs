@@ -1,12 +1,13 @@
 //! Backends: one trait for what is behind a chip, and its implementations.
 //!
 //! ```text
-//!   Chip ──► Backend ── request(Ask) ──► HeldLines ── poll_edges ──► RawEdge ──► Request, Monitor: accounts, merges, names
+//!   Chip ──► Backend ── request(Ask) ──► HeldLines ── poll_edges ──► RawEdge ──► Request, Monitor: accounts, merges,
+//!   names
 //! ```
 //!
-//! A backend states what it [can do](Capabilities). A request that asks for more is refused before the backend sees it.
-//! Two things are done for the backend: a request with more lines than it holds at once is split, and `active_low` is
-//! done here where the chip cannot invert.
+//! A backend lists its [capabilities](Capabilities). A request for more is refused before the backend sees it. Two
+//! things are done for a backend: a request with more lines than it holds at once is split, and levels are inverted for
+//! `active_low` if the chip cannot invert them.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -20,6 +21,7 @@ mod again;
 pub(crate) mod driver;
 mod edge;
 pub(crate) mod exec;
+mod flags;
 #[cfg(all(target_os = "linux", not(miri)))]
 pub(crate) mod gpiochip;
 #[cfg(not(all(target_os = "linux", not(miri))))]
@@ -81,7 +83,7 @@ pub trait Backend: Any + fmt::Debug + Send + Sync {
     /// says. Then nothing is held.
     fn request(&self, ask: &Ask<'_>) -> Result<Box<dyn HeldLines>, Error>;
 
-    /// Whether lines are active now, whoever holds them, all read at the same moment if
+    /// The values of lines now, also of lines that others hold: true for active. All are read at the same moment if
     /// [`Capabilities::atomic_values`].
     ///
     /// # Errors
@@ -90,36 +92,27 @@ pub trait Backend: Any + fmt::Debug + Send + Sync {
         let mut values = Vec::with_capacity(offsets.len());
         for part in offsets.chunks(self.capabilities().max_lines.max(1)) {
             let lines: Vec<_> = part.iter().map(|&offset| (offset, LineConfig::as_is())).collect();
-            values.extend(
-                self.request(&Ask {
-                    consumer: "linewake",
-                    queue_size: 0,
-                    witness: false,
-                    gather: Duration::ZERO,
-                    lines: &lines,
-                })?
-                .values()?,
-            );
+            values.extend(self.request(&Ask::new("linewake", &lines))?.values()?);
         }
         Ok(values)
     }
 
-    /// Watches changes of the lines themselves: that they are taken, given back or reconfigured.
+    /// Reports when lines are requested, released and reconfigured.
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`] unless [`Capabilities::info_watch`]; and what the device says.
     fn watch_info(&self, offsets: &[Offset]) -> Result<Box<dyn InfoWatch>, Error> {
         let _ = offsets;
-        Err(unsupported(&self.info().name, "does not tell when its lines are taken or given back"))
+        Err(unsupported(&self.info().name, "does not report that its lines are requested and released"))
     }
 
-    /// Looks for the same chip after it was unplugged, by what a replug does not change.
+    /// Finds the same chip after it was unplugged, by properties that do not change when it is plugged in again.
     ///
     /// # Errors
     /// One that [`is_disconnected`](Error::is_disconnected) while it is not back; and what the device says.
     fn reopen(&self) -> Result<Arc<dyn Backend>, Error>;
 
-    /// The processes that hold its lines, as far as the system tells.
+    /// The processes that hold its lines, as far as the system shows them.
     fn holders(&self) -> HashMap<Offset, LineHolder> {
         HashMap::new()
     }
@@ -132,7 +125,7 @@ pub struct Ask<'a> {
     pub consumer: &'a str,
     /// How many events the chip queues; zero for its own default.
     pub queue_size: u32,
-    /// Whether to hold one more line where the chip numbers interrupts only then; see
+    /// True to hold one more line, for a chip that numbers interrupts only in requests of several lines; see
     /// [`RequestBuilder::witness`](crate::RequestBuilder::witness).
     pub witness: bool,
     /// How long an edge may stay in the chip's queue, so that others are taken with it; zero takes each at once. A chip
@@ -140,6 +133,13 @@ pub struct Ask<'a> {
     pub gather: Duration,
     /// The lines, each once, with their configurations; at most [`Capabilities::max_lines`].
     pub lines: &'a [(Offset, LineConfig)],
+}
+
+impl<'a> Ask<'a> {
+    /// A request with the chip's own queue and without a witness.
+    pub(crate) fn new(consumer: &'a str, lines: &'a [(Offset, LineConfig)]) -> Self {
+        Self { consumer, queue_size: 0, witness: false, gather: Duration::ZERO, lines }
+    }
 }
 
 /// The lines of one request, as [`Backend::request`] holds them. Dropping it gives them back.
@@ -162,16 +162,17 @@ pub trait HeldLines: fmt::Debug + Send {
     /// Ends the stream. Edges that have happened are still [given](Self::poll_edges).
     fn stop(&mut self);
 
-    /// Whether each line was active directly before its first edge; `None` where that is unknown.
+    /// For each line, true if it was active directly before its first edge; `None` if unknown.
     fn active_at_start(&self) -> Vec<Option<bool>>;
 
-    /// When the levels at the start were read, by the clock of the edges, if an edge from before the reading may be
-    /// given later. Such an edge shows the level before it.
+    /// The time at which the levels at the start were read, by the clock of the edges, if an edge from before that time
+    /// may still come. Such an edge shows the level before it.
     fn levels_read_ns(&self) -> Option<u64> {
         None
     }
 
-    /// Whether each line is active now, all read at the same moment if [`Capabilities::atomic_values`].
+    /// The values of the lines now: true for active. All are read at the same moment if
+    /// [`Capabilities::atomic_values`].
     ///
     /// # Errors
     /// The error of the device.
@@ -189,10 +190,10 @@ pub trait HeldLines: fmt::Debug + Send {
     /// [`ErrorKind::Unsupported`]; and what the device says. Then nothing changed.
     fn reconfigure(&mut self, lines: &[LineConfig]) -> Result<(), Error>;
 
-    /// How missing edges are known.
+    /// How the request knows of missing edges.
     fn numbering(&self) -> Numbering;
 
-    /// How many edges are missing on unknown lines. Edges that are booked on lines later are subtracted.
+    /// How many missing edges belong to unknown lines. Edges that are counted for a line later are subtracted.
     fn unattributed(&self) -> u64 {
         0
     }
@@ -217,18 +218,18 @@ pub trait HeldLines: fmt::Debug + Send {
         Ok(None)
     }
 
-    /// Why some edges may be in no figure, if the chip has shown that.
+    /// The reason why some edges may be in no figure, if the chip has reported one.
     fn doubt(&self) -> Option<Error> {
         None
     }
 
-    /// The figures of the calls that wait for edges, where such calls are kept pending.
+    /// The figures of the calls that wait for edges, if such calls are kept pending.
     fn tally(&self) -> Option<overlapped::Tally> {
         None
     }
 }
 
-/// What [`Backend::watch_info`] gives.
+/// A stream of changes of lines, from [`Backend::watch_info`].
 pub trait InfoWatch: fmt::Debug + Send {
     /// The next event. After an error it is not called again.
     fn poll_info(&mut self, cx: &mut Context<'_>) -> Poll<Result<InfoEvent, Error>>;

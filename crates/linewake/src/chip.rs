@@ -36,14 +36,14 @@ struct Inner {
 }
 
 impl Chip {
-    /// The processes that hold its lines, as far as the system tells: on Linux those whose open files this user may
-    /// see.
+    /// The processes that hold its lines, as far as the system shows them: on Linux those whose open files this user
+    /// may see.
     #[must_use]
     pub fn holders(&self) -> HashMap<Offset, LineHolder> {
         self.backend().holders()
     }
 
-    /// This chip with the [world](Self::world) of another: for a test that reaches one device by two protocols.
+    /// This chip, with the [world](Self::world) of another: for a test that opens one device with two protocols.
     ///
     /// ```
     /// use linewake::Chip;
@@ -209,7 +209,7 @@ impl Chip {
         self.backend().lines()
     }
 
-    /// Whether a line is active now.
+    /// The value of a line now: true for active.
     ///
     /// ```
     /// # let chip = linewake::Chip::open("sim")?;
@@ -223,8 +223,9 @@ impl Chip {
         Ok(self.values([line])?[0])
     }
 
-    /// Whether lines are active, all read at the same moment if the chip [can](Capabilities::atomic_values). The lines
-    /// keep their configuration. A chip that reads only held lines holds them for a moment.
+    /// The values of lines now: true for active. All are read at the same moment if the chip
+    /// [can](Capabilities::atomic_values). The lines keep their configuration. If the chip can read only held lines,
+    /// they are held for a moment.
     ///
     /// # Errors
     /// As [`find_all`](Self::find_all); [`ErrorKind::Busy`] when a line is held elsewhere and the chip does not share
@@ -235,7 +236,7 @@ impl Chip {
 
     /// The client of the reference driver's protocol, if the chip speaks it.
     pub(crate) fn reference(&self) -> Result<&ReferenceDriver, Error> {
-        let other = || unsupported(&self.info().name, "is no simulated chip and no reference driver's");
+        let other = || unsupported(&self.info().name, "is neither simulated nor the reference driver's");
         let world = self.inner.world.as_ref().unwrap_or(self);
         let backend: &dyn Any = world.backend();
         backend.downcast_ref::<driver::ReferenceChip>().map(driver::ReferenceChip::reference).ok_or_else(other)

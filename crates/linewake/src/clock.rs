@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::sync::OnceLock;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::EventClock;
+use crate::names::names;
 
 /// The clock that stamps a chip's edges.
 ///
@@ -17,7 +18,7 @@ use crate::EventClock;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Clock {
-    /// Which clock it is.
+    /// The name of the clock.
     pub name: ClockName,
     /// Its relation to the time of day, where both can be read together.
     pub utc: Option<UtcOffset>,
@@ -36,33 +37,33 @@ pub struct Clock {
 pub enum ClockName {
     /// Nanoseconds since a simulated chip was opened.
     Simulated,
-    /// Nanoseconds since a moment that the driver chose. On Linux the system's `CLOCK_MONOTONIC`: one clock for all chips.
+    /// Nanoseconds since a moment that the driver chose. On Linux the system's `CLOCK_MONOTONIC`: one clock for all
+    /// chips.
     Monotonic,
     /// Nanoseconds since 1970 in UTC.
     Realtime,
     /// A hardware timestamp engine.
     Hte,
-    /// Nanoseconds since a moment of this program.
+    /// Nanoseconds since this program first used the clock.
     Program,
     /// A clock of the device's own.
     Device,
 }
 
+names! {
+    /// The name in records and messages.
+    ClockName {
+        Simulated = "simulated",
+        Monotonic = "monotonic",
+        Realtime = "realtime",
+        Hte = "hte",
+        Program = "program",
+        Device = "device",
+    }
+}
+
 impl ClockName {
     const ALL: [Self; 6] = [Self::Simulated, Self::Monotonic, Self::Realtime, Self::Hte, Self::Program, Self::Device];
-
-    /// The name in records and messages.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Simulated => "simulated",
-            Self::Monotonic => "monotonic",
-            Self::Realtime => "realtime",
-            Self::Hte => "hte",
-            Self::Program => "program",
-            Self::Device => "device",
-        }
-    }
 
     /// The clock of a name.
     #[must_use]
@@ -87,10 +88,15 @@ impl From<EventClock> for ClockName {
     }
 }
 
+/// A length of time in nanoseconds. More than 584 years becomes `u64::MAX`.
+pub(crate) fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
 /// This program's clock, for edges that the driver does not stamp.
 pub(crate) fn program_ns() -> u64 {
     static STARTED: OnceLock<Instant> = OnceLock::new();
-    u64::try_from(STARTED.get_or_init(Instant::now).elapsed().as_nanos()).unwrap_or(u64::MAX)
+    nanoseconds(STARTED.get_or_init(Instant::now).elapsed())
 }
 
 /// The number to add to a time stamp to get the system's UTC, in nanoseconds since 1970.
@@ -135,13 +141,13 @@ impl Clock {
         u64::try_from(utc.as_nanos()).ok()
     }
 
-    /// The time that this clock shows now, as far as its relation to UTC is known.
+    /// The time that this clock shows now; `None` if its relation to UTC is unknown.
     pub(crate) fn now_ns(&self) -> Option<u64> {
         let now_ns = i128::from(Self::utc_now_ns()?) - i128::from(self.utc?.offset_ns);
         u64::try_from(now_ns).ok()
     }
 
-    /// Whether each chip has a clock of its own under this name.
+    /// True if each chip has its own clock with this name.
     pub(crate) fn is_of_its_own(&self) -> bool {
         matches!(self.name, ClockName::Simulated | ClockName::Device)
     }

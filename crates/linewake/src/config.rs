@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::Edges;
+use crate::names::names;
 
 /// The settings of a line: those that a request asks for, and those that a chip reports.
 ///
@@ -94,9 +95,14 @@ impl LineConfig {
         self.clock = clock;
         self
     }
+
+    /// The debounce period in microseconds, rounded up, so that none becomes zero.
+    pub(crate) fn debounce_us(&self) -> u32 {
+        u32::try_from(self.debounce.as_nanos().div_ceil(1_000)).unwrap_or(u32::MAX)
+    }
 }
 
-/// Whether a line is an input or an output.
+/// The direction of a line: input or output.
 ///
 /// ```
 /// # let chip = linewake::Chip::open("sim")?;
@@ -126,16 +132,9 @@ pub enum Bias {
     Disabled,
 }
 
-impl Bias {
+names! {
     /// `pull-up`, `pull-down` or `disabled`, as in libgpiod's tools.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::PullUp => "pull-up",
-            Self::PullDown => "pull-down",
-            Self::Disabled => "disabled",
-        }
-    }
+    Bias { PullUp = "pull-up", PullDown = "pull-down", Disabled = "disabled" }
 }
 
 /// How an output drives its line.
@@ -154,16 +153,9 @@ pub enum Drive {
     OpenSource,
 }
 
-impl Drive {
+names! {
     /// `push-pull`, `open-drain` or `open-source`, as in libgpiod's tools.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::PushPull => "push-pull",
-            Self::OpenDrain => "open-drain",
-            Self::OpenSource => "open-source",
-        }
-    }
+    Drive { PushPull = "push-pull", OpenDrain = "open-drain", OpenSource = "open-source" }
 }
 
 /// The clock that stamps the edges of a line.
@@ -182,14 +174,7 @@ pub enum EventClock {
     Hte,
 }
 
-impl EventClock {
+names! {
     /// `monotonic`, `realtime` or `hte`, as in libgpiod's tools.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Monotonic => "monotonic",
-            Self::Realtime => "realtime",
-            Self::Hte => "hte",
-        }
-    }
+    EventClock { Monotonic = "monotonic", Realtime = "realtime", Hte = "hte" }
 }

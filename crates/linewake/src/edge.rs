@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
-use linewake_controller::protocol;
+use serde::{Deserialize, Serialize};
 
 use crate::Offset;
+use crate::names::names;
 
 /// The direction in which a level changed.
 ///
 /// ```
 /// assert_eq!(linewake::EdgeKind::Rising.as_str(), "rising");
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum EdgeKind {
     /// From inactive to active.
     Rising,
@@ -19,14 +21,15 @@ pub enum EdgeKind {
     Falling,
 }
 
-impl EdgeKind {
+names! {
     /// `rising` or `falling`, as in libgpiod's output.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Rising => "rising",
-            Self::Falling => "falling",
-        }
+    EdgeKind { Rising = "rising", Falling = "falling" }
+}
+
+impl EdgeKind {
+    /// The direction of an edge after which the line is `active` or not.
+    pub(crate) const fn to(active: bool) -> Self {
+        if active { Self::Rising } else { Self::Falling }
     }
 
     /// The other direction.
@@ -58,17 +61,12 @@ pub enum Edges {
     Both,
 }
 
-impl Edges {
+names! {
     /// `rising`, `falling` or `both`, as in libgpiod's tools.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Rising => "rising",
-            Self::Falling => "falling",
-            Self::Both => "both",
-        }
-    }
+    Edges { Rising = "rising", Falling = "falling", Both = "both" }
+}
 
+impl Edges {
     pub(crate) fn includes(self, kind: EdgeKind) -> bool {
         match self {
             Self::Rising => kind == EdgeKind::Rising,
@@ -77,11 +75,12 @@ impl Edges {
         }
     }
 
-    pub(crate) const fn flags(self) -> u32 {
+    /// The same edges of a line whose polarity is inverted.
+    pub(crate) const fn inverted(self) -> Self {
         match self {
-            Self::Rising => protocol::LINE_EDGE_RISING,
-            Self::Falling => protocol::LINE_EDGE_FALLING,
-            Self::Both => protocol::LINE_EDGES,
+            Self::Rising => Self::Falling,
+            Self::Falling => Self::Rising,
+            Self::Both => Self::Both,
         }
     }
 }
@@ -93,7 +92,8 @@ impl Edges {
 /// let missed = Missed { overflowed: 3, merged: 1 };
 /// assert_eq!(missed.total(), 4);
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Missed {
     /// Edges dropped from the full queue, because the program did not take them in time.
     pub overflowed: u32,

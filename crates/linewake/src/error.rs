@@ -93,11 +93,6 @@ impl Error {
             || self.device().is_some_and(|error| matches!(error.kind(), AccessDenied | Busy | NotFound | TimedOut))
     }
 
-    /// Adds a remedy to the message if the device was not found.
-    pub(crate) fn with_remedy_if_not_found(self, remedy: &str) -> Self {
-        self.with_remedy_if(overlapped::ErrorKind::NotFound, remedy)
-    }
-
     /// Adds a remedy to the message if the device or the system gave an error of this kind.
     pub(crate) fn with_remedy_if(mut self, kind: overlapped::ErrorKind, remedy: &str) -> Self {
         if self.device().is_some_and(|error| error.kind() == kind) {
@@ -122,11 +117,17 @@ impl From<overlapped::Error> for Error {
         let is_deadlock = error.kind() == overlapped::ErrorKind::Deadlock;
         Self(Box::new(Inner {
             kind: if is_deadlock { ErrorKind::Deadlock } else { ErrorKind::Device },
-            message: error.to_string(),
+            message: opening(&error),
             device: Some(error),
             is_gone: false,
         }))
     }
+}
+
+/// The message of an error; it says that a device cannot be opened.
+pub(crate) fn opening(error: &overlapped::Error) -> String {
+    let cannot = if error.operation() == overlapped::Operation::Open { "cannot " } else { "" };
+    format!("{cannot}{error}")
 }
 
 impl fmt::Display for Error {

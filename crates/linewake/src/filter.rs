@@ -46,6 +46,8 @@ pub use self::line::{FilterTally, LineFilter};
 pub use self::monitor::FilteredMonitor;
 pub use self::recorded::{FilteredRecording, Passed};
 pub use self::request::Filtered;
+use crate::clock::nanoseconds;
+use crate::names::names;
 use crate::{Error, ErrorKind};
 
 /// The settings of a filter. [`Filter::default`] turns all of them off.
@@ -107,15 +109,9 @@ pub enum Stamp {
     Last,
 }
 
-impl Stamp {
+names! {
     /// `first` or `last`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::First => "first",
-            Self::Last => "last",
-        }
-    }
+    Stamp { First = "first", Last = "last" }
 }
 
 /// The limits at which a line is blocked for chatter and unblocked again, as in remote terminal units.
@@ -126,8 +122,8 @@ impl Stamp {
 /// edge to that level passes late, with its own stamp. The limit counts the changes that are left after the glitch
 /// filter and debounce.
 ///
-/// Sources: GE Multilin D20E, instruction manual, "Chatter filter (oscillation suppression)"; ABB REX610, technical manual,
-/// "Oscillation suppression" (30 events in a second, hysteresis 10). Both count after debounce, in one second.
+/// Sources: GE Multilin D20E, instruction manual, "Chatter filter (oscillation suppression)"; ABB REX610, technical
+/// manual, "Oscillation suppression" (30 events in a second, hysteresis 10). Both count after debounce, in one second.
 ///
 /// ```
 /// use std::time::Duration;
@@ -274,9 +270,4 @@ impl Filter {
         }
         Ok(())
     }
-}
-
-/// A period in nanoseconds. More than 584 years is shortened to `u64::MAX`, which never ends.
-fn nanoseconds(period: Duration) -> u64 {
-    u64::try_from(period.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -1,6 +1,5 @@
-//! Watches lines being taken, given back and reconfigured.
+//! Reports when lines are requested, released and reconfigured.
 
-use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -10,20 +9,22 @@ use crate::backend::InfoWatch;
 use crate::ready::{Ready, wait_next};
 use crate::{Chip, Error, InfoEvent, LineId, Stopper};
 
-/// A stream of [`InfoEvent`]s: lines are taken, given back and reconfigured. See [`Chip::watch_info`].
+/// A stream of [`InfoEvent`]s: lines are requested, released and reconfigured. See [`Chip::watch_info`].
 ///
-/// The chip has its own queue for them. That of a gpiochip holds 32, and drops the newest without a report.
+/// The chip has a queue for these events. A gpiochip's holds 32; when it is full, new events are dropped without a
+/// report.
+#[derive(Debug)]
 #[must_use = "nothing is watched any more when it is dropped"]
 pub struct InfoWatcher {
     watch: Box<dyn InfoWatch>,
-    /// One source; a second one would be the stopper.
+    /// It has one source, the watch.
     ready: Ready,
     stopper: Stopper,
     is_over: bool,
 }
 
 impl Chip {
-    /// Watches lines being taken, given back and reconfigured.
+    /// Reports when lines are requested, released and reconfigured.
     ///
     /// # Errors
     /// As [`find_all`](Self::find_all); [`ErrorKind::Unsupported`](crate::ErrorKind) unless the chip
@@ -89,11 +90,5 @@ impl futures_core::Stream for InfoWatcher {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.poll_event(cx)
-    }
-}
-
-impl fmt::Debug for InfoWatcher {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InfoWatcher").field("watch", &self.watch).finish_non_exhaustive()
     }
 }

@@ -109,6 +109,20 @@ impl<'a> Keys<'a> {
         })
     }
 
+    /// Sets an option of `builder` if the table has the key.
+    pub(crate) fn set<B, T>(
+        &self,
+        key: &'static str,
+        builder: B,
+        read: impl FnOnce(&Value<'a>) -> Result<T, Error>,
+        set: impl FnOnce(B, T) -> B,
+    ) -> Result<B, Error> {
+        match self.get(key) {
+            Some(value) => Ok(set(builder, read(&value)?)),
+            None => Ok(builder),
+        }
+    }
+
     fn value(&self, key: &str, value: &'a Spanned<DeValue<'a>>) -> Value<'a> {
         let path = if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) };
         Value { source: self.source, path, at: value.span(), value: value.get_ref() }

@@ -57,6 +57,7 @@ mod info;
 mod keys;
 mod line;
 mod monitor;
+mod names;
 mod open;
 pub mod profile;
 mod ready;

@@ -65,7 +65,7 @@ impl Chip {
     /// The lines of `sim` are `pps`, `button`, `encoder-a`, `encoder-b`, `flow`, `door`, and some that stay as they
     /// are. The options are methods of [`ChipOptions`]; [`chip_specs`] has this table for a program.
     ///
-    /// Each opening of `sim` makes a chip of its own; to share one, clone it.
+    /// Each opening of `sim` makes a new chip; to share one, clone it.
     ///
     /// # Linux's gpiochips
     /// They need Linux 5.10 (version 2 of the interface); an older kernel refuses every request.
@@ -74,7 +74,7 @@ impl Chip {
     ///   the account counts.
     /// - The lines of a request may have different settings. Each setting that differs between lines takes one of the
     ///   ten attributes that the kernel keeps for a request.
-    ///   [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) tells when they are used up.
+    ///   [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) reports that there are too many.
     /// - When both edges are watched, the kernel reads the level in its interrupt thread and derives the kind of the
     ///   edge from it: both edges of a short pulse may be `falling`. An edge that follows another too soon merges with
     ///   it. A request of two or more lines [counts](crate::Account::unattributed) such edges, a request of one line
@@ -91,16 +91,16 @@ impl Chip {
     /// `CTS`, `DSR`, `RI` and `DCD` are inputs, `RTS` and `DTR` outputs, with the offsets 0 to 5. The system hands over
     /// no edges, so linewake stamps them when it notices them. It delivers one edge for all changes since the last
     /// look, and counts the others as [merged](crate::Missed) as far as they are known:
-    /// - Linux: the driver's counters tell, which are read every [10 ms](ChipOptions::poll_period) while the program
-    ///   waits for the request. The levels alone tell on a port without counters, and on one whose UART does not
-    ///   interrupt for its modem lines (as when CLOCAL is set).
-    /// - Windows: the driver tells which line changed, but not how often. It accepts one such wait at a time, so one
+    /// - Linux: linewake reads the driver's counters every [10 ms](ChipOptions::poll_period) while the program waits
+    ///   for the request. On a port without counters, or whose UART does not interrupt for its modem lines (as when
+    ///   CLOCAL is set), it has only the levels.
+    /// - Windows: the driver reports which line changed, but not how often. It accepts one such wait at a time, so one
     ///   request watches all inputs.
     /// - Many drivers count or report only the end of a ring on RI.
     ///
     /// So the account is [`AtLeast`](crate::Trust::AtLeast) at best. The system changes the outputs of a port that is
     /// opened: on Linux DTR and RTS rise, and fall when the last handle is closed, unless HUPCL is off (`stty -hupcl`).
-    /// linewake changes them only when it is asked to. A USB adapter may get another number when it is plugged in
+    /// linewake changes them only if a request sets them. A USB adapter may get another number when it is plugged in
     /// again: `/dev/serial/by-id/…` stays the same.
     ///
     /// # Errors
@@ -229,7 +229,7 @@ pub fn chips() -> Vec<String> {
     if cfg!(windows) {
         let is_there = |path: &&str| match Device::open(path) {
             Ok(_) => true,
-            // If it cannot be opened, opening it tells why.
+            // It exists but cannot be opened; the error of opening it says why.
             Err(error) => error.kind() != overlapped::ErrorKind::NotFound,
         };
         chips.extend(Some(REFERENCE_DEVICE).filter(is_there).map(str::to_owned));

@@ -1,7 +1,6 @@
 //! Keeps track of which of many sources to poll: those that woke, each of them once. And a thread that waits for one.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
@@ -25,6 +24,7 @@ pub(crate) fn wait_next<T>(
 }
 
 /// The sources that woke since they were last polled. At first these are all sources.
+#[derive(Debug)]
 pub(crate) struct Ready {
     shared: Arc<Shared>,
     wakers: Vec<Waker>,
@@ -32,15 +32,15 @@ pub(crate) struct Ready {
     was_waited_for: bool,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Shared {
     state: Mutex<State>,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct State {
     woken: VecDeque<usize>,
-    /// Whether each source is in `woken`.
+    /// For each source, true if it is in `woken`.
     is_woken: Vec<bool>,
     /// The waker of the task that polls all sources.
     parent: Option<Waker>,
@@ -141,14 +141,8 @@ impl Ready {
     }
 }
 
-impl fmt::Debug for Ready {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ready").field("sources", &self.wakers.len()).finish_non_exhaustive()
-    }
-}
-
 /// Makes all sources of a [`Ready`] be polled again.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Alarm(Arc<Shared>);
 
 impl Alarm {
@@ -164,11 +158,5 @@ impl Alarm {
         if let Some(parent) = parent {
             parent.wake();
         }
-    }
-}
-
-impl fmt::Debug for Alarm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Alarm")
     }
 }

@@ -25,11 +25,11 @@ use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
-use crate::filter::{ChatterEvent, ChatterKind, FilterTally};
-use crate::{
-    Account, ChipInfo, Clock, ClockStep, EdgeEvent, EdgeKind, Figures, InfoEvent, InfoEventKind, LineAccount,
-    LineState, Trust, WatchedLine,
-};
+use crate::filter::{ChatterEvent, FilterTally};
+use crate::{Account, ChipInfo, Clock, ClockStep, EdgeEvent, Figures, InfoEvent, LineAccount, LineState, WatchedLine};
+
+pub use crate::filter::ChatterKind as ChatterState;
+pub use crate::{EdgeKind as Kind, InfoEventKind as InfoKind, Missed, Trust as AccountTrust};
 
 /// The version of the schema.
 pub const SCHEMA: u32 = 4;
@@ -93,7 +93,7 @@ pub struct Start<'a> {
     /// How far that value may be off. It does not say whether the computer's UTC is right.
     #[serde(default, deserialize_with = "wide::read_some")]
     pub utc_error_ns: Option<u64>,
-    /// Whether a time service keeps the computer's UTC right.
+    /// True if a time service keeps the computer's UTC right.
     pub utc_synchronised: Option<bool>,
     /// The chips, with their names in the other records. Empty before schema 4, where they are unknown.
     #[serde(default)]
@@ -185,37 +185,6 @@ pub struct Edge<'a> {
     pub missed: Missed,
 }
 
-/// The direction of an [`Edge`].
-///
-/// ```
-/// use linewake::record::Kind;
-/// assert_eq!(serde_json::to_string(&Kind::Rising).unwrap(), r#""rising""#);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// To active.
-    Rising,
-    /// To inactive.
-    Falling,
-}
-
-/// How many edges are missing before an [`Edge`].
-///
-/// ```
-/// use linewake::record::Missed;
-/// let missed: Missed = serde_json::from_str(r#"{"overflowed":2,"merged":0}"#).unwrap();
-/// assert_eq!(missed, Missed { overflowed: 2, merged: 0 });
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Missed {
-    /// Edges dropped from the full queue.
-    pub overflowed: u32,
-    /// Edges merged before they reached the queue.
-    pub merged: u32,
-}
-
 /// See [`Record::Gap`].
 ///
 /// ```
@@ -240,7 +209,7 @@ pub struct Gap<'a> {
     /// When the chip was back, if it is back and its clock can be read.
     #[serde(default, deserialize_with = "wide::read_some")]
     pub to_ns: Option<u64>,
-    /// Whether the chip is back. A gap is reported when it begins, and again when it is over.
+    /// True if the chip is back. A gap is reported when it begins, and again when it is over.
     pub over: bool,
     /// Edges given to the program before the gap, of all lines of the chip.
     #[serde(deserialize_with = "wide::read")]
@@ -305,7 +274,7 @@ impl<'a> From<&'a ClockStep> for Step<'a> {
 ///
 /// ```
 /// use linewake::record::{Chatter, ChatterState};
-/// let line = r#"{"chip":"sim","offset":7,"name":"tamper","state":"unblocked","timestamp_ns":9,"changes":50,"withheld":90}"#;
+/// let line = r#"{"chip":"a","offset":7,"name":"x","state":"unblocked","timestamp_ns":9,"changes":5,"withheld":90}"#;
 /// let chatter: Chatter<'_> = serde_json::from_str(line).unwrap();
 /// assert_eq!((chatter.state, chatter.withheld), (ChatterState::Unblocked, Some(90)));
 /// ```
@@ -330,35 +299,16 @@ pub struct Chatter<'a> {
     pub withheld: Option<u64>,
 }
 
-/// Whether a [`Chatter`] blocks or unblocks the line.
-///
-/// ```
-/// use linewake::record::ChatterState;
-/// assert_eq!(serde_json::to_string(&ChatterState::Blocked).unwrap(), r#""blocked""#);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ChatterState {
-    /// The line changes too often; none of its edges pass.
-    Blocked,
-    /// The line's edges pass again.
-    Unblocked,
-}
-
 impl<'a> From<&'a ChatterEvent> for Chatter<'a> {
     fn from(event: &'a ChatterEvent) -> Self {
-        let (state, withheld) = match event.kind {
-            ChatterKind::Blocked => (ChatterState::Blocked, None),
-            ChatterKind::Unblocked => (ChatterState::Unblocked, Some(event.withheld)),
-        };
         Self {
             chip: Cow::Borrowed(&event.chip),
             offset: event.offset.get(),
             name: event.name.as_deref().map(Cow::Borrowed),
-            state,
+            state: event.kind,
             timestamp_ns: event.timestamp_ns,
             changes: event.changes,
-            withheld,
+            withheld: (event.kind == ChatterState::Unblocked).then_some(event.withheld),
         }
     }
 }
@@ -389,34 +339,13 @@ pub struct Info<'a> {
     pub consumer: Option<Cow<'a, str>>,
 }
 
-/// The change of a line's request in an [`Info`].
-///
-/// ```
-/// use linewake::record::InfoKind;
-/// assert_eq!(serde_json::to_string(&InfoKind::Released).unwrap(), r#""released""#);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum InfoKind {
-    /// A program requested the line.
-    Requested,
-    /// The line was released.
-    Released,
-    /// The settings of the line's request changed.
-    Reconfigured,
-}
-
 impl<'a> From<&'a InfoEvent> for Info<'a> {
     fn from(event: &'a InfoEvent) -> Self {
         Self {
             chip: Cow::Borrowed(&event.chip),
             offset: event.line.offset.get(),
             name: event.line.name.as_deref().map(Cow::Borrowed),
-            kind: match event.kind {
-                InfoEventKind::Requested => InfoKind::Requested,
-                InfoEventKind::Released => InfoKind::Released,
-                InfoEventKind::Reconfigured => InfoKind::Reconfigured,
-            },
+            kind: event.kind,
             timestamp_ns: event.timestamp_ns,
             consumer: event.line.consumer.as_deref().map(Cow::Borrowed),
         }
@@ -494,7 +423,8 @@ pub struct Summary<'a> {
 ///
 /// ```
 /// use linewake::record::{AccountTrust, LineSummary};
-/// # let line = r#"{"chip":"sim","offset":5,"name":"door","delivered":2,"overflowed":0,"merged":0,"discarded":1,"account":"exact","filter":null}"#;
+/// # let line = concat!(r#"{"chip":"sim","offset":5,"name":"door","delivered":2,"overflowed":0,"merged":0,"#,
+/// #     r#""discarded":1,"account":"exact","filter":null}"#);
 /// let line: LineSummary<'_> = serde_json::from_str(line).unwrap();
 /// assert_eq!((line.delivered, line.discarded, line.account), (2, 1, AccountTrust::Exact));
 /// ```
@@ -556,28 +486,6 @@ impl From<FilterTally> for FilterSummary {
     }
 }
 
-/// How reliable a [`LineSummary`] is; see [`Trust`].
-///
-/// ```
-/// use linewake::record::AccountTrust;
-/// assert_eq!(serde_json::to_string(&AccountTrust::AtLeast).unwrap(), r#""at least""#);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum AccountTrust {
-    /// The figures add up to all edges that happened.
-    #[serde(rename = "exact")]
-    Exact,
-    /// More edges may be lost than the figures say.
-    #[serde(rename = "at least")]
-    AtLeast,
-    /// The number of merged edges is an estimate; it may be too high or too low.
-    #[serde(rename = "about")]
-    About,
-    /// The driver's figures contradict each other.
-    #[serde(rename = "none")]
-    None,
-}
-
 impl<'a> Start<'a> {
     /// A record with this computer's name and boot number, and a chip's clock.
     #[must_use]
@@ -631,14 +539,11 @@ impl<'a> From<&'a EdgeEvent> for Edge<'a> {
             chip: Cow::Borrowed(&edge.chip),
             offset: edge.offset.get(),
             name: edge.name.as_deref().map(Cow::Borrowed),
-            kind: match edge.kind {
-                EdgeKind::Rising => Kind::Rising,
-                EdgeKind::Falling => Kind::Falling,
-            },
+            kind: edge.kind,
             timestamp_ns: edge.timestamp_ns,
             seqno: edge.seqno,
             line_seqno: edge.line_seqno,
-            missed: Missed { overflowed: edge.missed.overflowed, merged: edge.missed.merged },
+            missed: edge.missed,
         }
     }
 }
@@ -678,12 +583,7 @@ impl<'a> LineSummary<'a> {
             overflowed: line.figures.overflowed,
             merged: line.figures.merged,
             discarded: line.figures.discarded,
-            account: match line.trust {
-                Trust::Exact => AccountTrust::Exact,
-                Trust::AtLeast => AccountTrust::AtLeast,
-                Trust::About => AccountTrust::About,
-                Trust::None => AccountTrust::None,
-            },
+            account: line.trust,
             filter: None,
         }
     }

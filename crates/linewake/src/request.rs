@@ -14,7 +14,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, Release};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 pub use self::builder::RequestBuilder;
@@ -130,7 +130,7 @@ impl Request {
         &self.chip
     }
 
-    /// The lines, in the order they were asked for.
+    /// The lines, in the order of the request.
     #[must_use]
     pub fn lines(&self) -> &[WatchedLine] {
         &self.lines
@@ -174,11 +174,10 @@ impl Request {
             if let Some(edge) = self.next_ready() {
                 return Poll::Ready(Some(Ok(edge)));
             }
-            match self.poll_batch(cx) {
-                Poll::Ready(Some(Ok(()))) => {}
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
-                Poll::Ready(None) => return Poll::Ready(None),
-                Poll::Pending => return Poll::Pending,
+            match ready!(self.poll_batch(cx)) {
+                Some(Ok(())) => {}
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => return Poll::Ready(None),
             }
         }
     }
@@ -227,8 +226,8 @@ impl Request {
             && let Some(index) = self.ready.pop(parent)
         {
             if idle > 2 * self.parts.len() {
-                // Parts may be woken again and again without an edge. Others must have their turn, and a deadline must
-                // be seen.
+                // Parts may be woken again and again without an edge. Return, so that other tasks run and a timeout of
+                // the caller is seen.
                 self.ready.push(index);
                 parent.wake_by_ref();
                 break;
@@ -293,8 +292,8 @@ impl Request {
     /// [`next_ready`](Self::next_ready), with the place of its line, and a step of its clock directly before it.
     pub(crate) fn next_placed(&mut self) -> Option<(usize, EdgeEvent, Option<Step>)> {
         let PendingEdge { place, edge, axis_ns, step } = self.batch.pop_front()?;
-        let line = &mut self.lines[place];
-        let part = part_of(&mut self.parts, place);
+        let part = self.part_of(place);
+        let (line, part) = (&mut self.lines[place], &mut self.parts[part]);
         part.interrupts.note(edge.seqno);
         let missed = line.take(&edge, axis_ns, part.numbering);
         // It has no other writer.
@@ -313,18 +312,18 @@ impl Request {
         Some((place, event, step))
     }
 
-    /// Continues the time of the request before it, whose chip was gone.
+    /// Continues the time of the request before this one, whose chip was unplugged.
     pub(crate) fn go_on_from(&mut self, before: Times) {
         let parts = &self.parts;
         self.times.go_on(before, &self.lines, |place| parts.partition_point(|part| part.lines.end <= place));
     }
 
-    /// The time so far, for the [request after it](Self::go_on_from).
+    /// The time so far, for the [request after this one](Self::go_on_from).
     pub(crate) fn times(&self) -> Times {
         self.times.clone()
     }
 
-    /// Whether the program got an edge of the line at `place`.
+    /// True if the program got an edge of the line at `place`.
     pub(crate) fn has_delivered(&self, place: usize) -> bool {
         self.lines[place].has_delivered()
     }
@@ -334,8 +333,8 @@ impl Request {
         self.lines[place].rebook(book);
     }
 
-    /// Whether each line is active now, in the order they were asked for. All are read at the same moment if the chip
-    /// [can](crate::backend::Capabilities::atomic_values) and holds them all at once.
+    /// The values of the lines now, in the order of the request: true for active. All are read at the same moment if
+    /// the chip [can](crate::backend::Capabilities::atomic_values) and holds them all at once.
     ///
     /// # Errors
     /// The error of the device.
@@ -350,7 +349,7 @@ impl Request {
         Ok(values)
     }
 
-    /// Whether one of its lines is active now.
+    /// The value of one of its lines now: true for active.
     ///
     /// # Errors
     /// [`ErrorKind::NoSuchLine`] when it is not one of this request; and what the device says.
@@ -359,8 +358,8 @@ impl Request {
         Ok(self.values()?[place])
     }
 
-    /// Sets outputs. All change at the same moment if the chip [can](crate::backend::Capabilities::atomic_values) and holds them
-    /// all at once.
+    /// Sets outputs. All change at the same moment if the chip [can](crate::backend::Capabilities::atomic_values) and
+    /// holds them all at once.
     ///
     /// ```
     /// # let chip = linewake::Chip::open("sim")?;
@@ -384,7 +383,7 @@ impl Request {
                     format!("line {offset} of chip \"{}\" is held as an input; ask for it as an output", chip.name);
                 return Err(Error::new(ErrorKind::InvalidInput, message));
             }
-            let part = self.parts.partition_point(|part| part.lines.end <= place);
+            let part = self.part_of(place);
             of_parts[part].push((place - self.parts[part].lines.start, active != line.inverted));
         }
         for (part, values) in self.parts.iter_mut().zip(of_parts).filter(|(_, values)| !values.is_empty()) {
@@ -416,7 +415,7 @@ impl Request {
             let place = self.place(line)?;
             ask::check(&self.chip, &config)?;
             configs[place] = config;
-            changed[self.parts.partition_point(|part| part.lines.end <= place)] = true;
+            changed[self.part_of(place)] = true;
         }
         if !self.chip.capabilities().reconfigure {
             return Err(crate::backend::unsupported(
@@ -459,6 +458,11 @@ impl Request {
                 Err(Error::new(ErrorKind::NoSuchLine, message))
             }
         }
+    }
+
+    /// The index of the part that holds the line at a place.
+    fn part_of(&self, place: usize) -> usize {
+        self.parts.partition_point(|part| part.lines.end <= place)
     }
 
     /// The place of a line among those of the request.
@@ -569,12 +573,6 @@ impl Request {
             self.taken.discarded.fetch_add(1, Relaxed);
         }
     }
-}
-
-/// The part that holds the line at a place.
-fn part_of(parts: &mut [Part], place: usize) -> &mut Part {
-    let at = parts.partition_point(|part| part.lines.end <= place);
-    &mut parts[at]
 }
 
 impl futures_core::Stream for Request {

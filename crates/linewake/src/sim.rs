@@ -8,7 +8,7 @@
 //! let ms = Duration::from_millis;
 //! let script = Script::new()
 //!     .line(SimLine::new("pps").signal(Signal::period(ms(1000)).duty(0.1)))
-//!     .line(SimLine::new("button").signal(Signal::pulses(ms(80)..=ms(300), ms(1000)..=ms(3000)).bounce(1..=4, ms(1), ms(1))))
+//!     .line(SimLine::new("button").signal(Signal::pulses(ms(80), ms(1000)..=ms(3000)).bounce(1..=4, ms(1), ms(1))))
 //!     .clock(ClockKind::Virtual);
 //! let chip = script.open()?;
 //! let mut edges = chip.request().all_lines().start()?;

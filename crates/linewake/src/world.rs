@@ -6,7 +6,7 @@ use std::time::Duration;
 use linewake_controller::protocol::{self, ALL_LINES, DRIVE_HIGH, DRIVE_LOW, DRIVE_TOGGLE, Drive, MergeWindow};
 use overlapped::Device;
 
-use crate::backend::driver::{Client, ReferenceDriver};
+use crate::backend::driver::{Client, ReferenceDriver, codes};
 use crate::backend::unsupported;
 use crate::{Chip, Error, Figures, LineId, LineTotals};
 
@@ -65,15 +65,11 @@ impl Chip {
     /// The outside world of a chip for tests: a simulated one or the reference driver's.
     #[must_use]
     pub fn world(&self) -> World<'_> {
-        World::new(self, self.reference())
+        World { chip: self, reference: self.reference() }
     }
 }
 
-impl<'a> World<'a> {
-    pub(crate) fn new(chip: &'a Chip, reference: Result<&'a ReferenceDriver, Error>) -> Self {
-        Self { chip, reference }
-    }
-
+impl World<'_> {
     fn client(&self) -> Result<&Client, Error> {
         Ok(&self.reference.clone()?.client)
     }
@@ -89,7 +85,7 @@ impl<'a> World<'a> {
     pub fn advance(&self, time: Duration) -> Result<Duration, Error> {
         match self.reference.clone()?.source.host() {
             Some(host) => host.advance(time),
-            None => Err(unsupported(&self.chip.info().name, "has a clock of its own, which nobody can advance")),
+            None => Err(unsupported(&self.chip.info().name, "has its own clock, which cannot be advanced")),
         }
     }
 
@@ -100,7 +96,7 @@ impl<'a> World<'a> {
     pub fn drive(&self, line: impl Into<LineId>, level: bool) -> Result<(), Error> {
         let offset = self.chip.find(line)?.get();
         let action = if level { DRIVE_HIGH } else { DRIVE_LOW };
-        self.client()?.drive(&[Drive { offset, action, count: 1, reserved: 0 }])
+        self.client()?.send(codes::DRIVE, &[Drive { offset, action, count: 1, reserved: 0 }][..])
     }
 
     /// Changes the level of a line `times` times, as fast as possible.
@@ -122,23 +118,23 @@ impl<'a> World<'a> {
                 Ok(Drive { offset: self.chip.find(line)?.get(), action: DRIVE_TOGGLE, count, reserved: 0 })
             })
             .collect();
-        self.client()?.drive(&drives?)
+        self.client()?.send(codes::DRIVE, &drives?[..])
     }
 
-    /// Merges edges that follow another of their line within `window`, from now on. Zero merges none.
+    /// From now on, merges an edge into the edge of its line before it if it follows within `window`. Zero merges none.
     ///
     /// # Errors
     /// The error of the device.
     pub fn merge_within(&self, window: Duration) -> Result<(), Error> {
-        let window_ns = u64::try_from(window.as_nanos()).unwrap_or(u64::MAX);
-        self.client()?.set_merge(&MergeWindow { offset: ALL_LINES, reserved: 0, window_ns })
+        let window_ns = crate::clock::nanoseconds(window);
+        self.client()?.send(codes::SET_MERGE, &MergeWindow { offset: ALL_LINES, reserved: 0, window_ns })
     }
 
-    /// Has requests that are made from now on number their edges from `number + 1`, and not from 1: a test can see the
-    /// numbers wrap without four thousand million edges.
+    /// Makes new requests number their edges from `number + 1` instead of 1, so that a test sees the numbers wrap
+    /// without four thousand million edges.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`](crate::ErrorKind) where there is no such world.
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind) if the chip is neither simulated nor the reference driver's.
     pub fn number_after(&self, number: u32) -> Result<(), Error> {
         self.reference.clone()?.number_after.store(number, Relaxed);
         Ok(())
@@ -149,7 +145,7 @@ impl<'a> World<'a> {
     /// # Errors
     /// The error of the device.
     pub fn unplug(&self) -> Result<(), Error> {
-        self.client()?.unplug()
+        self.client()?.send(codes::UNPLUG, &())
     }
 
     /// Plugs the device in again, so that it can be opened.
@@ -157,6 +153,6 @@ impl<'a> World<'a> {
     /// # Errors
     /// The error of the device.
     pub fn replug(&self) -> Result<(), Error> {
-        self.client()?.replug()
+        self.client()?.send(codes::REPLUG, &())
     }
 }

@@ -130,7 +130,7 @@ fn more_settings_than_the_kernel_keeps_are_refused() {
     assert_eq!(request(10).start().unwrap().lines().len(), 10);
     let error = request(11).start().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
-    assert!(error.to_string().contains("10 settings") && error.to_string().contains("has 11"), "{error}");
+    assert!(error.to_string().contains("10 different settings") && error.to_string().contains("has 11"), "{error}");
 }
 
 #[test]

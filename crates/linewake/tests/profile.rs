@@ -474,7 +474,7 @@ fn an_interface_of_which_there_is_no_device_is_named() {
     assert!(error.kind() == ErrorKind::Device && said.contains(GUID), "{said}");
     let remedies = match cfg!(windows) {
         // The list has no device, or there is no list.
-        true => ["is it plugged in, and its driver running?", "name the device by `path`"],
+        true => ["is it plugged in, and is its driver running?", "name the device by `path`"],
         false => ["a Windows device: this system is"; 2],
     };
     assert!(remedies.iter().any(|remedy| said.contains(remedy)), "{said}");
@@ -512,113 +512,114 @@ fn fault(text: &str, from: &str, to: &str) -> String {
     error.to_string()
 }
 
+/// A text of the profile, what it is changed to, and a part of the error for that.
+const FAULTS_OF_CARD: &[[&str; 3]] = &[
+    ["pending = 2", "pendign = 2", "a.toml:49:1: unknown key \"pendign\" in \"wait\"; did you mean \"pending\"?"],
+    ["lines = 32", "lines = 0", "a.toml:7:9: \"lines\": 0 is out of range; expected 1 to 1024"],
+    ["lines = 32", "lines = 'many'", "a.toml:7:9: \"lines\": expected a number, found the text \"many\""],
+    ["name = \"card\"", "", "a.toml:1:1: the key \"name\" is missing"],
+    ["means = \"mask\"", "means = \"masks\"", "\"wait.means\": unknown value \"masks\"; did you mean \"mask\"?"],
+    [
+        "call = \"get-levels\"",
+        "call = \"getlevels\"",
+        "\"levels.call\": unknown call \"getlevels\"; did you mean \"get-levels\"?",
+    ],
+    [
+        "{ changed = { at = 0 } }",
+        "{ chanegd = { at = 0 } }",
+        "unknown key \"chanegd\" in \"call.wait-change.output.fields\"; did you mean \"changed\"?",
+    ],
+    ["changed = { at = 0 }", "changed = { at = 0, width = 2 }", "`changed` has 16 bits, but line 16 has bit 16"],
+    [
+        "changed = { at = 0 }",
+        "changed = { at = 2 }",
+        "ends at byte 6, but there are 4 bytes; it has bytes 2 to 5; its `width` is 4 by default",
+    ],
+    [
+        "changed = { at = 0 }",
+        "changed = { at = 0 }, levels = { at = 2, width = 2 }",
+        "a.toml:37:82: \"call.wait-change.output.fields.levels\": `levels` and `changed` have bytes in common",
+    ],
+    ["lines = 32", "lines = 2", "a.toml:7:9: \"lines\": there are 3 [[line]] sections for 2 lines; expected 3 or more"],
+    ["lines = 32", "lines = 32\nlines = 33", "a.toml:8:1: the key \"lines\" is set twice"],
+    ["[wait]", "[wiat]", "a.toml:46:2: unknown key \"wiat\"; did you mean \"wait\"?"],
+    [
+        "function = 0x801\n",
+        "fonction = 0x801\n",
+        "unknown key \"fonction\" in \"call.select\"; did you mean \"function\"?",
+    ],
+    [
+        "name = \"light-barrier\"",
+        "name = \"door\"",
+        "the name \"door\" is already used at 14:8; give each line its own name",
+    ],
+    [
+        r"'\\.\Card0'",
+        r#""\\.\Card0""#,
+        r"between double quotes a backslash begins an escape: write it in single quotes, '\\.\Card0'",
+    ],
+    [
+        "method = \"buffered\"",
+        "method = \"METHOD_BUFFERED\"",
+        "unknown value \"METHOD_BUFFERED\"; expected \"buffered\", \"out-direct\"",
+    ],
+    ["setup = \"select\"\n", "", "nothing uses this call"],
+    ["[levels]\ncall = \"get-levels\"", "", "nothing uses this call"],
+    ["offset = 31", "offset = 0", "there are two [[line]] sections for line 0"],
+    ["offset = 31", "number = 1", "lines 1 and 2 have the same number, 1"],
+    ["method = \"buffered\"", "method = \"neither\"", "METHOD_NEITHER gives the driver addresses of this program"],
+    ["method = \"buffered\"", "method = \"in-direct\"", "METHOD_IN_DIRECT"],
+    ["function = 0x801\n", "", "\"call.select\" lacks `function`; set `code`, or the four fields of CTL_CODE"],
+    [
+        "function = 0x801\n",
+        "function = 0x801\ncode = 1\n",
+        "has `code`; remove `device_type`, `function`, `method` and `access`",
+    ],
+    [
+        r"'\\.\Card0'",
+        r"'\\server\share\x'",
+        r#"expected the path of a local device, like '\\.\Card0' or "/dev/card0", found "\\server\share\x""#,
+    ],
+    [r"'\\.\Card0'", r"'\\.\UNC\server\x'", "expected the path of a local device"],
+    [r"'\\.\Card0'", r"'\\?\GLOBALROOT\Device\Mup\server\x'", "expected the path of a local device"],
+    [r"'\\.\Card0'", "'/dev/../etc/passwd'", "expected the path of a local device"],
+    [r"path = '\\.\Card0'", "interface = '{86E0}'", "is not a GUID"],
+    [r"path = '\\.\Card0'", "", "\"device\" needs exactly one of `path`, `interface` and `subsystem`"],
+    ["value = \"mask\"", "value = \"musk\"", "unknown value \"musk\"; did you mean \"mask\"?, or a number"],
+    ["value = \"mask\"", "value = \"queue\"", "such a call needs `max_queue`"],
+    ["value = \"mask\"", "value = \"event\"", "only a setup call can send an event"],
+    ["value = \"mask\"", "value = 0x1_0000_0000", "0x100000000 is out of range; expected 0 to 4294967295"],
+    ["by = \"call\"", "by = \"poll\"", "\"wait\" lacks the key \"period_us\""],
+    ["pending = 2", "pending = 2\nfor = \"each\"", "unknown value \"each\"; expected \"card\", \"line\""],
+    ["[wait]", "[wait", "a.toml:46:6:"],
+    [
+        "length = 4, endian = \"big\", fields = [{ at = 0,",
+        "bytes = '0g', fields = [{ at = 0,",
+        "expected hexadecimal bytes like \"0a ff 00\", found \"g\"",
+    ],
+];
+
+const FAULTS_OF_LINEWAKE: &[[&str; 3]] = &[
+    ["edge = { at = 12, rising = 1, falling = 2 }\n", "", "the output of the wait lacks `edge`"],
+    ["line = { at = 8 }\n", "", "`line`, which says the line of the edge"],
+    ["rising = 1, falling = 2", "rising = 2, falling = 2", "must differ"],
+    ["happened = { at = 8, width = 8 }\n", "", "its output lacks `happened`"],
+    [
+        "pending = 2",
+        "pending = 256\nfor = \"line\"",
+        "\"call.configure\": [wait] is for each line, but this is one call",
+    ],
+];
+
 #[test]
 fn an_error_names_its_place() {
-    let card = [
-        ("pending = 2", "pendign = 2", "a.toml:49:1: unknown key \"pendign\" in \"wait\"; did you mean \"pending\"?"),
-        ("lines = 32", "lines = 0", "a.toml:7:9: \"lines\": 0 is out of range; expected 1 to 1024"),
-        ("lines = 32", "lines = 'many'", "a.toml:7:9: \"lines\": expected a number, found the text \"many\""),
-        ("name = \"card\"", "", "a.toml:1:1: the key \"name\" is missing"),
-        ("means = \"mask\"", "means = \"masks\"", "\"wait.means\": unknown value \"masks\"; did you mean \"mask\"?"),
-        (
-            "call = \"get-levels\"",
-            "call = \"getlevels\"",
-            "\"levels.call\": unknown call \"getlevels\"; did you mean \"get-levels\"?",
-        ),
-        (
-            "{ changed = { at = 0 } }",
-            "{ chanegd = { at = 0 } }",
-            "unknown key \"chanegd\" in \"call.wait-change.output.fields\"; did you mean \"changed\"?",
-        ),
-        ("changed = { at = 0 }", "changed = { at = 2 }", "ends at byte 6, but there are 4 bytes; it has bytes 2 to 5"),
-        ("changed = { at = 0 }", "changed = { at = 0, width = 2 }", "`changed` has 16 bits, but line 16 has bit 16"),
-        (
-            "changed = { at = 0 }",
-            "changed = { at = 2 }",
-            "ends at byte 6, but there are 4 bytes; it has bytes 2 to 5; its `width` is 4 by default",
-        ),
-        (
-            "changed = { at = 0 }",
-            "changed = { at = 0 }, levels = { at = 2, width = 2 }",
-            "a.toml:37:82: \"call.wait-change.output.fields.levels\": `levels` and `changed` have bytes in common",
-        ),
-        (
-            "lines = 32",
-            "lines = 2",
-            "a.toml:7:9: \"lines\": there are 3 [[line]] sections for 2 lines; expected 3 or more",
-        ),
-        ("lines = 32", "lines = 32\nlines = 33", "a.toml:8:1: the key \"lines\" is set twice"),
-        ("[wait]", "[wiat]", "a.toml:46:2: unknown key \"wiat\"; did you mean \"wait\"?"),
-        (
-            "function = 0x801\n",
-            "fonction = 0x801\n",
-            "unknown key \"fonction\" in \"call.select\"; did you mean \"function\"?",
-        ),
-        (
-            "name = \"light-barrier\"",
-            "name = \"door\"",
-            "the name \"door\" is already used at 14:8; give each line its own name",
-        ),
-        (
-            r"'\\.\Card0'",
-            r#""\\.\Card0""#,
-            r"between double quotes a backslash begins an escape: write it in single quotes, '\\.\Card0'",
-        ),
-        (
-            "method = \"buffered\"",
-            "method = \"METHOD_BUFFERED\"",
-            "unknown value \"METHOD_BUFFERED\"; expected \"buffered\", \"out-direct\"",
-        ),
-        ("setup = \"select\"\n", "", "nothing uses this call"),
-        ("[levels]\ncall = \"get-levels\"", "", "nothing uses this call"),
-        ("offset = 31", "offset = 0", "there are two [[line]] sections for line 0"),
-        ("offset = 31", "number = 1", "lines 1 and 2 have the same number, 1"),
-        ("method = \"buffered\"", "method = \"neither\"", "METHOD_NEITHER gives the driver addresses of this program"),
-        ("method = \"buffered\"", "method = \"in-direct\"", "METHOD_IN_DIRECT"),
-        ("function = 0x801\n", "", "\"call.select\" lacks `function`; set `code`, or the four fields of CTL_CODE"),
-        (
-            "function = 0x801\n",
-            "function = 0x801\ncode = 1\n",
-            "has `code`; remove `device_type`, `function`, `method` and `access`",
-        ),
-        (
-            r"'\\.\Card0'",
-            r"'\\server\share\x'",
-            r#"expected the path of a local device, like '\\.\Card0' or "/dev/card0", found "\\server\share\x""#,
-        ),
-        (r"'\\.\Card0'", r"'\\.\UNC\server\x'", "expected the path of a local device"),
-        (r"'\\.\Card0'", r"'\\?\GLOBALROOT\Device\Mup\server\x'", "expected the path of a local device"),
-        (r"'\\.\Card0'", "'/dev/../etc/passwd'", "expected the path of a local device"),
-        (r"path = '\\.\Card0'", "interface = '{86E0}'", "is not a GUID"),
-        (r"path = '\\.\Card0'", "", "\"device\" needs exactly one of `path`, `interface` and `subsystem`"),
-        ("value = \"mask\"", "value = \"musk\"", "unknown value \"musk\"; did you mean \"mask\"?, or a number"),
-        ("value = \"mask\"", "value = \"queue\"", "such a call needs `max_queue`"),
-        ("value = \"mask\"", "value = \"event\"", "only a setup call can send an event"),
-        ("value = \"mask\"", "value = 0x1_0000_0000", "0x100000000 is out of range; expected 0 to 4294967295"),
-        ("by = \"call\"", "by = \"poll\"", "\"wait\" lacks the key \"period_us\""),
-        ("pending = 2", "pending = 2\nfor = \"each\"", "unknown value \"each\"; expected \"card\", \"line\""),
-        ("[wait]", "[wait", "a.toml:46:6:"),
-        (
-            "length = 4, endian = \"big\", fields = [{ at = 0,",
-            "bytes = '0g', fields = [{ at = 0,",
-            "expected hexadecimal bytes like \"0a ff 00\", found \"g\"",
-        ),
-    ];
-    for (from, to, says) in card {
-        let said = fault(CARD, from, to);
-        assert!(said.contains(says), "{from} → {to}: {said}");
-        assert!(said.starts_with("a.toml:"), "{said}");
+    for (profile, faults) in [(CARD, FAULTS_OF_CARD), (LINEWAKE, FAULTS_OF_LINEWAKE)] {
+        for [from, to, says] in faults {
+            let said = fault(profile, from, to);
+            assert!(said.contains(says), "{from} → {to}: {said}");
+            assert!(said.starts_with("a.toml:"), "{said}");
+        }
     }
-    let said = fault(LINEWAKE, "edge = { at = 12, rising = 1, falling = 2 }\n", "");
-    assert!(said.contains("the output of the wait lacks `edge`"), "{said}");
-    let said = fault(LINEWAKE, "line = { at = 8 }\n", "");
-    assert!(said.contains("`line`, which says the line of the edge"), "{said}");
-    let said = fault(LINEWAKE, "rising = 1, falling = 2", "rising = 2, falling = 2");
-    assert!(said.contains("must differ"), "{said}");
-    let said = fault(LINEWAKE, "happened = { at = 8, width = 8 }\n", "");
-    assert!(said.contains("its output lacks `happened`"), "{said}");
-    let said = fault(LINEWAKE, "pending = 2", "pending = 256\nfor = \"line\"");
-    assert!(said.contains("\"call.configure\": [wait] is for each line, but this is one call"), "{said}");
     let said = fault(&LINEWAKE.replace("length = 2096", "length = 1048368"), "pending = 2", "pending = 256");
     assert!(said.contains("too much memory"), "{said}");
 }

@@ -104,7 +104,7 @@ fn a_loss_that_the_device_reports_is_told_without_an_invented_number() {
     let account = request.finish();
     assert_eq!((account.total(), account.trust()), (delivered(2), Trust::AtLeast));
     let doubt = account.doubt().expect("the device has said something").to_string();
-    assert!(doubt.contains("said once that it lost records"), "{doubt}");
+    assert!(doubt.contains("reported once that it lost records"), "{doubt}");
     // Without such a record there is no doubt.
     let feeder = Feeder::new(&[]);
     let mut request = request_of(&feeder, &text, Edges::Both);
@@ -171,10 +171,10 @@ fn an_edge_of_another_number_is_a_fault_unless_said_otherwise() {
     let keys = KEYS.replace(", others = 'ignore'", "");
     let error = error_after(&read("lines = 2", "means = 'edge'", &keys), &[&key(1, 0, 2)]);
     assert_eq!(error.kind(), ErrorKind::Malformed);
-    assert!(error.to_string().contains("edge 2, which is neither 1 (rising) nor 0 (falling) (`others"), "{error}");
+    assert!(error.to_string().contains("edge 2, which is neither 1 (rising) nor 0 (falling) (set `others"), "{error}");
     let keys = KEYS.replace("unknown_line = 'ignore', ", "");
     let error = error_after(&read("lines = 2", "means = 'edge'", &keys), &[&key(1, 9, 1)]);
-    assert!(error.to_string().contains("line 9, which the profile does not have (`unknown_line"), "{error}");
+    assert!(error.to_string().contains("line 9, which the profile does not have (set `unknown_line"), "{error}");
 }
 
 #[test]

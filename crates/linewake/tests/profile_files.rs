@@ -121,7 +121,7 @@ fn a_terminal_that_changes_bytes_is_refused() {
         Chip::from_profile(&levels(""), move || Device::from_fd(slave.try_clone().expect("there are descriptors left")))
     };
     let error = opened().unwrap_err().to_string();
-    assert!(error.contains("is a terminal that changes what comes") && error.contains("stty -F"), "{error}");
+    assert!(error.contains("is a terminal that changes the bytes") && error.contains("stty -F"), "{error}");
     let mut raw = tcgetattr(&slave).unwrap();
     raw.make_raw();
     for (input, local) in [(InputModes::ICRNL, LocalModes::empty()), (InputModes::empty(), LocalModes::ISIG)] {
@@ -152,7 +152,10 @@ impl Driver for FourBytes {
 fn a_driver_that_does_not_take_the_length_of_a_read_is_told_with_what_to_look_at() {
     let chip = Chip::from_profile(&levels(""), || Device::simulated(FourBytes)).unwrap();
     let error = chip.request().all_lines().start().unwrap().wait_next_timeout(LONG).unwrap().unwrap_err();
-    assert!(error.to_string().contains("asked for 64 bytes") && error.to_string().contains("`length`"), "{error}");
+    assert!(
+        error.to_string().contains("the read was of 64 bytes") && error.to_string().contains("`length`"),
+        "{error}"
+    );
     assert_eq!(error.device().map(overlapped::Error::kind), Some(overlapped::ErrorKind::InvalidInput));
 }
 

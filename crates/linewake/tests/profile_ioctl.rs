@@ -318,7 +318,7 @@ fn a_driver_that_writes_more_than_the_profile_says_ends_the_watch_with_that() {
     let error = edges.wait_next_timeout(LONG).unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Malformed);
     let said = error.to_string();
-    for part in ["\"ioctl card\"", "\"card.toml\"", "\"wait\": the driver wrote 24 bytes, and the profile says 1"] {
+    for part in ["\"ioctl card\"", "\"card.toml\"", "\"wait\": the driver wrote 24 bytes, but the profile says 1"] {
         assert!(said.contains(part), "{said}");
     }
 }

@@ -9,6 +9,11 @@ use test_support::schema;
 
 /// Every record in every variant, with the largest numbers, and with null where allowed.
 fn every_record() -> Vec<Record<'static>> {
+    let records = [starts(), states(), edges(), gaps(), clocks(), chatters(), infos(), heartbeats(), summaries()];
+    records.concat()
+}
+
+fn starts() -> Vec<Record<'static>> {
     let start = Start {
         schema: SCHEMA,
         host: Some("bench".into()),
@@ -19,6 +24,24 @@ fn every_record() -> Vec<Record<'static>> {
         utc_synchronised: Some(false),
         chips: vec![NamedChip { chip: "a".into(), id: "sim:a.toml".into(), name: "sim".into(), label: "".into() }],
     };
+    let unknown = Start {
+        host: None,
+        boot_id: None,
+        utc_offset_ns: None,
+        utc_error_ns: None,
+        utc_synchronised: None,
+        chips: vec![],
+        ..start.clone()
+    };
+    [start, unknown].map(Record::Start).into()
+}
+
+fn states() -> Vec<Record<'static>> {
+    let state = |level| Record::State(State { chip: "sim".into(), offset: 0, name: Some("x".into()), level });
+    [None, Some(0), Some(1)].map(state).into()
+}
+
+fn edges() -> Vec<Record<'static>> {
     let edge = Edge {
         chip: "sim".into(),
         offset: u32::MAX,
@@ -29,6 +52,64 @@ fn every_record() -> Vec<Record<'static>> {
         line_seqno: 0,
         missed: Missed { overflowed: u32::MAX, merged: 1 },
     };
+    let falling = Edge { name: None, kind: Kind::Falling, ..edge.clone() };
+    [edge, falling].map(Record::Edge).into()
+}
+
+fn gaps() -> Vec<Record<'static>> {
+    let gap = Gap {
+        chip: "sim".into(),
+        reason: GapReason::Unplugged,
+        from_ns: Some(u64::MAX),
+        to_ns: Some(0),
+        over: true,
+        delivered: u64::MAX,
+        overflowed: 1,
+        merged: 2,
+        discarded: 3,
+    };
+    let begun = Gap { from_ns: None, to_ns: None, over: false, ..gap.clone() };
+    [gap, begun].map(Record::Gap).into()
+}
+
+fn clocks() -> Vec<Record<'static>> {
+    vec![Record::Clock(Step { chip: "sim".into(), before_ns: 0, after_ns: u64::MAX, arrival_ns: 1 })]
+}
+
+fn chatters() -> Vec<Record<'static>> {
+    let chatter = Chatter {
+        chip: "sim".into(),
+        offset: 3,
+        name: Some("x".into()),
+        state: ChatterState::Unblocked,
+        timestamp_ns: u64::MAX,
+        changes: u32::MAX,
+        withheld: Some(u64::MAX),
+    };
+    let blocked = Chatter { name: None, state: ChatterState::Blocked, withheld: None, ..chatter.clone() };
+    [chatter, blocked].map(Record::Chatter).into()
+}
+
+fn infos() -> Vec<Record<'static>> {
+    let info = Info {
+        chip: "sim".into(),
+        offset: 3,
+        name: None,
+        kind: InfoKind::Requested,
+        timestamp_ns: u64::MAX,
+        consumer: Some("mon".into()),
+    };
+    let released = Info { name: Some("x".into()), kind: InfoKind::Released, ..info.clone() };
+    let reconfigured = Info { consumer: None, kind: InfoKind::Reconfigured, ..info.clone() };
+    [info, released, reconfigured].map(Record::Info).into()
+}
+
+fn heartbeats() -> Vec<Record<'static>> {
+    let alive = Heartbeat { utc_ns: Some(u64::MAX), delivered: u64::MAX };
+    [alive, Heartbeat { utc_ns: None, delivered: 0 }].map(Record::Heartbeat).into()
+}
+
+fn summaries() -> Vec<Record<'static>> {
     let line = |account| LineSummary {
         chip: "sim".into(),
         offset: 0,
@@ -42,66 +123,13 @@ fn every_record() -> Vec<Record<'static>> {
     };
     let filter = FilterSummary { passed: u64::MAX, filtered: 1, held: 2, blocks: 3 };
     let filtered = LineSummary { filter: Some(filter), ..line(AccountTrust::Exact) };
-    let chatter = Chatter {
-        chip: "sim".into(),
-        offset: 3,
-        name: Some("x".into()),
-        state: ChatterState::Unblocked,
-        timestamp_ns: u64::MAX,
-        changes: u32::MAX,
-        withheld: Some(u64::MAX),
-    };
-    let gap = Gap {
-        chip: "sim".into(),
-        reason: GapReason::Unplugged,
-        from_ns: Some(u64::MAX),
-        to_ns: Some(0),
-        over: true,
-        delivered: u64::MAX,
-        overflowed: 1,
-        merged: 2,
-        discarded: 3,
-    };
-    let info = Info {
-        chip: "sim".into(),
-        offset: 3,
-        name: None,
-        kind: InfoKind::Requested,
-        timestamp_ns: u64::MAX,
-        consumer: Some("mon".into()),
-    };
     let trusts = [AccountTrust::Exact, AccountTrust::AtLeast, AccountTrust::About, AccountTrust::None];
-    let mut records = vec![
-        Record::Start(start.clone()),
-        Record::Start(Start {
-            host: None,
-            boot_id: None,
-            utc_offset_ns: None,
-            utc_error_ns: None,
-            utc_synchronised: None,
-            chips: vec![],
-            ..start
-        }),
-        Record::Edge(edge.clone()),
-        Record::Edge(Edge { name: None, kind: Kind::Falling, ..edge }),
-        Record::Gap(gap.clone()),
-        Record::Gap(Gap { from_ns: None, to_ns: None, over: false, ..gap }),
-        Record::Clock(Step { chip: "sim".into(), before_ns: 0, after_ns: u64::MAX, arrival_ns: 1 }),
-        Record::Chatter(chatter.clone()),
-        Record::Chatter(Chatter { name: None, state: ChatterState::Blocked, withheld: None, ..chatter }),
-        Record::Info(info.clone()),
-        Record::Info(Info { name: Some("x".into()), kind: InfoKind::Released, ..info.clone() }),
-        Record::Info(Info { consumer: None, kind: InfoKind::Reconfigured, ..info }),
-        Record::Heartbeat(Heartbeat { utc_ns: Some(u64::MAX), delivered: u64::MAX }),
-        Record::Heartbeat(Heartbeat { utc_ns: None, delivered: 0 }),
-        Record::Summary(Summary { lines: trusts.map(line).into(), unattributed: u64::MAX, threads: Some(1) }),
-        Record::Summary(Summary { lines: vec![filtered], unattributed: 0, threads: Some(1) }),
-        Record::Summary(Summary { lines: vec![], unattributed: 0, threads: None }),
+    let summaries = [
+        Summary { lines: trusts.map(line).into(), unattributed: u64::MAX, threads: Some(1) },
+        Summary { lines: vec![filtered], unattributed: 0, threads: Some(1) },
+        Summary { lines: vec![], unattributed: 0, threads: None },
     ];
-    for level in [None, Some(0), Some(1)] {
-        records.push(Record::State(State { chip: "sim".into(), offset: 0, name: Some("x".into()), level }));
-    }
-    records
+    summaries.map(Record::Summary).into()
 }
 
 #[test]

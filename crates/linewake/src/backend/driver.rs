@@ -1,15 +1,14 @@
 //! Chips that speak the reference driver's protocol: `linewake.sys`, and the simulated one.
 //!
-//! The driver has a queue for each reader and counts edges that do not fit. So a thread that waits submits further
-//! waits itself.
+//! The driver has a queue for each reader, and counts edges that do not fit. So no wait has to be pending all the time,
+//! and the thread that waits for edges submits the next one itself.
 
 mod client;
 #[expect(unsafe_code, reason = "declaring what a control code reads and writes is a promise")]
-mod codes;
+pub(crate) mod codes;
 mod reference;
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -25,6 +24,7 @@ use overlapped::{ErrorKind as Kind, InvertedCall};
 use self::client::BATCH;
 pub(crate) use self::client::Client;
 pub(crate) use self::reference::{DeviceOpener, ReferenceDriver};
+use super::flags::FlagTable;
 use super::{
     Ask, Backend, Capabilities, HeldLines, InfoEvent, InfoEventKind, InfoWatch, Numbering, RawEdge, Settlement, sim,
 };
@@ -37,11 +37,10 @@ use crate::{
 /// A chip whose device speaks the protocol.
 #[derive(Debug)]
 pub(crate) struct ReferenceChip {
-    source: DeviceOpener,
     spec: String,
     reference: ReferenceDriver,
     info: ChipInfo,
-    /// Whether it has timers, and so can debounce.
+    /// True if the chip has timers, and so can debounce.
     has_timers: bool,
 }
 
@@ -57,8 +56,8 @@ impl ReferenceChip {
             lines: client.lines(),
             max_queue_size: info.max_queue,
         };
-        let reference = ReferenceDriver { client, source: source.clone(), number_after: AtomicU32::new(0) };
-        Ok(Self { source, spec: spec.to_owned(), reference, info, has_timers })
+        let reference = ReferenceDriver { client, source, number_after: AtomicU32::new(0) };
+        Ok(Self { spec: spec.to_owned(), reference, info, has_timers })
     }
 
     /// The means by which tests drive its lines.
@@ -72,7 +71,7 @@ impl ReferenceChip {
 
     /// Opens a handle for a new reader.
     fn open_reader(&self) -> Result<(Client, Option<Arc<sim::Handle>>), Error> {
-        let (device, handle) = self.source.open()?;
+        let (device, handle) = self.reference.source.open()?;
         let (client, _) = Client::new(device)?;
         if client.lines() == self.info.lines {
             Ok((client, handle))
@@ -109,7 +108,7 @@ impl Backend for ReferenceChip {
     }
 
     fn notes(&self) -> &[String] {
-        self.source.host().map_or(&[], |host| host.notes())
+        self.reference.source.host().map_or(&[], |host| host.notes())
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -129,7 +128,7 @@ impl Backend for ReferenceChip {
     }
 
     fn clock(&self, _: EventClock) -> Clock {
-        match &self.source {
+        match &self.reference.source {
             DeviceOpener::Simulated(host) => host.clock(),
             DeviceOpener::Devices(_) => Clock::unrelated(ClockName::Monotonic),
         }
@@ -151,27 +150,27 @@ impl Backend for ReferenceChip {
     fn request(&self, ask: &Ask<'_>) -> Result<Box<dyn HeldLines>, Error> {
         let (client, handle) = self.open_reader()?;
         let consumer = protocol::name(ask.consumer);
-        let capacity = match (ask.queue_size, self.source.host()) {
+        let capacity = match (ask.queue_size, self.reference.source.host()) {
             (0, Some(host)) => host.default_queue(),
             (asked, _) => asked,
         };
         let seqno_base = self.reference.number_after.load(Relaxed);
-        client.set_reader(&ReaderConfig { capacity, seqno_base, consumer })?;
+        client.send(codes::SET_READER, &ReaderConfig { capacity, seqno_base, consumer })?;
         if let Some(handle) = &handle {
             handle.gather(super::gather_in(capacity, ask.gather));
         }
         let explain = |error| self.explain_busy(error, ask.lines);
         let configs: Vec<_> = ask.lines.iter().map(|&(offset, config)| record(offset, &config)).collect();
         if ask.lines.iter().any(|(_, config)| !config.debounce.is_zero()) {
-            // Every edge is to be debounced.
+            // Debounce before the first edge is watched.
             let quiet = |config: &protocol::LineConfig| protocol::LineConfig {
                 flags: config.flags & !protocol::LINE_EDGES,
                 ..*config
             };
-            client.configure(&configs.iter().map(quiet).collect::<Vec<_>>()).map_err(explain)?;
-            client.set_debounce(&debounces(ask.lines.iter().copied()))?;
+            client.send(codes::CONFIGURE, &configs.iter().map(quiet).collect::<Vec<_>>()[..]).map_err(explain)?;
+            client.send(codes::SET_DEBOUNCE, &debounces(ask.lines.iter().copied())[..])?;
         }
-        client.configure(&configs).map_err(explain)?;
+        client.send(codes::CONFIGURE, &configs[..]).map_err(explain)?;
         Ok(Box::new(Reader::start(client, handle, ask.lines.to_vec(), seqno_base)?))
     }
 
@@ -183,10 +182,10 @@ impl Backend for ReferenceChip {
     }
 
     fn reopen(&self) -> Result<Arc<dyn Backend>, Error> {
-        if let Some(host) = self.source.host() {
+        if let Some(host) = self.reference.source.host() {
             host.look_for();
         }
-        let again = Self::open(self.source.clone(), &self.spec)?;
+        let again = Self::open(self.reference.source.clone(), &self.spec)?;
         again.reference.number_after.store(self.reference.number_after.load(Relaxed), Relaxed);
         Ok(Arc::new(again))
     }
@@ -206,27 +205,17 @@ struct Reader {
     phase: Phase,
 }
 
+#[derive(Debug)]
 enum Phase {
     /// The driver completes waits.
     Live(InvertedCall<[u8]>),
     /// No line is watched.
     Idle,
-    /// It was stopped. So many edges are left to take from the queue.
+    /// The request was stopped, and this many edges are left in the driver's queue.
     Stopped {
         left: u64,
     },
     Over,
-}
-
-impl fmt::Debug for Phase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Live(_) => "Live",
-            Self::Idle => "Idle",
-            Self::Stopped { .. } => "Stopped",
-            Self::Over => "Over",
-        })
-    }
 }
 
 impl Reader {
@@ -242,7 +231,7 @@ impl Reader {
         Ok(Self { client, handle, received: 0, lines, active_at_start, seqno_base, phase })
     }
 
-    /// The waits are over. The edges queued now happened before and are still to be taken.
+    /// How many edges are queued now that the waits are over. They happened before the stop, so they are still taken.
     fn queued(&self) -> Result<u64, Error> {
         if let Some(handle) = &self.handle {
             handle.hurry();
@@ -321,17 +310,17 @@ impl HeldLines for Reader {
             set.mask.set(offset, true);
             set.values.set(offset, active);
         }
-        self.client.set_values(&set)
+        self.client.send(codes::SET_VALUES, &set)
     }
 
     fn reconfigure(&mut self, lines: &[LineConfig]) -> Result<(), Error> {
         let configs: Vec<_> =
             self.lines.iter().zip(lines).map(|((offset, _), config)| record(*offset, config)).collect();
-        self.client.configure(&configs)?;
+        self.client.send(codes::CONFIGURE, &configs[..])?;
         let changed = self.lines.iter().zip(lines).filter(|((_, before), config)| before.debounce != config.debounce);
         let changed = debounces(changed.map(|((offset, _), config)| (*offset, *config)));
         if !changed.is_empty() {
-            self.client.set_debounce(&changed)?;
+            self.client.send(codes::SET_DEBOUNCE, &changed[..])?;
         }
         for (line, config) in self.lines.iter_mut().zip(lines) {
             line.1 = *config;
@@ -354,7 +343,7 @@ impl HeldLines for Reader {
         let give_back =
             |(offset, _): &(Offset, _)| protocol::LineConfig { offset: offset.get(), flags: protocol::LINE_RELEASE };
         let give_back: Vec<_> = self.lines.iter().map(give_back).collect();
-        self.client.configure(&give_back)?;
+        self.client.send(codes::CONFIGURE, &give_back[..])?;
         let counters = self.client.counters()?;
         let settled = |(offset, _): &(Offset, _)| {
             let line = &counters[offset.index()];
@@ -407,7 +396,7 @@ fn levels_at_start(client: &Client, lines: &[(Offset, LineConfig)]) -> Result<Ve
     Ok(levels)
 }
 
-/// Reports of lines that are taken, given back or reconfigured.
+/// Reports of lines that are requested, released or reconfigured.
 #[derive(Debug)]
 struct Information {
     chip: Arc<str>,
@@ -456,55 +445,42 @@ impl Information {
 
 /// The debounce periods of lines, as the driver reads them.
 fn debounces(lines: impl Iterator<Item = (Offset, LineConfig)>) -> Vec<Debounce> {
-    let period_us = |config: LineConfig| u32::try_from(config.debounce.as_nanos().div_ceil(1_000)).unwrap_or(u32::MAX);
-    lines.map(|(offset, config)| Debounce { offset: offset.get(), period_us: period_us(config) }).collect()
+    lines.map(|(offset, config)| Debounce { offset: offset.get(), period_us: config.debounce_us() }).collect()
 }
+
+const BIASES: FlagTable<Bias> = FlagTable(&[
+    (protocol::LINE_BIAS_PULL_UP as u64, Bias::PullUp),
+    (protocol::LINE_BIAS_PULL_DOWN as u64, Bias::PullDown),
+    (protocol::LINE_BIAS_DISABLED as u64, Bias::Disabled),
+]);
+const DRIVES: FlagTable<Drive> = FlagTable(&[
+    (protocol::LINE_OPEN_DRAIN as u64, Drive::OpenDrain),
+    (protocol::LINE_OPEN_SOURCE as u64, Drive::OpenSource),
+]);
+const EDGES: FlagTable<Edges> = FlagTable(&[
+    (protocol::LINE_EDGES as u64, Edges::Both),
+    (protocol::LINE_EDGE_RISING as u64, Edges::Rising),
+    (protocol::LINE_EDGE_FALLING as u64, Edges::Falling),
+]);
 
 /// The configuration of a line, as the driver reads it.
 fn record(offset: Offset, config: &LineConfig) -> protocol::LineConfig {
-    let mut flags = match config.direction {
+    let direction = match config.direction {
         None => 0,
         Some(Direction::Input) => protocol::LINE_INPUT,
         Some(Direction::Output) if config.output == Some(true) => protocol::LINE_OUTPUT | protocol::LINE_ACTIVE,
         Some(Direction::Output) => protocol::LINE_OUTPUT,
     };
-    if config.active_low {
-        flags |= protocol::LINE_ACTIVE_LOW;
-    }
-    flags |= match config.bias {
-        None => 0,
-        Some(Bias::PullUp) => protocol::LINE_BIAS_PULL_UP,
-        Some(Bias::PullDown) => protocol::LINE_BIAS_PULL_DOWN,
-        Some(Bias::Disabled) => protocol::LINE_BIAS_DISABLED,
-    };
-    flags |= match config.drive {
-        Drive::OpenDrain if config.direction == Some(Direction::Output) => protocol::LINE_OPEN_DRAIN,
-        Drive::OpenSource if config.direction == Some(Direction::Output) => protocol::LINE_OPEN_SOURCE,
-        _ => 0,
-    };
-    flags |= config.edges.map_or(0, Edges::flags);
-    protocol::LineConfig { offset: offset.get(), flags }
+    let active_low = if config.active_low { protocol::LINE_ACTIVE_LOW } else { 0 };
+    let drive = if config.direction == Some(Direction::Output) { DRIVES.bits(config.drive) } else { 0 };
+    let bias = config.bias.map_or(0, |bias| BIASES.bits(bias));
+    let edges = config.edges.map_or(0, |edges| EDGES.bits(edges));
+    protocol::LineConfig { offset: offset.get(), flags: direction | active_low | (drive | bias | edges) as u32 }
 }
 
 /// A line, from the driver's description.
 fn line_info(record: &protocol::LineInfo) -> LineInfo {
     let has = |flag| record.flags & flag != 0;
-    let edges = match (has(protocol::LINE_EDGE_RISING), has(protocol::LINE_EDGE_FALLING)) {
-        (true, true) => Some(Edges::Both),
-        (true, false) => Some(Edges::Rising),
-        (false, true) => Some(Edges::Falling),
-        (false, false) => None,
-    };
-    let bias = [
-        (protocol::LINE_BIAS_PULL_UP, Bias::PullUp),
-        (protocol::LINE_BIAS_PULL_DOWN, Bias::PullDown),
-        (protocol::LINE_BIAS_DISABLED, Bias::Disabled),
-    ];
-    let drive = match (has(protocol::LINE_OPEN_DRAIN), has(protocol::LINE_OPEN_SOURCE)) {
-        (true, _) => Drive::OpenDrain,
-        (_, true) => Drive::OpenSource,
-        _ => Drive::PushPull,
-    };
     LineInfo {
         offset: record.offset.into(),
         name: named(&record.name),
@@ -514,9 +490,9 @@ fn line_info(record: &protocol::LineInfo) -> LineInfo {
         consumer: named(&record.consumer),
         config: LineConfig {
             active_low: has(protocol::LINE_ACTIVE_LOW),
-            bias: bias.into_iter().find(|(flag, _)| has(*flag)).map(|(_, bias)| bias),
-            drive,
-            edges,
+            bias: BIASES.value(record.flags.into()),
+            drive: DRIVES.value(record.flags.into()).unwrap_or_default(),
+            edges: EDGES.value(record.flags.into()),
             debounce: Duration::from_micros(record.debounce_us.into()),
             ..LineConfig::default()
         },

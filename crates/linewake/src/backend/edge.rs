@@ -17,11 +17,11 @@ pub struct RawEdge {
     pub seqno: u32,
     /// Its number among the edges of its line; zero if the chip does not number them.
     pub line_seqno: u32,
-    /// What the chip reports as missing directly before it; see [`Numbering`].
+    /// The edges that the chip reports as missing directly before it; see [`Numbering`].
     pub missed: Missed,
 }
 
-/// How missing edges are known.
+/// How a request knows of missing edges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Numbering {
@@ -46,7 +46,7 @@ pub enum Numbering {
     Unnumbered,
 }
 
-/// What [`RawEdge::seqno`] numbers.
+/// The things that [`RawEdge::seqno`] numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interrupts {
     /// Events of the queue: merged edges have no number.
@@ -62,12 +62,12 @@ pub enum Interrupts {
 pub struct Settlement {
     /// The figures of its edges; delivered means given to a wait.
     pub figures: Figures,
-    /// Whether they add up to the edges that happened, by the chip's count.
+    /// True if they add up to the chip's count of edges that happened.
     pub is_closed: bool,
 }
 
-/// How long edges may gather in a queue of so many events: 256,000 edges a second must not fill it. A queue of less
-/// than 256 is emptied at once.
+/// How long edges may gather in a queue of `queue` events, so that 256,000 edges a second do not fill it. A queue of
+/// fewer than 256 is emptied at once.
 pub(crate) fn gather_in(queue: u32, asked: Duration) -> Duration {
     asked.min(Duration::from_millis(u64::from(queue / 256)))
 }

@@ -1,7 +1,8 @@
 //! A program that prints a text line for each change: for a vendor's library that offers only callbacks.
 //!
 //! ```text
-//!   child ── "1700000000 door 1\n" ──► pipe ──► standing reads (a few, then the child has to wait) ──► Output ──► RawEdge
+//!   child ── "1700000000 door 1\n" ──► pipe ──► standing reads (a few, then the child has to wait) ──► Output ──►
+//!   RawEdge
 //! ```
 //!
 //! The pipe keeps what is not read, and the child waits when it is full. So the thread that waits for edges reads the
@@ -11,10 +12,9 @@ mod command;
 mod output;
 mod pipe;
 
-use std::fmt;
 use std::future::{Future as _, poll_fn};
 use std::pin::Pin;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -37,39 +37,40 @@ const PIECES: usize = 4;
 const QUIET: Duration = Duration::from_millis(50);
 /// After a stop, a child that goes on printing is read no longer than this.
 const ENOUGH: Duration = Duration::from_secs(1);
-/// How often a killed child is asked whether it is gone.
+/// The time between two checks whether a killed child has ended.
 const REAP: Duration = Duration::from_millis(5);
 
 pub(crate) fn open(command: &str, start_timeout: Option<Duration>) -> Result<Arc<dyn Backend>, Error> {
     let exec = Exec::parse(command)?;
-    let exec = match start_timeout {
-        Some(timeout) => exec.start_timeout(timeout),
-        None => exec,
-    };
-    Ok(Arc::new(ExecChip::open(exec)?))
+    let start_timeout = start_timeout.unwrap_or(exec.start_timeout);
+    Ok(Arc::new(ExecChip::open(exec.start_timeout(start_timeout))?))
 }
 
 /// A chip whose lines a program watches.
+#[derive(Debug)]
 pub(crate) struct ExecChip {
     info: ChipInfo,
     header: Arc<Header>,
     shared: Arc<Shared>,
 }
 
+#[derive(Debug)]
 struct Shared {
     exec: Exec,
     timer: Port,
-    /// The child without a request. It runs from the opening on, since its first output names the lines.
+    /// The child while no request holds its lines. It runs since the chip was opened, because its output names the
+    /// lines.
     idle: Mutex<Idle>,
 }
 
+#[derive(Debug)]
 enum Idle {
     Running(Box<Running>),
-    /// A request has it.
+    /// A request has the child.
     InRequest,
     /// No child; the next request starts one.
     Gone,
-    /// It ended by itself at this time, well or not.
+    /// The child ended by itself at this time. `well`: its exit status was 0.
     Ended {
         at: Instant,
         well: bool,
@@ -77,6 +78,7 @@ enum Idle {
 }
 
 /// A child and its output.
+#[derive(Debug)]
 struct Running {
     child: Option<Child>,
     timer: Port,
@@ -92,11 +94,12 @@ impl Shared {
     /// Starts the program, and waits until it has named its lines.
     fn start(&self) -> Result<(Running, Arc<Header>), Error> {
         let exec = &self.exec;
-        let (reader, writer) = pipe::pipe().map_err(|error| exec.error(format!("has no pipe to print to: {error}")))?;
+        let (reader, writer) =
+            pipe::pipe().map_err(|error| exec.error(format!("has no pipe for its output: {error}")))?;
         let mut command = Command::new(&exec.program);
         command.args(&exec.arguments).stdin(Stdio::null()).stdout(writer);
         let spawned = command.spawn();
-        // Or its copy here keeps the pipe open when the child is gone.
+        // The command's copy of the writing end would keep the pipe open after the child has ended.
         drop(command);
         let child = spawned
             .map_err(|error| exec.error(format!("cannot be started: {error}; does it exist, and is it executable?")))?;
@@ -122,13 +125,14 @@ impl Shared {
             match self.timer.block_on_timeout(poll_fn(|cx| running.poll_read(cx)), left)? {
                 Some(Some(read)) => read?,
                 Some(None) => {
-                    let how = running.ended().unwrap_or_default();
-                    let message = "before it named its lines (`lines name name …`)";
+                    let how = running.status().map(|status| format!(" ({status})")).unwrap_or_default();
+                    let message = "before it printed the names of its lines (`lines name name …`)";
                     return Err(Error::gone(format!("the program {} ended{how} {message}", exec.quoted())));
                 }
                 None => {
                     let message = format!(
-                        "{} did not say in {:?} which lines it has: let it print `lines name name …` first, and flush",
+                        "the program {} timed out after {:?} waiting for the names of its lines; it must first print \
+                         `lines name name …`, and flush",
                         exec.quoted(),
                         exec.start_timeout
                     );
@@ -138,10 +142,10 @@ impl Shared {
         }
     }
 
-    /// Notes that the child has ended, or is to end.
+    /// Notes that the child has ended, or will be killed.
     fn is_over(&self, running: &mut Running) {
-        let idle = match running.exit() {
-            Some(well) => Idle::Ended { at: Instant::now(), well },
+        let idle = match running.status() {
+            Some(status) => Idle::Ended { at: Instant::now(), well: status.success() },
             None => Idle::Gone,
         };
         *self.lock() = idle;
@@ -149,7 +153,7 @@ impl Shared {
 }
 
 impl Running {
-    /// Takes its output. `None`: it closed its output.
+    /// Reads some output. `None`: the child closed its output.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<(), Error>>> {
         match Pin::new(&mut self.reads).poll_next(cx) {
             Poll::Pending => Poll::Pending,
@@ -164,30 +168,24 @@ impl Running {
         }
     }
 
-    /// Whether it ended well, if it ended.
-    fn exit(&mut self) -> Option<bool> {
-        let status = self.child.as_mut()?.try_wait().ok()??;
-        Some(status.success())
-    }
-
-    /// How it ended, in words, if it ended.
-    fn ended(&mut self) -> Option<String> {
-        let status = self.child.as_mut()?.try_wait().ok()??;
-        Some(format!(" ({status})"))
+    /// How the child ended; `None` while it runs.
+    fn status(&mut self) -> Option<ExitStatus> {
+        self.child.as_mut()?.try_wait().ok()?
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
         if let Some(mut child) = self.child.take() {
-            // It may have ended already. Nobody waits for it.
+            // Killing a child that has already ended fails, which does no harm.
             let _ = child.kill();
             reap(child, self.timer.clone());
         }
     }
 }
 
-/// Asks on the port's thread whether a killed child is gone, again and again: until then it is a zombie.
+/// Checks on the port's thread, again and again, whether a killed child has ended. Until a check sees its end, it stays
+/// a zombie.
 fn reap(mut child: Child, timer: Port) {
     if let Ok(None) = child.try_wait() {
         timer.sleep(REAP).then(move || reap(child, timer));
@@ -219,7 +217,7 @@ impl Backend for ExecChip {
     }
 
     fn capabilities(&self) -> Capabilities {
-        // The program chooses its clock. A program that stamps with the time of day satisfies a request for it.
+        // The program chooses its clock. If that is the time of day, a request can ask for the time of day.
         let realtime = self.header.clock().name == ClockName::Realtime;
         Capabilities { realtime, ..Capabilities::inputs_only(self.header.names.len(), Trust::AtLeast) }
     }
@@ -249,8 +247,8 @@ impl Backend for ExecChip {
             Idle::Running(running) => Ok(*running),
             Idle::InRequest => {
                 let message = format!(
-                    "another request holds the lines of the program {}, which has one request at a time; \
-                     request all lines in one",
+                    "another request holds the lines of the program {}, which serves one request at a time; \
+                     put all lines into one request",
                     self.shared.exec.quoted()
                 );
                 return Err(Error::new(ErrorKind::Busy, message));
@@ -259,7 +257,7 @@ impl Backend for ExecChip {
                 if *header == *self.header {
                     return Ok(running);
                 }
-                Err(self.shared.exec.malformed("it has other lines or another clock than before; open the chip again"))
+                Err(self.shared.exec.malformed("its lines or its clock have changed; open the chip again"))
             }),
         };
         let running = running.inspect_err(|_| *self.shared.lock() = Idle::Gone)?;
@@ -280,7 +278,7 @@ impl Backend for ExecChip {
     }
 
     fn values(&self, _: &[Offset]) -> Result<Vec<bool>, Error> {
-        Err(unsupported(&self.info.name, "tells the levels of its lines only to the request that holds them"))
+        Err(unsupported(&self.info.name, "reports the levels of its lines only to the request that holds them"))
     }
 
     fn reopen(&self) -> Result<Arc<dyn Backend>, Error> {
@@ -293,11 +291,11 @@ impl Backend for ExecChip {
                 return Err(Error::new(ErrorKind::Busy, message));
             }
             Idle::Ended { well, .. } if restart == Restart::Never || (restart == Restart::OnFailure && *well) => {
-                return Err(exec.error("has ended, and `restart` does not allow to start it again"));
+                return Err(exec.error("has ended, and its `restart` setting forbids another start"));
             }
             Idle::Ended { at, .. } if at.elapsed() < delay => {
                 return Err(Error::gone(format!(
-                    "the program {} has ended, and starts again {delay:?} after its end",
+                    "the program {} has ended; it restarts {delay:?} after its end",
                     exec.quoted()
                 )));
             }
@@ -312,13 +310,8 @@ impl Backend for ExecChip {
     }
 }
 
-impl fmt::Debug for ExecChip {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ExecChip").field("command", &self.shared.exec.text()).finish_non_exhaustive()
-    }
-}
-
 /// The lines of a child, held by a request.
+#[derive(Debug)]
 struct ExecLines {
     shared: Arc<Shared>,
     running: Option<Box<Running>>,
@@ -326,9 +319,9 @@ struct ExecLines {
     active_at_start: Vec<Option<bool>>,
     /// The place of each offset in `lines`.
     places: Vec<Option<usize>>,
-    /// When it was stopped, and until when it may go on.
+    /// When the request was stopped, and the sleep after which a quiet pipe counts as empty.
     stopped: Option<(Instant, Sleep)>,
-    /// When its output was closed, and when to look again whether the child has ended.
+    /// When the child closed its output, and when to check again whether it has ended.
     closed: Option<(Instant, Sleep)>,
 }
 
@@ -361,7 +354,7 @@ impl ExecLines {
                 return Poll::Ready(None);
             };
             if let Some((at, look)) = &mut self.closed {
-                if running.ended().is_some() || at.elapsed() > ENOUGH {
+                if running.status().is_some() || at.elapsed() > ENOUGH {
                     return Poll::Ready(Some(Err(self.ended())));
                 }
                 if Pin::new(&mut *look).poll(cx).is_pending() {
@@ -377,7 +370,7 @@ impl ExecLines {
                 Poll::Ready(Some(Ok(()))) => {}
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
                 Poll::Ready(None) if self.stopped.is_some() => return Poll::Ready(None),
-                // Its output closes a moment before it ends, and the error tells how it ended.
+                // A child's output closes a moment before the child ends, and the error says how it ended.
                 Poll::Ready(None) => self.closed = Some((Instant::now(), self.shared.timer.sleep(REAP))),
                 Poll::Pending => match &mut self.stopped {
                     None => return Poll::Pending,
@@ -390,13 +383,14 @@ impl ExecLines {
         }
     }
 
-    /// It closed its output. That is its end, even if it runs on.
+    /// The error for a child that closed its output. That ends the stream, even if the child runs on.
     fn ended(&mut self) -> Error {
         let exec = &self.shared.exec;
         let Some(running) = &mut self.running else {
             return Error::gone(format!("the program {} is gone", exec.quoted()));
         };
-        let how = running.ended().unwrap_or_else(|| " its output, and runs on".to_owned());
+        let how = running.status().map(|status| format!(" ({status})"));
+        let how = how.unwrap_or_else(|| " its output, and runs on".to_owned());
         let left = running.output.rest();
         let broken = if left.is_empty() { String::new() } else { format!(", in the middle of the line \"{left}\"") };
         Error::gone(format!("the program {} ended{how}{broken}", exec.quoted()))
@@ -427,8 +421,9 @@ impl HeldLines for ExecLines {
         let level = |(offset, _): &(Offset, LineConfig)| {
             let active = self.running.as_ref().and_then(|running| running.output.active(*offset));
             active.ok_or_else(|| {
-                let what =
-                    format!("has not told the level of line {offset} yet; have it print `lines NAME=LEVEL …` first");
+                let what = format!(
+                    "has not reported the level of line {offset} yet; it must print `lines NAME=LEVEL …` first"
+                );
                 unsupported(&self.shared.exec.label(), &what)
             })
         };
@@ -453,11 +448,5 @@ impl Drop for ExecLines {
         if let Some(mut running) = self.running.take() {
             self.shared.is_over(&mut running);
         }
-    }
-}
-
-impl fmt::Debug for ExecLines {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ExecLines").field("command", &self.shared.exec.text()).finish_non_exhaustive()
     }
 }

@@ -146,7 +146,7 @@ impl Backend for GpioChip {
         let device = device.ok_or_else(|| {
             let path = self.info.path.as_deref().unwrap_or(&self.info.name);
             let message =
-                format!("\"{path}\" grants lines and makes no file for them; report this to the author of its driver");
+                format!("\"{path}\" granted lines without a file for them; report this to the author of its driver");
             Error::new(ErrorKind::Device, message)
         })?;
         let queue = if ask.queue_size == 0 { MAX_QUEUE } else { ask.queue_size };
@@ -160,7 +160,7 @@ impl Backend for GpioChip {
         let device = Device::open(path).map_err(|error| self.error(error))?;
         let same = uapi::chip_info(&device).map_err(|error| self.error(error))?;
         if uapi::text(&same.label) != *self.info.label {
-            let message = format!("\"{path}\" is not chip \"{}\" any more; open it again", self.info.label);
+            let message = format!("\"{path}\" is no longer chip \"{}\"; open it again", self.info.label);
             return Err(Error::new(ErrorKind::UnknownChip, message));
         }
         let watch = watch::GpioInfoWatch::start(&self.info, device, offsets).map_err(|error| self.error(error))?;
@@ -200,8 +200,8 @@ fn open_labelled(spec: &str, label: &str) -> Result<Arc<dyn Backend>, Error> {
         (Some(one), Some(two)) => {
             let (one, two) = (&one.info.name, &two.info.name);
             let message = format!(
-                "\"{spec}\" is the label of several chips, \"{one}\" and \"{two}\" among them: use a name, or a link \
-                 under /dev that udev makes"
+                "\"{spec}\" is the label of several chips, such as \"{one}\" and \"{two}\"; use a name, or a link in \
+                 /dev that udev makes"
             );
             Err(Error::new(ErrorKind::UnknownChip, message))
         }
@@ -220,7 +220,7 @@ fn again(before: &GpioChip) -> Result<Arc<dyn Backend>, Error> {
             Err(error) => before.error(error),
             Ok(_) => {
                 let (name, label) = (&before.info.name, &before.info.label);
-                let message = format!("chip \"{name}\" (\"{label}\") is still there, and not under /dev any more");
+                let message = format!("chip \"{name}\" (\"{label}\") still exists, but is no longer in /dev");
                 Error::new(ErrorKind::UnknownChip, message)
             }
         }),

@@ -16,9 +16,9 @@ use crate::{Error, ErrorKind, Trust};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LineHolder {
-    /// Its number.
+    /// Process id.
     pub process: u32,
-    /// The name of its program.
+    /// Name of the program.
     pub program: String,
 }
 
@@ -95,29 +95,29 @@ impl ChipInfo {
 pub struct Capabilities {
     /// The most lines of one request to the chip; larger requests are split.
     pub max_lines: usize,
-    /// Whether several requests may hold a line at once.
+    /// True if several requests may hold a line at once.
     pub shared_lines: bool,
-    /// Whether lines can be outputs.
+    /// True if lines can be outputs.
     pub outputs: bool,
-    /// Whether the chip inverts levels; if not, [`Request`](crate::Request) does.
+    /// True if the chip inverts levels; if not, [`Request`](crate::Request) does.
     pub active_low: bool,
-    /// Whether a bias can be set.
+    /// True if a bias can be set.
     pub bias: bool,
-    /// Whether outputs can be open-drain and open-source.
+    /// True if outputs can be open-drain and open-source.
     pub drive: bool,
-    /// Whether the chip debounces.
+    /// True if the chip debounces.
     pub debounce: bool,
-    /// Whether edges can be stamped with the time of day.
+    /// True if edges can be stamped with the time of day.
     pub realtime: bool,
-    /// Whether edges can be stamped by a hardware engine.
+    /// True if edges can be stamped by a hardware engine.
     pub hte: bool,
-    /// The longest queue that can be asked for; zero if the size is fixed.
+    /// The largest queue size of a request; zero if the size is fixed.
     pub max_queue_size: u32,
-    /// Whether all values of a request are read and set at the same moment.
+    /// True if all values of a request are read and set at the same moment.
     pub atomic_values: bool,
-    /// Whether a request can be reconfigured.
+    /// True if a request can be reconfigured.
     pub reconfigure: bool,
-    /// Whether it reports that its lines are taken and given back.
+    /// True if the chip reports that its lines are requested and released.
     pub info_watch: bool,
     /// The best trust that the account of a request can have.
     pub account: Trust,

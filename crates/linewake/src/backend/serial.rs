@@ -6,23 +6,20 @@
 //!
 //! `n` changes in a look make one edge, the last, with `n - 1` merged before it.
 
-#[cfg(any(windows, test))]
+#[cfg(any(not(target_os = "linux"), test))]
 #[expect(unsafe_code, reason = "declaring what a control code reads and writes is a promise")]
 mod codes;
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "declaring what an ioctl reads and writes is a promise")]
 mod ioctls;
 mod look;
-#[cfg(any(windows, test))]
-#[cfg_attr(not(windows), allow(dead_code, reason = "a test brings a device of its own"))]
+#[cfg(any(not(target_os = "linux"), test))]
+#[cfg_attr(target_os = "linux", allow(dead_code, reason = "a test brings a device of its own"))]
 mod mask;
-#[cfg(not(any(windows, target_os = "linux")))]
-#[path = "serial/nowhere.rs"]
-mod port;
 #[cfg(target_os = "linux")]
 #[path = "serial/linux.rs"]
 mod port;
-#[cfg(windows)]
+#[cfg(not(target_os = "linux"))]
 use self::mask as port;
 #[cfg(target_os = "linux")]
 mod ticker;
@@ -58,7 +55,7 @@ pub(crate) struct SerialChip {
     path: String,
     poll_period: Duration,
     info: ChipInfo,
-    /// Whether the port has a watcher, where it can have only one.
+    /// True while the port has a watcher, on systems where it can have only one.
     is_watched: Arc<AtomicBool>,
 }
 
@@ -172,7 +169,7 @@ impl Backend for SerialChip {
     }
 
     fn reopen(&self) -> Result<Arc<dyn Backend>, Error> {
-        // An unplugged port is noticed here at the latest.
+        // This notices that the port was unplugged, and closes it.
         let _ = self.port.levels();
         open(&self.path, &self.path, self.poll_period)
     }
@@ -231,15 +228,15 @@ struct SerialLines {
     port: Arc<Port>,
     chip: Arc<SharedPort>,
     lines: Vec<(Offset, LineConfig)>,
-    /// If any of them is watched.
+    /// `None` if no line is watched.
     watch: Option<PortWatch>,
     start: Option<Levels>,
     /// Levels at the last look.
     levels: Option<Levels>,
-    /// Changes that the levels showed, and that the next look may count.
+    /// Changes that the levels already showed and that the next look may count again.
     known: [u32; INPUTS],
     is_stopped: bool,
-    // Dropped after the watch, so that the next request can watch.
+    // Dropped after the watch, so that the next request finds the port free.
     _alone: Option<Alone>,
 }
 
@@ -256,8 +253,7 @@ impl SerialLines {
             };
             // The line went to and fro; the last edge led to the level now.
             let (kind, count) = match edges {
-                Edges::Both if after => (EdgeKind::Rising, changes),
-                Edges::Both => (EdgeKind::Falling, changes),
+                Edges::Both => (EdgeKind::to(after), changes),
                 Edges::Rising => (EdgeKind::Rising, (changes + u32::from(after)) / 2),
                 Edges::Falling => (EdgeKind::Falling, (changes + u32::from(!after)) / 2),
             };

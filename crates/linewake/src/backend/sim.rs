@@ -3,8 +3,8 @@
 //! ```text
 //!   Client ── control codes ──► Host ── Controller::control ──► done, or kept in `Waits`
 //!                                ▲
-//!   the alarm, while somebody looks: what is due now      (a real clock: the port's timer)
-//!   who waits for an edge, or advances the clock: what is next      (a virtual one)
+//!   real clock: an alarm of the port's timer plays what is due, while lines are watched
+//!   virtual clock: a program that waits for an edge, or advances the clock, plays what is next
 //! ```
 
 mod state;
@@ -22,10 +22,11 @@ use zerocopy::{FromBytes, FromZeros};
 
 use self::state::{Readers, SimController, State, Step};
 use self::waits::{Key, What};
+use crate::clock::nanoseconds;
 use crate::sim::{ClockKind, Script};
 use crate::{Clock, ClockName, Error, ErrorKind};
 
-/// The most changes before others have a turn.
+/// The most changes that are played before other threads get the lock.
 const STEPS: usize = 10_000;
 
 /// A simulated chip. Its clock counts from its opening.
@@ -34,7 +35,7 @@ pub(crate) struct Host {
     /// When it was opened, if its clock is the system's.
     started: Option<Instant>,
     default_queue: u32,
-    /// Rings when a watched change is due. Made at first need.
+    /// For the alarm, which must not keep the chip alive.
     me: Weak<Host>,
     notes: Box<[String]>,
 }
@@ -47,7 +48,6 @@ impl Host {
         let mut controller = SimController::new_box_zeroed().map_err(no_memory)?;
         controller.init("sim", script.label.as_deref().unwrap_or("linewake simulator"), script.size() as usize);
         controller.keep_time();
-        let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         for offset in 0..script.size() {
             controller.set_merge_window(offset, nanoseconds(script.merge_within));
             controller.set_interrupt_delay(offset, nanoseconds(script.interrupt_delay));
@@ -93,7 +93,7 @@ impl Host {
     /// Its clock.
     pub(crate) fn clock(&self) -> Clock {
         match self.started {
-            Some(started) => Clock::read(ClockName::Simulated, || elapsed_ns(started)),
+            Some(started) => Clock::read(ClockName::Simulated, || nanoseconds(started.elapsed())),
             None => Clock::unrelated(ClockName::Simulated),
         }
     }
@@ -112,7 +112,7 @@ impl Host {
     /// Plays what was due until this moment.
     fn go_on(&self, state: &mut State) {
         if let Some(started) = self.started {
-            state.live_until(elapsed_ns(started));
+            state.live_until(nanoseconds(started.elapsed()));
         }
     }
 
@@ -129,7 +129,7 @@ impl Host {
         let Ok(port) = Port::global() else { return };
         state.alarm_ns = Some(due_ns);
         let me = self.me.clone();
-        port.sleep(Duration::from_nanos(due_ns.saturating_sub(elapsed_ns(started)))).then(move || {
+        port.sleep(Duration::from_nanos(due_ns.saturating_sub(nanoseconds(started.elapsed())))).then(move || {
             if let Some(host) = me.upgrade() {
                 host.ring(due_ns);
             }
@@ -152,7 +152,7 @@ impl Host {
             let message = "the clock of chip \"sim\" is the system's and goes on by itself; open it with a virtual one";
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
-        let time_ns = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let time_ns = nanoseconds(time);
         let until_ns = {
             let mut state = self.lock();
             let from_ns = if state.horizon_ns == u64::MAX { state.now_ns } else { state.horizon_ns };
@@ -198,10 +198,6 @@ impl Host {
     }
 }
 
-fn elapsed_ns(since: Instant) -> u64 {
-    u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX)
-}
-
 impl fmt::Debug for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Host").field("started", &self.started).finish_non_exhaustive()
@@ -209,15 +205,10 @@ impl fmt::Debug for Host {
 }
 
 /// An open handle: one reader of the chip.
+#[derive(Debug)]
 pub(crate) struct Handle {
     host: Arc<Host>,
     reader: OnceLock<ReaderId>,
-}
-
-impl fmt::Debug for Handle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handle").field("reader", &self.reader.get()).finish_non_exhaustive()
-    }
 }
 
 impl Handle {
@@ -231,7 +222,7 @@ impl Handle {
         state.waits_on(reader);
         let horizon_ns = state.horizon_ns;
         for _ in 0..STEPS {
-            // Otherwise something is on its way.
+            // Otherwise an edge is on its way.
             if !state.has_nothing(reader, received) || !state.has_watched() {
                 return;
             }
@@ -255,14 +246,14 @@ impl Handle {
         cx.waker().wake_by_ref();
     }
 
-    /// Edges of this reader may be late by this time, so that many come at once.
+    /// Lets edges of this reader be late by this time, so that many come at once.
     pub(crate) fn gather(&self, time: Duration) {
         if let Some(&reader) = self.reader.get() {
             self.host.lock().gather(reader, time);
         }
     }
 
-    /// The program takes the queued edges and no more: from now on it is not slow, whatever the script says.
+    /// The program takes the edges that are queued, and no more: from now on the script cannot make this reader slow.
     pub(crate) fn hurry(&self) {
         if let Some(&reader) = self.reader.get() {
             let mut state = self.host.lock();
@@ -272,7 +263,7 @@ impl Handle {
     }
 }
 
-/// A reader has more room than before: a virtual clock may go on, and its waiters are woken.
+/// A reader has more room than before, so a virtual clock may go on: wakes the programs that wait for that.
 fn go_on(mut state: MutexGuard<'_, State>) {
     let blocked = std::mem::take(&mut state.blocked);
     drop(state);

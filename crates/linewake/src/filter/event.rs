@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
+use crate::names::names;
 use crate::{EdgeEvent, Offset};
 
 /// An event that leaves a filter.
@@ -70,7 +73,8 @@ impl ChatterEvent {
     ///
     /// ```
     /// use linewake::filter::{ChatterEvent, ChatterKind};
-    /// let event = ChatterEvent::recorded("gpiochip0".into(), 5.into(), None, ChatterKind::Unblocked, [9, 9], (50, 90));
+    /// let kind = ChatterKind::Unblocked;
+    /// let event = ChatterEvent::recorded("gpiochip0".into(), 5.into(), None, kind, [9, 9], (50, 90));
     /// assert_eq!((event.changes, event.withheld), (50, 90));
     /// ```
     #[must_use]
@@ -86,12 +90,13 @@ impl ChatterEvent {
     }
 }
 
-/// Whether a line was blocked or unblocked.
+/// The kind of a [`ChatterEvent`]: the line was blocked or unblocked.
 ///
 /// ```
 /// assert_eq!(linewake::filter::ChatterKind::Blocked.as_str(), "blocked");
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ChatterKind {
     /// The line changes too often; none of its edges pass.
     Blocked,
@@ -99,13 +104,7 @@ pub enum ChatterKind {
     Unblocked,
 }
 
-impl ChatterKind {
+names! {
     /// `blocked` or `unblocked`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Blocked => "blocked",
-            Self::Unblocked => "unblocked",
-        }
-    }
+    ChatterKind { Blocked = "blocked", Unblocked = "unblocked" }
 }

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use super::{Filter, FilterEvent, FilterTally, LineFilter, nanoseconds};
-use crate::{EdgeEvent, Edges, Error, EventClock, WatchedLine};
+use crate::{EdgeEvent, Edges, Error, WatchedLine};
 
 /// Lines by their place, each with its filter. The edges of a line without a filter pass unchanged.
 #[derive(Debug, Default)]
@@ -52,12 +52,7 @@ const CLOCKS: usize = 3;
 impl LineFilters {
     /// Adds a line. Lines with the same `group` have the same time.
     pub(super) fn add(&mut self, group: usize, line: &WatchedLine, filter: Option<Filter>) -> Result<(), Error> {
-        let clock = CLOCKS * group
-            + match line.config.clock {
-                EventClock::Monotonic => 0,
-                EventClock::Realtime => 1,
-                EventClock::Hte => 2,
-            };
+        let clock = CLOCKS * group + line.config.clock as usize;
         let filter = filter.zip(line.config.edges).map(|(filter, edges)| {
             let at_work = LineFilter::new(&filter, edges, line.active_at_start).map_err(|error| {
                 let name = line.name.as_deref().map_or_else(|| line.offset.to_string(), str::to_owned);
@@ -242,7 +237,7 @@ impl Time {
     /// The time that the stamps so far show. It is never later than the true time.
     pub(super) fn at(&self, now: Instant) -> Option<u64> {
         let (stamp_ns, came) = self.seen?;
-        let passed = u64::try_from(now.saturating_duration_since(came).as_nanos()).unwrap_or(u64::MAX);
+        let passed = nanoseconds(now.saturating_duration_since(came));
         Some(stamp_ns.saturating_add(passed))
     }
 

@@ -70,7 +70,8 @@ impl Monitor {
     ///     .request(chip.request().lines(["button", "pps"]))
     ///     .request(chip.request().line("door"))
     ///     .start()?;
-    /// let events = monitor.filtered_lines([(0, "button", Filter::button()), (1, "door", "reed,release=20ms".parse()?)])?;
+    /// let door = "reed,release=20ms".parse()?;
+    /// let events = monitor.filtered_lines([(0, "button", Filter::button()), (1, "door", door)])?;
     /// # let _ = events;
     /// # Ok::<(), linewake::Error>(())
     /// ```

@@ -146,7 +146,10 @@ impl<T> FilteredRecording<T> {
     #[must_use]
     pub fn tally(&self, place: usize) -> FilterTally {
         let mut tally = self.lines.tally(place);
-        let is_its = |event: &Passed<T>| matches!(event, Passed::Line { place: other, event: FilterEvent::Edge(_) } if *other == place);
+        let is_its = |event: &Passed<T>| match event {
+            Passed::Line { place: other, event: FilterEvent::Edge(_) } => *other == place,
+            _ => false,
+        };
         tally.hold_back(self.order.iter().filter(|(_, event)| is_its(event)).count() as u64);
         tally
     }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use linewake_controller::protocol;
+use serde::{Deserialize, Serialize};
 
+use crate::names::names;
 use crate::{Direction, LineConfig, Offset};
 
 /// Information that a chip gives about a line.
@@ -23,7 +25,7 @@ pub struct LineInfo {
     pub name: Option<Arc<str>>,
     /// Input or output.
     pub direction: Direction,
-    /// Whether the line is active now. `None` if the chip does not report this without a request.
+    /// True if the line is active now. `None` if the chip does not report this without a request.
     pub active: Option<bool>,
     /// True if a program holds the line.
     pub used: bool,
@@ -60,7 +62,8 @@ pub struct InfoEvent {
 /// ```
 /// assert_eq!(linewake::InfoEventKind::Requested.as_str(), "requested");
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum InfoEventKind {
     /// A program requested the line.
     Requested,
@@ -70,14 +73,7 @@ pub enum InfoEventKind {
     Reconfigured,
 }
 
-impl InfoEventKind {
+names! {
     /// `requested`, `released` or `reconfigured`, as in libgpiod's tools.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Requested => "requested",
-            Self::Released => "released",
-            Self::Reconfigured => "reconfigured",
-        }
-    }
+    InfoEventKind { Requested = "requested", Released = "released", Reconfigured = "reconfigured" }
 }

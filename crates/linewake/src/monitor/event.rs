@@ -60,7 +60,7 @@ pub struct LineState {
     pub offset: Offset,
     /// Name of the line, if it has one.
     pub name: Option<Arc<str>>,
-    /// Whether the line was active. `None` if it changed too fast to tell.
+    /// True if the line was active. `None` if it changed too fast to tell.
     pub active: Option<bool>,
 }
 
@@ -73,7 +73,7 @@ pub struct Gap {
     pub from_ns: Option<u64>,
     /// When the chip was back, if it is back and its clock can be read.
     pub to_ns: Option<u64>,
-    /// Whether the chip is back. A gap is reported twice: when the chip is unplugged, and when it is back.
+    /// True if the chip is back. A gap is reported twice: when the chip is unplugged, and when it is back.
     pub is_over: bool,
     /// The figures of all lines of the request before the gap. The `trust` of its account says how reliable they are.
     pub figures: Figures,

@@ -1,6 +1,5 @@
 //! The options that a chip is opened with.
 
-use std::fmt;
 use std::time::Duration;
 
 use crate::sim::ClockKind;
@@ -26,54 +25,23 @@ pub struct ChipOptions {
     pub(super) start_timeout: Option<Duration>,
 }
 
-/// An option that a kind of chip takes or not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Setting {
-    Seed,
-    Life,
-    Clock,
-    PollPeriod,
-    AllowWrites,
-    StartTimeout,
-}
-
-impl Setting {
-    /// The method of [`ChipOptions`] that sets it.
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Seed => "seed",
-            Self::Life => "life",
-            Self::Clock => "clock",
-            Self::PollPeriod => "poll_period",
-            Self::AllowWrites => "allow_writes",
-            Self::StartTimeout => "start_timeout",
-        }
-    }
-}
-
-impl fmt::Display for Setting {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.as_str().replace('_', " "))
-    }
-}
-
 impl ChipOptions {
-    /// The seed of a simulated chip: the same seed makes the same edges at the same times of its clock.
+    /// Sets the seed of a simulated chip: the same seed makes the same edges at the same times of its clock.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
     }
 
-    /// Whether the named lines of a simulated chip change by themselves: yes unless set.
+    /// Sets whether the named lines of a simulated chip change by themselves: on by default.
     #[must_use]
     pub fn life(mut self, life: bool) -> Self {
         self.life = Some(life);
         self
     }
 
-    /// How often linewake reads the lines of a serial port on Linux, which reports no edges by itself. 10 ms unless
-    /// set.
+    /// Sets the time between two reads of a serial port's lines on Linux, which reports no edges by itself: 10 ms by
+    /// default.
     ///
     /// A shorter period sees shorter pulses and stamps them more closely. All ports with the same period are read
     /// together, so the period sets the number of wake-ups; each port adds one system call or two.
@@ -83,7 +51,7 @@ impl ChipOptions {
         self
     }
 
-    /// Which clock a simulated chip has: the system's, or one that stands still and jumps.
+    /// Sets the clock of a simulated chip: the system's, or one that stands still and jumps.
     ///
     /// ```
     /// use linewake::Chip;
@@ -101,7 +69,7 @@ impl ChipOptions {
         self
     }
 
-    /// Allows a [profile](crate::profile) to change its device: no unless set. The user has to say so, since the
+    /// Allows a [profile](crate::profile) to change its device: off by default. Only the user can allow it, since the
     /// profile may come from a stranger. Other chips ignore it.
     #[must_use]
     pub fn allow_writes(mut self, allow: bool) -> Self {
@@ -109,7 +77,7 @@ impl ChipOptions {
         self
     }
 
-    /// How long a [program](crate::Exec) may take to name its lines: 10 s unless set. Other chips ignore it.
+    /// Sets how long a [program](crate::Exec) may take to name its lines: 10 s by default. Other chips ignore it.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -125,15 +93,15 @@ impl ChipOptions {
         self
     }
 
-    /// The options that are set and that a chip must not ignore. Consent and a time limit are left out: a program gives
-    /// them to all its chips.
-    pub(super) fn binding(&self) -> impl Iterator<Item = Setting> {
+    /// The names of the options that are set and that a chip must not ignore. Consent and a time limit are left out: a
+    /// program gives them to all its chips.
+    pub(super) fn binding(&self) -> impl Iterator<Item = &'static str> {
         let binding = [
-            (Setting::Seed, self.seed.is_some()),
-            (Setting::Life, self.life.is_some()),
-            (Setting::Clock, self.clock.is_some()),
-            (Setting::PollPeriod, self.poll_period.is_some()),
+            ("seed", self.seed.is_some()),
+            ("life", self.life.is_some()),
+            ("clock", self.clock.is_some()),
+            ("poll_period", self.poll_period.is_some()),
         ];
-        binding.into_iter().filter_map(|(setting, is_set)| is_set.then_some(setting))
+        binding.into_iter().filter_map(|(option, is_set)| is_set.then_some(option))
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use linewake_controller::protocol::MAX_LINES;
 use overlapped::Device;
 
-use super::options::{ChipOptions, DEFAULT_SEED, Setting};
+use super::options::{ChipOptions, DEFAULT_SEED};
 use crate::backend::{Backend, driver, exec, gpiochip, profile, serial, sim};
 use crate::profile::Profile;
 use crate::sim::Script;
@@ -23,11 +23,11 @@ type OpenResult = Result<Arc<dyn Backend>, Error>;
 /// ```
 #[derive(Debug)]
 pub struct ChipSpec {
-    /// How it is written. Capitals stand for what varies, as in `serial:PORT`.
+    /// The form of the text. Capitals stand for the parts that vary, as in `serial:PORT`.
     pub form: &'static str,
     /// The chip that it opens.
     pub description: &'static str,
-    options: &'static [Setting],
+    options: &'static [&'static str],
     /// The variable part of a text, if the text has this form.
     rest: fn(&str) -> Option<&str>,
     open: fn(&ChipOptions, Text<'_>) -> OpenResult,
@@ -46,21 +46,21 @@ static SPECS: &[ChipSpec] = &[
     ChipSpec {
         form: "sim",
         description: "a simulated chip whose lines change by themselves",
-        options: &[Setting::Seed, Setting::Life, Setting::Clock],
+        options: &["seed", "life", "clock"],
         rest: |spec| spec.strip_prefix("sim").filter(|rest| rest.is_empty()),
         open: |options, text| simulated(options, &life_or_still(options), text.spec),
     },
     ChipSpec {
         form: "sim:N",
         description: "the same chip with N lines, 1 to 1024",
-        options: &[Setting::Seed, Setting::Life, Setting::Clock],
+        options: &["seed", "life", "clock"],
         rest: |spec| spec.strip_prefix("sim:").filter(|rest| !Script::is_of_file(rest)),
         open: |options, text| simulated(options, &life_or_still(options).cut_to(line_count(text)?), text.spec),
     },
     ChipSpec {
         form: "sim:FILE",
         description: "a chip that plays a script (.toml) or a waveform (.vcd, .fst, .ghw)",
-        options: &[Setting::Seed, Setting::Life, Setting::Clock],
+        options: &["seed", "life", "clock"],
         rest: |spec| spec.strip_prefix("sim:").filter(|rest| Script::is_of_file(rest)),
         open: |options, text| simulated(options, &script_in_file(options, text)?, text.spec),
     },
@@ -74,14 +74,14 @@ static SPECS: &[ChipSpec] = &[
     ChipSpec {
         form: "serial:PORT",
         description: "the modem lines of a serial port, as in serial:COM3 and serial:/dev/ttyUSB0",
-        options: &[Setting::PollPeriod],
+        options: &["poll_period"],
         rest: |spec| spec.strip_prefix("serial:"),
         open: |options, text| serial::open(text.rest, text.spec, options.poll_period.unwrap_or(serial::POLL_PERIOD)),
     },
     ChipSpec {
         form: "exec:COMMAND",
         description: "the lines that a program prints",
-        options: &[Setting::StartTimeout],
+        options: &["start_timeout"],
         rest: |spec| spec.strip_prefix("exec:"),
         open: |options, text| exec::open(text.rest, options.start_timeout),
     },
@@ -95,7 +95,7 @@ static SPECS: &[ChipSpec] = &[
     ChipSpec {
         form: "profile:FILE",
         description: "a device that a profile describes; a .toml FILE needs no prefix",
-        options: &[Setting::AllowWrites],
+        options: &["allow_writes"],
         rest: |spec| spec.strip_prefix("profile:").or_else(|| spec.ends_with(".toml").then_some(spec)),
         open: |options, text| described(options, text.rest),
     },
@@ -125,11 +125,7 @@ impl ChipSpec {
     /// [`allow_writes`](ChipOptions::allow_writes) and [`start_timeout`](ChipOptions::start_timeout), which other chips
     /// ignore.
     pub fn options(&self) -> impl Iterator<Item = &'static str> {
-        self.options.iter().map(|setting| setting.as_str())
-    }
-
-    fn takes(&self, setting: Setting) -> bool {
-        self.options.contains(&setting)
+        self.options.iter().copied()
     }
 }
 
@@ -146,9 +142,10 @@ pub(super) fn open(options: &ChipOptions, spec: &str) -> Result<Arc<dyn Backend>
         };
         return Err(Error::new(ErrorKind::UnknownChip, gpiochip::labelled(spec).unwrap_or_else(expected)));
     };
-    if let Some(setting) = options.binding().find(|setting| !row.takes(*setting)) {
-        let takers = SPECS.iter().filter(|row| row.takes(setting));
-        let message = format!("chip \"{spec}\" takes no {setting}; only {} can", forms(takers));
+    if let Some(option) = options.binding().find(|option| !row.options.contains(option)) {
+        let takers: Vec<_> = SPECS.iter().filter(|row| row.options.contains(&option)).collect();
+        let (option, take) = (option.replace('_', " "), if takers.len() == 1 { "takes" } else { "take" });
+        let message = format!("chip \"{spec}\" takes no {option}; only {} {take} one", forms(takers));
         return Err(Error::new(ErrorKind::InvalidInput, message));
     }
     if options.poll_period.is_some_and(|period| period.is_zero()) {
@@ -200,8 +197,9 @@ fn script_in_file(options: &ChipOptions, Text { spec, rest: file }: Text<'_>) ->
 fn reference_device(spec: &str) -> OpenResult {
     let path = spec.to_owned();
     let source = driver::DeviceOpener::Devices(Arc::new(move || Device::open(&path)));
-    let remedy = "is it plugged in, and its driver running?";
-    Ok(Arc::new(driver::ReferenceChip::open(source, spec).map_err(|error| error.with_remedy_if_not_found(remedy))?))
+    let remedy = "is it plugged in, and is its driver running?";
+    let opened = driver::ReferenceChip::open(source, spec);
+    Ok(Arc::new(opened.map_err(|error| error.with_remedy_if(overlapped::ErrorKind::NotFound, remedy))?))
 }
 
 fn described(options: &ChipOptions, file: &str) -> OpenResult {
@@ -259,11 +257,11 @@ mod tests {
         let refused = |options: ChipOptions, spec| options.open(spec).unwrap_err().to_string();
         assert_eq!(
             refused(ChipOptions::default().poll_period(period), "sim"),
-            "chip \"sim\" takes no poll period; only \"serial:PORT\" can"
+            "chip \"sim\" takes no poll period; only \"serial:PORT\" takes one"
         );
         assert_eq!(
             refused(ChipOptions::default().seed(1), "gpiochip0"),
-            "chip \"gpiochip0\" takes no seed; only \"sim\", \"sim:N\", \"sim:FILE\" can"
+            "chip \"gpiochip0\" takes no seed; only \"sim\", \"sim:N\", \"sim:FILE\" take one"
         );
         let zero = ChipOptions::default().poll_period(std::time::Duration::ZERO);
         assert!(refused(zero, "serial:COM3").contains("every 0 ms"));

@@ -94,7 +94,7 @@ impl Call {
     /// the number of an ioctl do not say whether the call changes something.
     pub(super) fn consent(&self) -> Option<&'static str> {
         match &self.what {
-            What::Control(code) if code.access() != Access::Read => Some("its code does not have read access only"),
+            What::Control(code) if code.access() != Access::Read => Some("its code is not limited to read access"),
             What::Control(_) if self.input.says_more_than_lines() => Some("it sends more than the numbers of lines"),
             What::Control(_) => None,
             What::Ioctl(_) => Some("the number of an ioctl does not say what it changes"),

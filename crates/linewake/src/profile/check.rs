@@ -39,6 +39,16 @@ impl Check<'_, '_> {
         teller.map_or(self.wait, |call| &self.places[call])
     }
 
+    /// The output of a teller, in words.
+    fn output_of(&self, teller: Option<usize>) -> String {
+        match teller {
+            Some(call) if self.plan.wait.then.contains(&call) => {
+                format!("the output of \"{}\"", self.plan.call(call).name)
+            }
+            _ => "the output of the wait".to_owned(),
+        }
+    }
+
     /// Checks that each call is for the system of the device.
     fn systems(&self) -> Result<(), Error> {
         let is_windows = self.plan.target.as_ref().map(|target| target.place.is_of_windows());
@@ -178,15 +188,7 @@ impl Check<'_, '_> {
         for &teller in &plan.tellers {
             let told = plan.told(teller);
             let has = |role| told.has(role);
-            let lacks = |what: &str| {
-                let from = match teller {
-                    Some(call) if plan.wait.then.contains(&call) => {
-                        format!("the output of \"{}\"", plan.call(call).name)
-                    }
-                    _ => "the output of the wait".to_owned(),
-                };
-                Err(self.wait.error(format!("{from} lacks {what}")))
-            };
+            let lacks = |what: &str| Err(self.wait.error(format!("{} lacks {what}", self.output_of(teller))));
             let is_fixed = plan.wait.edge.is_some();
             if is_fixed && has(Role::Edge) {
                 return Err(self.wait.error("`edge` is a key here and also a field of the output; remove one"));
@@ -252,7 +254,7 @@ impl Check<'_, '_> {
             output.has(Role::Levels) || output.has(Role::Level)
         };
         match calls.last() {
-            // Other calls may come before it, such as one that selects the register to read.
+            // Other calls may come before that one, for example a call that selects the register to read.
             Some(&last) if !calls.iter().any(tells) => {
                 Err(self.places[last].error("[levels] needs `levels` or `level` in the output of one of its calls"))
             }

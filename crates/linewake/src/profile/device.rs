@@ -11,7 +11,7 @@ pub(crate) struct Target {
     pub(crate) place: Place,
     /// True if no other program may have it open.
     pub(crate) exclusive: bool,
-    /// Whether to open it for writing too, if the profile says it.
+    /// True to open it for writing too; `None` if the profile does not say.
     pub(crate) writes: Option<bool>,
 }
 

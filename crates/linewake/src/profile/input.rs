@@ -61,11 +61,7 @@ pub(crate) struct RequestedLine {
 impl RequestedLine {
     /// The edges that are wanted, as the driver names them.
     fn edges_of_driver(&self) -> Option<Edges> {
-        match self.edges {
-            Some(Edges::Rising) if self.active_low => Some(Edges::Falling),
-            Some(Edges::Falling) if self.active_low => Some(Edges::Rising),
-            edges => edges,
-        }
+        if self.active_low { self.edges.map(Edges::inverted) } else { self.edges }
     }
 }
 

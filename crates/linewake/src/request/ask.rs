@@ -1,19 +1,15 @@
-//! Configurations that a chip can hold, and how it is asked for them.
+//! Checks configurations against a chip's capabilities, and adapts them to the chip.
 
 use crate::backend::unsupported;
 use crate::{Chip, Direction, Drive, Edges, Error, ErrorKind, EventClock, LineConfig};
 
-/// The configuration that the chip is asked for: where it cannot invert, that is done here.
+/// The configuration to request from the chip. If the chip cannot invert a line, the request does.
 pub(super) fn as_asked(config: &LineConfig, chip_inverts: bool) -> LineConfig {
     if chip_inverts || !config.active_low {
         return *config;
     }
-    let edges = config.edges.map(|edges| match edges {
-        Edges::Rising => Edges::Falling,
-        Edges::Falling => Edges::Rising,
-        Edges::Both => Edges::Both,
-    });
-    LineConfig { active_low: false, edges, output: config.output.map(|active| !active), ..*config }
+    let (edges, output) = (config.edges.map(Edges::inverted), config.output.map(|active| !active));
+    LineConfig { active_low: false, edges, output, ..*config }
 }
 
 /// Refuses a configuration that the chip cannot hold.

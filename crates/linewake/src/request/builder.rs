@@ -29,7 +29,7 @@ pub struct RequestBuilder {
     consumer: String,
     queue_size: u32,
     witness: bool,
-    /// `None`: the taker of the edges chooses.
+    /// `None`: the request or the monitor that takes the edges chooses.
     gather: Option<Duration>,
 }
 
@@ -61,86 +61,87 @@ impl RequestBuilder {
         Self { gather: self.gather.or(Some(gather)), ..self }
     }
 
-    /// One more line, by offset or name.
+    /// Adds a line, by offset or name.
     pub fn line(self, line: impl Into<LineId>) -> Self {
         self.lines([line])
     }
 
-    /// More lines.
+    /// Adds lines.
     pub fn lines<L: Into<LineId>>(mut self, lines: impl IntoIterator<Item = L>) -> Self {
         self.lines.extend(lines.into_iter().map(|line| (line.into(), None)));
         self
     }
 
-    /// Every line of the chip.
+    /// Adds every line of the chip.
     pub fn all_lines(self) -> Self {
         let all = 0..self.chip.info().lines;
         self.lines(all)
     }
 
-    /// One more line with a configuration of its own.
+    /// Adds a line with its own configuration.
     pub fn line_with(mut self, line: impl Into<LineId>, config: LineConfig) -> Self {
         self.lines.push((line.into(), Some(config)));
         self
     }
 
-    /// One more line, as an output with this first value.
+    /// Adds a line as an output with this first value.
     pub fn output(self, line: impl Into<LineId>, active: bool) -> Self {
         self.line_with(line, LineConfig::output(active))
     }
 
-    /// The configuration of all lines without a [`LineConfig`] of their own.
+    /// Sets the configuration of all lines without a [`LineConfig`] of their own.
     pub fn config(mut self, config: LineConfig) -> Self {
         self.config = config;
         self
     }
 
-    /// Which edges to watch: both unless set.
+    /// Sets the edges to watch: both by default.
     pub fn edges(mut self, edges: Edges) -> Self {
         self.config.edges = Some(edges);
         self
     }
 
-    /// Whether the low level is the active one.
+    /// Sets whether the low level is the active one.
     pub fn active_low(mut self, active_low: bool) -> Self {
         self.config.active_low = active_low;
         self
     }
 
-    /// The bias of the lines.
+    /// Sets the bias of the lines.
     pub fn bias(mut self, bias: Bias) -> Self {
         self.config.bias = Some(bias);
         self
     }
 
-    /// Has the chip ignore changes shorter than this. On a gpiochip edges are then stamped at the *end* of the quiet
-    /// period, in steps of the kernel's tick.
+    /// Makes the chip ignore changes shorter than this. A gpiochip then stamps edges at the *end* of the quiet period,
+    /// in steps of the kernel's tick.
     pub fn debounce(mut self, period: Duration) -> Self {
         self.config.debounce = period;
         self
     }
 
-    /// The clock that stamps the edges.
+    /// Sets the clock that stamps the edges.
     pub fn clock(mut self, clock: EventClock) -> Self {
         self.config.clock = clock;
         self
     }
 
-    /// The name of the holder, for others to see: `linewake` unless set. Cut at 32 bytes, or at the limit of the chip.
+    /// Sets the name that other programs see as the holder: `linewake` by default. It is cut at 32 bytes, or at the
+    /// chip's limit.
     pub fn consumer(mut self, consumer: impl Into<String>) -> Self {
         self.consumer = consumer.into();
         self
     }
 
-    /// How many events the driver queues, rounded up to a power of two: 16 for each line unless set, or if it is 0. A
+    /// Sets how many events the driver queues, rounded up to a power of two: 16 for each line by default, and for 0. A
     /// full queue drops the oldest event and counts it.
     pub fn queue_size(mut self, events: u32) -> Self {
         self.queue_size = events;
         self
     }
 
-    /// How long an edge may stay in the chip's queue, so that others are taken with it. Unless set it does not stay; in
-    /// a [`Monitor`](crate::Monitor) it stays for the [window](crate::MonitorBuilder::window), at most 1 ms.
+    /// Sets how long an edge may stay in the chip's queue, so that others are taken with it. By default it does not
+    /// stay; in a [`Monitor`](crate::Monitor) it stays for the [window](crate::MonitorBuilder::window), at most 1 ms.
     ///
     /// The first edge after a rest is taken at once. From then on the queue is emptied this often until it is found
     /// empty: one wake-up and a few system calls serve many edges. Time stamps do not change. A gpiochip then gets the
@@ -160,7 +161,7 @@ impl RequestBuilder {
         self
     }
 
-    /// Whether to hold one more line, a *witness*, where one line alone would hide what merges: no, unless set.
+    /// Sets whether to hold one more line, a *witness*, where a request of one line hides merged edges: off by default.
     ///
     /// The kernel numbers a gpiochip's interrupts as they come only in a request of two lines or more. In a request of
     /// one line, edges that come while the kernel handles the one before leave no trace but the direction of the next.

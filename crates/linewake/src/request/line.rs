@@ -18,17 +18,18 @@ use crate::{EdgeKind, Edges, Figures, LineAccount, LineConfig, Missed, Offset, T
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct WatchedLine {
-    /// Which line.
+    /// Offset of the line.
     pub offset: Offset,
-    /// Its name, if it has one.
+    /// Name of the line, if it has one.
     pub name: Option<Arc<str>>,
-    /// How it is held.
+    /// Its settings in the request.
     pub config: LineConfig,
-    /// Whether it was active when the watch began, before the first edge of the stream. `None` if the line changed too
-    /// fast to tell. An edge that was in the kernel when the levels were read corrects it when it comes.
+    /// True if the line was active when the watch began, before the first edge of the stream. `None` if the line
+    /// changed too fast to tell. An edge that was still in the kernel when the levels were read corrects this when it
+    /// comes.
     pub active_at_start: Option<bool>,
     start: StartLevel,
-    /// Whether its polarity is inverted here, because the chip cannot invert it.
+    /// True if the polarity is inverted here, because the chip cannot invert it.
     pub(super) inverted: bool,
     delivered: u64,
     discarded: u64,
@@ -89,7 +90,7 @@ impl WatchedLine {
         self.book_missing(edge, axis_ns, numbering)
     }
 
-    /// Books an edge as discarded: nobody will see it.
+    /// Books an edge as discarded: the program will not get it.
     pub(super) fn discard(&mut self, edge: &RawEdge, axis_ns: u64, numbering: Numbering) {
         self.discarded += 1;
         self.book_missing(edge, axis_ns, numbering);
@@ -127,8 +128,8 @@ impl WatchedLine {
         }
         self.directions.set_level(Some(active));
         if is_numbered {
-            // The interrupts and the directions show the same missing edges, perhaps one of them earlier. So the greater
-            // number counts. If too many were counted as missing, the excess is subtracted at the next edges.
+            // The interrupts and the directions show the same missing edges, perhaps one of them earlier. So the
+            // greater number counts. If too many were counted as missing, the excess is subtracted at the next edges.
             let shown = self.interrupts.merged().max(self.directions.missing()).max(0) as u64;
             missed.merged = u32::try_from(shown.saturating_sub(self.missed.merged)).unwrap_or(u32::MAX);
         }
@@ -179,7 +180,7 @@ impl WatchedLine {
         self.booked(figures, self.trust(processors::several))
     }
 
-    /// How far its figures can be trusted where the chip keeps no account.
+    /// How reliable the figures are if the chip keeps no account.
     fn trust(&self, several_processors: impl FnOnce() -> bool) -> Trust {
         if self.contradicted {
             Trust::None
@@ -190,7 +191,7 @@ impl WatchedLine {
         }
     }
 
-    /// The final account, by the account of the chip.
+    /// The final account, from the chip's own account.
     pub(super) fn settled(&self, settled: &Settlement) -> LineAccount {
         let theirs = settled.figures;
         let untaken = theirs.delivered.checked_sub(self.delivered);

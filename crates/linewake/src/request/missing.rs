@@ -1,5 +1,5 @@
-//! The rules that show how many edges are missing before one that came. Each rule has a type, which remembers what the
-//! rule needs of the edges before; [`WatchedLine`](super::WatchedLine) combines them.
+//! The rules by which a request finds how many edges are missing before an edge that came. Each rule has a type that
+//! remembers what it needs of earlier edges; [`WatchedLine`](super::WatchedLine) combines them.
 
 /// Numbers of the edges of one line: a gap is edges that the chip's queue dropped.
 #[derive(Clone, Debug, Default)]
@@ -32,8 +32,8 @@ impl InterruptNumbers {
         Self { last: number, merged: 0 }
     }
 
-    /// By how much a number is ahead of the next one. -1: the number was taken twice, because an interrupt came while
-    /// the thread of the edge before ran; that edge took its number, and the level that it left.
+    /// How many numbers a number is ahead of the expected one. -1: the number comes twice. An interrupt came while the
+    /// kernel's thread handled the edge before, which took the new number and the new level.
     pub(super) fn ahead(&mut self, number: u32) -> i32 {
         number.wrapping_sub(std::mem::replace(&mut self.last, number)).wrapping_sub(1) as i32
     }
@@ -55,11 +55,11 @@ impl InterruptNumbers {
 /// missing.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Directions {
-    /// Whether the line was active after the edge before, if that is known.
+    /// True if the line was active after the edge before; `None` if unknown.
     active: Option<bool>,
     /// Edges shown to be missing.
     missing: i64,
-    /// The direction of the edge before showed one.
+    /// True if the direction of the edge before showed a missing edge.
     was_same_way: bool,
 }
 
@@ -69,8 +69,8 @@ impl Directions {
         self.active = active;
     }
 
-    /// Whether an edge shows that another is missing, beside the `known` ones that are missing before it. `is_late`
-    /// says that the edge before may have had the direction of this one: then neither of the two shows anything.
+    /// True if an edge shows that one more is missing before it than the `known` ones. `is_late`: the edge before may
+    /// have taken the direction of this one, so neither of the two shows anything.
     pub(super) fn shows_missing(&mut self, active: bool, known: u64, is_late: bool) -> bool {
         let Some(before) = self.active else { return false };
         let turns_over = known.is_multiple_of(2);
@@ -102,7 +102,7 @@ impl StartLevel {
         Self { read_ns }
     }
 
-    /// Whether the level was read after this edge. Only the first edge is compared: later ones return false.
+    /// True if the level was read after this edge. Only the first edge is compared; later calls return false.
     pub(super) fn is_after(&mut self, axis_ns: u64) -> bool {
         self.read_ns.take().is_some_and(|read_ns| axis_ns <= read_ns)
     }

@@ -38,7 +38,7 @@ impl Part {
         polled
     }
 
-    /// Whether a missing number is an edge of an unknown line.
+    /// True if a missing number is an edge of an unknown line.
     pub(super) fn counts_interrupts(&self) -> bool {
         self.numbering == Numbering::Kernel(Interrupts::OfRequest)
     }

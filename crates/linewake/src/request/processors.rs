@@ -1,8 +1,9 @@
-//! Whether the machine has several processors, on which the kernel's numbers of edges are less exact.
+//! Tells a machine with several processors, on which the kernel's numbers of edges are less exact.
 
 use std::sync::OnceLock;
 
-/// Whether this machine has several processors, also those on which this program may not run. Yes if it is unknown.
+/// True if this machine has several processors, counting those on which this program may not run, or if that is
+/// unknown.
 pub(super) fn several() -> bool {
     static SEVERAL: OnceLock<bool> = OnceLock::new();
     *SEVERAL.get_or_init(|| match std::fs::read_to_string("/sys/devices/system/cpu/online") {

@@ -6,14 +6,6 @@ use crate::{Chip, ClockName, EventClock, WatchedLine};
 /// The clocks that can stamp a chip's lines.
 const CLOCKS: usize = 3;
 
-const fn number(clock: EventClock) -> usize {
-    match clock {
-        EventClock::Monotonic => 0,
-        EventClock::Realtime => 1,
-        EventClock::Hte => 2,
-    }
-}
-
 /// The times of a request's edges.
 #[derive(Clone, Debug)]
 pub(crate) struct Times {
@@ -23,7 +15,7 @@ pub(crate) struct Times {
     lines: Vec<Place>,
     /// The shift of each clock, as far as it was reported.
     told_ns: [i128; CLOCKS],
-    /// Whether one of the clocks is the time of day.
+    /// True if one of the clocks is the time of day.
     reads_day: bool,
 }
 
@@ -53,7 +45,7 @@ impl Times {
         stamp_ns: u64,
         now: &Moment,
     ) -> (u64, Option<Step>) {
-        let clock = number(clock);
+        let clock = clock as usize;
         let axis = &mut self.parts[part][clock];
         let (axis_ns, step) = axis.put(&mut self.lines[place], stamp_ns, now);
         let told_ns = &mut self.told_ns[clock];
@@ -77,7 +69,7 @@ impl Times {
         self.parts = before.parts;
         self.told_ns = before.told_ns;
         for (place, line) in lines.iter().enumerate() {
-            self.lines[place] = self.parts[part_of(place)][number(line.config.clock)].place_again();
+            self.lines[place] = self.parts[part_of(place)][line.config.clock as usize].place_again();
         }
     }
 }

@@ -15,28 +15,14 @@ pub(super) fn parse(name: &str, text: &str) -> Result<Script, Error> {
     let keys = Keys::new(source, &root);
     let mut script = Script::new();
     script.file = Some(name.into());
-    if let Some(label) = keys.get("label") {
-        script = script.label(label.text()?);
-    }
-    if let Some(lines) = keys.get("lines") {
-        script = script.line_count(lines.number(1, MAX_LINES as u64)? as u32);
-    }
-    if let Some(seed) = keys.get("seed") {
-        script = script.seed(seed.number(0, u64::MAX)?);
-    }
-    if let Some(clock) = keys.get("clock") {
-        let kinds = [("real", ClockKind::Real), ("virtual", ClockKind::Virtual), ("manual", ClockKind::Manual)];
-        script = script.clock(clock.word(&kinds)?);
-    }
-    if let Some(size) = keys.get("queue_size") {
-        script = script.queue_size(size.number(2, 1024)? as u32);
-    }
-    if let Some(window) = keys.get("merge_within") {
-        script = script.merge_within(time(&window)?);
-    }
-    if let Some(delay) = keys.get("interrupt_delay") {
-        script = script.interrupt_delay(time(&delay)?);
-    }
+    let kinds = [("real", ClockKind::Real), ("virtual", ClockKind::Virtual), ("manual", ClockKind::Manual)];
+    script = keys.set("label", script, Value::text, Script::label)?;
+    script = keys.set("lines", script, |lines| lines.number(1, MAX_LINES as u64), |it, n| it.line_count(n as u32))?;
+    script = keys.set("seed", script, |seed| seed.number(0, u64::MAX), Script::seed)?;
+    script = keys.set("clock", script, |clock| clock.word(&kinds), Script::clock)?;
+    script = keys.set("queue_size", script, |size| size.number(2, 1024), |it, size| it.queue_size(size as u32))?;
+    script = keys.set("merge_within", script, time, Script::merge_within)?;
+    script = keys.set("interrupt_delay", script, time, Script::interrupt_delay)?;
     let mut taken = HashMap::new();
     let mut next = 0;
     for item in list(&keys, "line")? {
@@ -82,15 +68,9 @@ fn line<'a>(item: &Value<'a>, next: &mut u32, taken: &mut HashMap<u32, String>) 
     }
     *next = offset + 1;
     line = line.offset(offset);
-    if let Some(initial) = keys.get("initial") {
-        line = line.initially(initial.word(&[("low", false), ("high", true)])?);
-    }
-    if let Some(window) = keys.get("merge_within") {
-        line = line.merge_within(time(&window)?);
-    }
-    if let Some(delay) = keys.get("interrupt_delay") {
-        line = line.interrupt_delay(time(&delay)?);
-    }
+    line = keys.set("initial", line, |level| level.word(&[("low", false), ("high", true)]), SimLine::initially)?;
+    line = keys.set("merge_within", line, time, SimLine::merge_within)?;
+    line = keys.set("interrupt_delay", line, time, SimLine::interrupt_delay)?;
     if let Some(signal) = signal(item, &keys)? {
         line = line.signal(signal);
     }
@@ -107,20 +87,10 @@ fn signal<'a>(item: &Value<'a>, keys: &Keys<'a>) -> Result<Option<Signal>, Error
         return Err(second.error(message));
     }
     let mut signal = if let Some(period) = &period {
-        let mut signal = Signal::period(time(period)?);
-        if let Some(duty) = keys.get("duty") {
-            signal = signal.duty(duty.real()?);
-        }
-        if let Some(phase) = keys.get("phase") {
-            signal = signal.phase(time(&phase)?);
-        }
-        if let Some(jitter) = keys.get("jitter") {
-            signal = signal.jitter(time(&jitter)?);
-        }
-        if let Some(drift) = keys.get("drift_ppm") {
-            signal = signal.drift_ppm(drift.real()?);
-        }
-        signal
+        let signal = keys.set("duty", Signal::period(time(period)?), Value::real, Signal::duty)?;
+        let signal = keys.set("phase", signal, time, Signal::phase)?;
+        let signal = keys.set("jitter", signal, time, Signal::jitter)?;
+        keys.set("drift_ppm", signal, Value::real, Signal::drift_ppm)?
     } else if let Some(high) = &high {
         Signal::pulses(span(high)?, span(&keys.need("low")?)?)
     } else if let Some(burst) = &burst {
@@ -137,16 +107,11 @@ fn signal<'a>(item: &Value<'a>, keys: &Keys<'a>) -> Result<Option<Signal>, Error
     } else {
         Signal::rest()
     };
-    if shapes.iter().any(|shape| shape.is_some())
-        && let Some(times) = keys.get("times")
-    {
-        signal = signal.times(times.number(0, u32::MAX.into())? as u32);
-    }
-    if period.is_none()
-        && shapes.iter().any(|shape| shape.is_some())
-        && let Some(first) = keys.get("first")
-    {
-        signal = signal.first(span(&first)?);
+    if shapes.iter().any(|shape| shape.is_some()) {
+        signal = keys.set("times", signal, |times| times.number(0, u32::MAX.into()), |it, n| it.times(n as u32))?;
+        if period.is_none() {
+            signal = keys.set("first", signal, span, Signal::first)?;
+        }
     }
     signal = disturbed(signal, keys)?;
     signal.check().map_err(|what| item.error(what))?;
@@ -166,10 +131,7 @@ fn disturbed(mut signal: Signal, keys: &Keys<'_>) -> Result<Signal, Error> {
         signal = signal.glitch(span(&keys.need("every")?)?, span(&keys.need("width")?)?);
         keys.finish()?;
     }
-    if let Some(stream) = keys.get("stream") {
-        signal = signal.stream(stream.number(0, u64::MAX)?);
-    }
-    Ok(signal)
+    keys.set("stream", signal, |stream| stream.number(0, u64::MAX), Signal::stream)
 }
 
 fn wheel(item: &Value<'_>, script: Script) -> Result<Script, Error> {
@@ -180,16 +142,10 @@ fn wheel(item: &Value<'_>, script: Script) -> Result<Script, Error> {
         return Err(lines.error(format!("expected two lines, found {}", names.len())));
     };
     let mut wheel = Quadrature::new(span(&keys.need("quarter")?)?, span(&keys.need("pause")?)?);
-    if let Some(first) = keys.get("first") {
-        wheel = wheel.first(span(&first)?);
-    }
-    if let Some(notches) = keys.get("notches") {
-        wheel = wheel.notches(count(&notches)?);
-    }
-    if let Some(turn) = keys.get("turn") {
-        let turns = [("either", Turn::Either), ("forward", Turn::Forward), ("backward", Turn::Backward)];
-        wheel = wheel.turn(turn.word(&turns)?);
-    }
+    let turns = [("either", Turn::Either), ("forward", Turn::Forward), ("backward", Turn::Backward)];
+    wheel = keys.set("first", wheel, span, Quadrature::first)?;
+    wheel = keys.set("notches", wheel, count, Quadrature::notches)?;
+    wheel = keys.set("turn", wheel, |turn| turn.word(&turns), Quadrature::turn)?;
     keys.finish()?;
     let script = script.quadrature(a, b, wheel);
     script.check_lines().map_err(|what| item.error(what))?;

@@ -14,7 +14,7 @@ use crate::{Error, ErrorKind};
 /// The extensions of waveform files.
 pub(super) const EXTENSIONS: [&str; 3] = ["vcd", "fst", "ghw"];
 
-/// How many of the left-out variables a note names.
+/// How many variables or lines a note names.
 const NAMED: usize = 5;
 
 /// Reads a file. An error names the line of the file if the format has lines, but no column.
@@ -74,7 +74,7 @@ fn script(
     Ok(script.recording(move || changes(open().ok(), wires.clone(), lines.clone(), begin_ns)))
 }
 
-/// What a recording plays: the changes of its wires, from its beginning on.
+/// The changes of a recording's wires, from its beginning on.
 fn changes(
     reader: Option<Reader>,
     wires: Vec<usize>,
@@ -146,26 +146,25 @@ impl LineHistory {
 
 /// A note that names the variables that were left out.
 fn left_out(reader: &Reader) -> Option<String> {
-    let left_out = reader.left_out();
-    let named: Vec<_> = left_out.iter().take(NAMED).map(ToString::to_string).collect();
-    let more = match left_out.len().saturating_sub(NAMED) {
-        0 => String::new(),
-        more => format!(", and {more} more"),
-    };
-    (!named.is_empty()).then(|| format!("left out, because they have no bits: {}{more}", named.join(", ")))
+    let left_out: Vec<_> = reader.left_out().iter().map(ToString::to_string).collect();
+    Some(format!("left out, because they have no bits: {}", first_few(&left_out)?))
 }
 
 /// A note that names the lines that are assumed to have a pull resistor.
 fn pulled(name: &str, names: &[String], lines: &[LineHistory]) -> Option<String> {
-    let pulled: Vec<_> = names.iter().zip(lines).filter_map(|(name, seen)| Some((name, seen.pull()?))).collect();
-    let said = |(name, level): &(&String, bool)| format!("\"{name}\" to {}", u8::from(*level));
-    let named: Vec<_> = pulled.iter().take(NAMED).map(said).collect();
-    let more = match pulled.len().saturating_sub(NAMED) {
-        0 => String::new(),
-        more => format!(", and {more} more"),
-    };
+    let pulled = names.iter().zip(lines).filter_map(|(name, seen)| Some((name, seen.pull()?)));
+    let pulled: Vec<_> = pulled.map(|(name, level)| format!("\"{name}\" to {}", u8::from(level))).collect();
     let what = "assumed to be pulled while nothing drives it, because it is only driven to the other level";
-    (!named.is_empty()).then(|| format!("\"{name}\": {what}: {}{more}", named.join(", ")))
+    Some(format!("\"{name}\": {what}: {}", first_few(&pulled)?))
+}
+
+/// The first names of a list, and how many more there are; `None` if the list is empty.
+fn first_few(names: &[String]) -> Option<String> {
+    match names.len() {
+        0 => None,
+        1..=NAMED => Some(names.join(", ")),
+        all => Some(format!("{}, and {} more", names[..NAMED].join(", "), all - NAMED)),
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::change::{Change, ClockKind, What};
 use super::play::Play;
-use super::signal::{self, Quadrature, Signal};
+use super::signal::{Quadrature, Signal};
+use crate::clock::nanoseconds;
 use crate::{Error, ErrorKind, Offset};
 
 /// A simulated chip: what happens on it, and how it loses edges. See the [module](crate::sim).
@@ -44,8 +45,8 @@ struct Wheel {
 /// use std::time::Duration;
 /// use linewake::sim::{SimLine, Script, Signal};
 /// let closed = SimLine::new("door").offset(3).initially(true);
-/// let noisy = SimLine::new("hum").signal(Signal::period(Duration::from_millis(20)).jitter(Duration::from_micros(300)));
-/// let chip = Script::new().line(closed).line(noisy).open()?;
+/// let hum = Signal::period(Duration::from_millis(20)).jitter(Duration::from_micros(300));
+/// let chip = Script::new().line(closed).line(SimLine::new("hum").signal(hum)).open()?;
 /// assert_eq!((chip.info().lines, chip.find("hum")?.get()), (5, 4));
 /// assert!(chip.value("door")?);
 /// # Ok::<(), linewake::Error>(())
@@ -217,7 +218,7 @@ impl Script {
     }
 
     fn fault(mut self, at: Duration, what: What) -> Self {
-        let at_ns = signal::nanoseconds(at);
+        let at_ns = nanoseconds(at);
         let place = self.faults.partition_point(|fault| fault.at_ns <= at_ns);
         self.faults.insert(place, Change { at_ns, what });
         self
@@ -228,7 +229,8 @@ impl Script {
     ///
     /// ```
     /// use linewake::sim::{Change, SimLine, Script, What};
-    /// let blink = (1..).map(|n| Change { at_ns: n * 250_000_000, what: What::Level { offset: 0.into(), level: n % 2 == 1 } });
+    /// let level = |n| What::Level { offset: 0.into(), level: n % 2 == 1 };
+    /// let blink = (1..).map(move |n| Change { at_ns: n * 250_000_000, what: level(n) });
     /// let chip = Script::new().line(SimLine::new("led")).changes(blink).open()?;
     /// let mut edges = chip.request().line("led").start()?;
     /// assert_eq!(edges.wait_next().unwrap()?.timestamp_ns, 250_000_000);

@@ -9,6 +9,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::change::Change;
+use crate::clock::nanoseconds;
 
 pub(super) type Changes = Box<dyn Iterator<Item = Change> + Send>;
 
@@ -40,10 +41,6 @@ pub struct Count {
     to: u32,
 }
 
-pub(super) fn nanoseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
-}
-
 impl From<Duration> for Span {
     fn from(time: Duration) -> Self {
         Self { from_ns: nanoseconds(time), to_ns: nanoseconds(time) }
@@ -70,14 +67,18 @@ impl From<RangeInclusive<u32>> for Count {
 
 impl Span {
     fn check(self, what: &str) -> Result<(), String> {
-        if self.from_ns > self.to_ns { Err(format!("{what}: the start of the range is after its end")) } else { Ok(()) }
+        check_range(self.from_ns, self.to_ns, what)
     }
 }
 
 impl Count {
     fn check(self, what: &str) -> Result<(), String> {
-        if self.from > self.to { Err(format!("{what}: the start of the range is after its end")) } else { Ok(()) }
+        check_range(self.from.into(), self.to.into(), what)
     }
+}
+
+fn check_range(from: u64, to: u64, what: &str) -> Result<(), String> {
+    if from > to { Err(format!("{what}: the start of the range is after its end")) } else { Ok(()) }
 }
 
 /// The signal of a line.
@@ -110,10 +111,19 @@ pub struct Signal {
 #[derive(Clone, Debug, PartialEq)]
 enum Shape {
     Rest,
-    Period { period_ns: u64, duty: f64, phase_ns: u64, jitter_ns: u64, drift_ppm: f64 },
+    Period(Period),
     Pulses { high: Span, low: Span },
     Burst { pulses: Count, half: Span, pause: Span },
     Noise { every: Span },
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Period {
+    period_ns: u64,
+    duty: f64,
+    phase_ns: u64,
+    jitter_ns: u64,
+    drift_ppm: f64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -127,6 +137,27 @@ struct Bounce {
 struct Glitch {
     every: Span,
     width: Span,
+}
+
+impl Period {
+    fn check(&self) -> Result<(), String> {
+        let Self { period_ns, duty, jitter_ns, drift_ppm, .. } = *self;
+        let (period, high_ns) = (period_ns as f64, period_ns as f64 * duty);
+        if period_ns < 2 {
+            return Err(format!("a period of {period_ns} ns is too short; expected at least 2 ns"));
+        }
+        if !(high_ns >= 1.0 && period - high_ns >= 1.0) {
+            return Err(format!("a duty of {duty} is out of range; expected more than 0 and less than 1"));
+        }
+        if jitter_ns as f64 > high_ns.min(period - high_ns) / 2.0 {
+            let most = "half of a pulse and half of the time between pulses";
+            return Err(format!("the jitter is too large; expected at most {most}"));
+        }
+        if !drift_ppm.is_finite() || drift_ppm.abs() >= 1_000_000.0 {
+            return Err(format!("a drift of {drift_ppm} ppm is out of range; expected between -1000000 and 1000000"));
+        }
+        Ok(())
+    }
 }
 
 impl Signal {
@@ -144,7 +175,7 @@ impl Signal {
     #[must_use]
     pub fn period(period: Duration) -> Self {
         let period_ns = nanoseconds(period);
-        Self::new(Shape::Period { period_ns, duty: 0.5, phase_ns: 0, jitter_ns: 0, drift_ppm: 0.0 })
+        Self::new(Shape::Period(Period { period_ns, duty: 0.5, phase_ns: 0, jitter_ns: 0, drift_ppm: 0.0 }))
     }
 
     /// Pulses that are high for `high`, with `low` between them.
@@ -168,38 +199,33 @@ impl Signal {
 
     /// Sets which part of its period a periodic signal is high: more than 0 and less than 1. Other signals ignore it.
     #[must_use]
-    pub fn duty(mut self, part: f64) -> Self {
-        if let Shape::Period { duty, .. } = &mut self.shape {
-            *duty = part;
-        }
-        self
+    pub fn duty(self, part: f64) -> Self {
+        self.periodic(|period| period.duty = part)
     }
 
     /// Sets when the first period of a periodic signal begins: at 0 by default. Other signals ignore it.
     #[must_use]
-    pub fn phase(mut self, phase: Duration) -> Self {
-        if let Shape::Period { phase_ns, .. } = &mut self.shape {
-            *phase_ns = nanoseconds(phase);
-        }
-        self
+    pub fn phase(self, phase: Duration) -> Self {
+        self.periodic(|period| period.phase_ns = nanoseconds(phase))
     }
 
     /// Moves each change of a periodic signal by a random time, earlier or later by at most `most`. The next change
     /// does not move with it. Other signals ignore it.
     #[must_use]
-    pub fn jitter(mut self, most: Duration) -> Self {
-        if let Shape::Period { jitter_ns, .. } = &mut self.shape {
-            *jitter_ns = nanoseconds(most);
-        }
-        self
+    pub fn jitter(self, most: Duration) -> Self {
+        self.periodic(|period| period.jitter_ns = nanoseconds(most))
     }
 
     /// Makes the period of a periodic signal longer by this many millionths, so that it drifts away from the chip's
     /// clock. Other signals ignore it.
     #[must_use]
-    pub fn drift_ppm(mut self, ppm: f64) -> Self {
-        if let Shape::Period { drift_ppm, .. } = &mut self.shape {
-            *drift_ppm = ppm;
+    pub fn drift_ppm(self, ppm: f64) -> Self {
+        self.periodic(|period| period.drift_ppm = ppm)
+    }
+
+    fn periodic(mut self, set: impl FnOnce(&mut Period)) -> Self {
+        if let Shape::Period(period) = &mut self.shape {
+            set(period);
         }
         self
     }
@@ -257,29 +283,10 @@ impl Signal {
     pub(super) fn check(&self) -> Result<(), String> {
         match &self.shape {
             Shape::Rest => {}
-            Shape::Period { period_ns, duty, jitter_ns, drift_ppm, .. } => {
-                if *period_ns < 2 {
-                    return Err(format!("a period of {period_ns} ns is too short; expected at least 2 ns"));
-                }
-                let high_ns = *period_ns as f64 * duty;
-                if !(high_ns >= 1.0 && *period_ns as f64 - high_ns >= 1.0) {
-                    return Err(format!("a duty of {duty} is out of range; expected more than 0 and less than 1"));
-                }
-                if *jitter_ns as f64 > high_ns.min(*period_ns as f64 - high_ns) / 2.0 {
-                    return Err(
-                        "the jitter is too large; expected at most half of a pulse and half of the time between pulses"
-                            .to_owned(),
-                    );
-                }
-                if !drift_ppm.is_finite() || drift_ppm.abs() >= 1_000_000.0 {
-                    return Err(format!(
-                        "a drift of {drift_ppm} ppm is out of range; expected between -1000000 and 1000000"
-                    ));
-                }
-                if self.first.is_some() {
-                    return Err("a periodic signal cannot have \"first\"; use \"phase\"".to_owned());
-                }
+            Shape::Period(_) if self.first.is_some() => {
+                return Err("a periodic signal cannot have \"first\"; use \"phase\"".to_owned());
             }
+            Shape::Period(period) => period.check()?,
             Shape::Pulses { high, low } => {
                 high.check("\"high\"")?;
                 low.check("\"low\"")?;
@@ -302,9 +309,7 @@ impl Signal {
                 }
             }
         }
-        if let Some(first) = self.first {
-            first.check("\"first\"")?;
-        }
+        self.first.map_or(Ok(()), |first| first.check("\"first\""))?;
         if let Some(Bounce { count, spacing, width }) = self.bounce {
             count.check("\"count\"")?;
             spacing.check("\"spacing\"")?;
@@ -351,7 +356,7 @@ impl Signal {
         let first = self.first;
         match self.shape.clone() {
             Shape::Rest => Box::new(|_| {}),
-            Shape::Period { period_ns, duty, phase_ns, jitter_ns, drift_ppm } => {
+            Shape::Period(Period { period_ns, duty, phase_ns, jitter_ns, drift_ppm }) => {
                 let mut begun = 0_u64;
                 Box::new(move |episode| {
                     let period = period_ns as f64 * (drift_ppm / 1_000_000.0);

@@ -39,7 +39,8 @@ impl Made {
                 device.ioctl_by_value(bit, code.into()).unwrap();
             }
         }
-        // `struct uinput_user_dev`: a name of 80 bytes, bus, vendor, product, version, and four times 64 numbers of axes.
+        // `struct uinput_user_dev`: a name of 80 bytes, bus, vendor, product, version, and four times 64 numbers of
+        // axes.
         let mut made = vec![0; 80 + 8 + 4 + 4 * 64 * 4];
         made[..name.len()].copy_from_slice(name.as_bytes());
         made[80..82].copy_from_slice(&6_u16.to_ne_bytes());

@@ -1,7 +1,7 @@
 //! The account of a capture: what the capture states, and what was played.
 
 use linewake::filter::FilterTally;
-use linewake::record::{AccountTrust, FilterSummary};
+use linewake::record::FilterSummary;
 use linewake::{Account, EdgeEvent, Figures, LineAccount, Trust};
 use linewake_capture::Account as Recorded;
 
@@ -107,12 +107,7 @@ impl Ledger {
                 merged: summary.merged,
                 discarded: summary.discarded,
             };
-            *trust = match summary.account {
-                AccountTrust::Exact => Trust::Exact,
-                AccountTrust::AtLeast => Trust::AtLeast,
-                AccountTrust::About => Trust::About,
-                AccountTrust::None => Trust::None,
-            };
+            *trust = summary.account;
             if let Some(then) = summary.filter {
                 let FilterSummary { filtered, held, blocks, .. } = then;
                 let passed =

@@ -8,8 +8,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use linewake::filter::{ChatterEvent, ChatterKind, Filter, FilterTally, FilteredRecording};
-use linewake::record::ChatterState;
+use linewake::filter::{ChatterEvent, Filter, FilterTally, FilteredRecording};
 use linewake::{ClockStep, EdgeEvent, Gap, LineState};
 use linewake_capture::{Capture, Edge, Error, Item as Recorded};
 
@@ -320,13 +319,9 @@ impl<'a> Player<'a> {
                     return Ok(());
                 }
                 let EdgeEvent { chip, offset, name, .. } = self.table.edges[place].clone();
-                let kind = match chatter.state {
-                    ChatterState::Blocked => ChatterKind::Blocked,
-                    ChatterState::Unblocked => ChatterKind::Unblocked,
-                };
                 let times = [chatter.timestamp_ns, chatter.axis_ns];
                 let counts = (chatter.changes, chatter.withheld);
-                let event = ChatterEvent::recorded(chip, offset, name, kind, times, counts);
+                let event = ChatterEvent::recorded(chip, offset, name, chatter.state, times, counts);
                 self.other(Some(chatter.axis_ns), Other::Chatter { place, chatter: event })?;
             }
             Recorded::Heartbeat(heartbeat) => self.other(None, Other::Heartbeat(heartbeat.utc_ns))?,

@@ -1,4 +1,5 @@
-//! The client of the reference driver's protocol, over any device that speaks it: `linewake.sys` and the simulated chip.
+//! The client of the reference driver's protocol, over any device that speaks it: `linewake.sys` and the simulated
+//! chip.
 //!
 //! Everything but the waits completes at once in the driver, so these calls wait for their answers. Answers are
 //! checked, since any driver may use this name.
@@ -7,22 +8,21 @@ use std::time::Duration;
 
 use linewake_controller::Batch;
 use linewake_controller::protocol::{
-    ChipInfo, Debounce, Drive, First, InfoRecord, LineConfig, LineCounters, LineInfo, LineSet, LineTotals, MAX_LINES,
-    MergeWindow, ReaderConfig, SetValues, VERSION,
+    ChipInfo, First, InfoRecord, LineCounters, LineInfo, LineSet, LineTotals, MAX_LINES, VERSION,
 };
-use overlapped::{Device, InvertedCall};
+use overlapped::{Device, Input, InvertedCall, Ioctl};
 
 use super::codes;
 use crate::backend::RawEdge;
 use crate::{EdgeKind, Error, ErrorKind, Missed, Offset};
 
-/// How long a driver may take for a call that does not wait. A driver that takes longer does not answer.
+/// How long a driver may take for a call that does not wait. After that the call times out.
 const ANSWER: Duration = Duration::from_secs(10);
 
 /// The most edges of one completion.
 pub(crate) const BATCH: usize = 128;
 
-/// The most completions that wait for the program. Further edges wait in the driver's queue.
+/// The most completions that are kept for the program. Further edges stay in the driver's queue.
 const WINDOW: usize = 8;
 
 /// One open handle: to the driver, one reader.
@@ -72,26 +72,19 @@ impl Client {
         }
     }
 
+    /// Makes a call whose answer has no bytes.
+    pub(crate) fn send<In: Input + ?Sized>(&self, code: Ioctl<In, ()>, input: &In) -> Result<(), Error> {
+        Ok(self.device.call(code, input).wait_timeout(ANSWER).map(drop)?)
+    }
+
     pub(crate) fn values(&self) -> Result<LineSet, Error> {
         Ok(*self.device.call(codes::GET_VALUES, &()).wait_timeout(ANSWER)?)
     }
 
-    pub(crate) fn configure(&self, lines: &[LineConfig]) -> Result<(), Error> {
-        Ok(self.device.call(codes::CONFIGURE, lines).wait_timeout(ANSWER).map(drop)?)
-    }
-
-    pub(crate) fn set_debounce(&self, lines: &[Debounce]) -> Result<(), Error> {
-        Ok(self.device.call(codes::SET_DEBOUNCE, lines).wait_timeout(ANSWER).map(drop)?)
-    }
-
-    /// Watches lines being taken, given back and reconfigured.
+    /// Reports when lines are requested, released and reconfigured.
     pub(crate) fn watch_info(&self, lines: &LineSet) -> Result<InvertedCall<[InfoRecord]>, Error> {
-        self.device.call(codes::WATCH_INFO, lines).wait_timeout(ANSWER)?;
+        self.send(codes::WATCH_INFO, lines)?;
         Ok(self.device.inverted(codes::WAIT_INFO, &()).pending(1).armed_by_consumer().start())
-    }
-
-    pub(crate) fn set_reader(&self, reader: &ReaderConfig) -> Result<(), Error> {
-        Ok(self.device.call(codes::SET_READER, reader).wait_timeout(ANSWER).map(drop)?)
     }
 
     /// The counters of every line of this reader.
@@ -103,26 +96,6 @@ impl Client {
     pub(crate) fn totals(&self) -> Result<Vec<LineTotals>, Error> {
         let totals = self.device.call(codes::GET_TOTALS, &First::default()).wait_timeout(ANSWER)?;
         self.whole(&totals, |line| line.offset)
-    }
-
-    pub(crate) fn set_values(&self, values: &SetValues) -> Result<(), Error> {
-        Ok(self.device.call(codes::SET_VALUES, values).wait_timeout(ANSWER).map(drop)?)
-    }
-
-    pub(crate) fn drive(&self, drives: &[Drive]) -> Result<(), Error> {
-        Ok(self.device.call(codes::DRIVE, drives).wait_timeout(ANSWER).map(drop)?)
-    }
-
-    pub(crate) fn set_merge(&self, window: &MergeWindow) -> Result<(), Error> {
-        Ok(self.device.call(codes::SET_MERGE, window).wait_timeout(ANSWER).map(drop)?)
-    }
-
-    pub(crate) fn unplug(&self) -> Result<(), Error> {
-        Ok(self.device.call(codes::UNPLUG, &()).wait_timeout(ANSWER).map(drop)?)
-    }
-
-    pub(crate) fn replug(&self) -> Result<(), Error> {
-        Ok(self.device.call(codes::REPLUG, &()).wait_timeout(ANSWER).map(drop)?)
     }
 
     /// Waits for edges of any line this reader watches, again and again.
@@ -146,7 +119,7 @@ impl Client {
         }
         into.extend(batch.records().map(|edge| RawEdge {
             offset: edge.offset.into(),
-            kind: if edge.is_rising() { EdgeKind::Rising } else { EdgeKind::Falling },
+            kind: EdgeKind::to(edge.is_rising()),
             timestamp_ns: edge.timestamp_ns,
             seqno: edge.seqno,
             line_seqno: edge.line_seqno,

@@ -28,9 +28,9 @@ pub struct Exec {
     pub(super) start_timeout: Duration,
 }
 
-/// Whether a program that ended is started again when its chip is looked for: by a [`Monitor`](crate::Monitor) that
-/// [reattaches](crate::MonitorBuilder::reattach), or [`Chip::reopen`](crate::Chip::reopen). A request ends with the
-/// program in any case, so that the gap is seen.
+/// When a program that has ended is started again. A [`Monitor`](crate::Monitor) that
+/// [reattaches](crate::MonitorBuilder::reattach) starts it, or [`Chip::reopen`](crate::Chip::reopen). The request
+/// always ends with the program, so that the gap is reported.
 ///
 /// ```
 /// assert_eq!(linewake::Restart::default(), linewake::Restart::Always);
@@ -39,7 +39,7 @@ pub struct Exec {
 pub enum Restart {
     /// Never.
     Never,
-    /// Unless its exit status was 0.
+    /// If its exit status was not 0.
     OnFailure,
     /// Always.
     #[default]
@@ -79,19 +79,20 @@ impl Exec {
         }
     }
 
-    /// One more argument.
+    /// Adds an argument.
     pub fn arg(self, argument: impl AsRef<OsStr>) -> Self {
         self.args([argument])
     }
 
-    /// More arguments.
+    /// Adds arguments.
     pub fn args<A: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
         self.arguments.extend(arguments.into_iter().map(|argument| argument.as_ref().to_owned()));
         self
     }
 
-    /// The chip's name. Unless set it is the name of the program, or of the script that an interpreter such as `sh` or
-    /// `python3` runs: `door` for `python3 -u scripts/door.py`. For `sh -c '…'` it is the beginning of the command.
+    /// Sets the chip's name. By default it is the name of the program, or of the script that an interpreter such as
+    /// `sh` or `python3` runs: `door` for `python3 -u scripts/door.py`. For `sh -c '…'` it is the beginning of the
+    /// command.
     ///
     /// ```
     /// use linewake::{Chip, Exec};
@@ -106,19 +107,19 @@ impl Exec {
         self
     }
 
-    /// The names of its lines, for a program that does not print them first; `-` is a line without a name.
+    /// Sets the names of the lines, for a program that does not print them first; `-` is a line without a name.
     pub fn lines<N: Into<Arc<str>>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.lines = Some(names.into_iter().map(Into::into).collect());
         self
     }
 
-    /// Whether it is started again, and how long after its end: always, after a second, unless set.
+    /// Sets when the program is started again, and how long after its end: always and after 1 s by default.
     pub fn restart(mut self, restart: Restart, delay: Duration) -> Self {
         self.restart = (restart, delay);
         self
     }
 
-    /// How long it may take to name its lines: 10 s unless set.
+    /// Sets how long the program may take to name its lines: 10 s by default.
     pub fn start_timeout(mut self, timeout: Duration) -> Self {
         self.start_timeout = timeout;
         self
@@ -164,7 +165,7 @@ impl Exec {
     pub(super) fn malformed(&self, reason: &str) -> Error {
         Error::new(
             ErrorKind::Malformed,
-            format!("the program {} printed something else than docs/exec.md says: {reason}", self.quoted()),
+            format!("the program {} does not keep to the format of docs/exec.md: {reason}", self.quoted()),
         )
     }
 }

@@ -97,7 +97,7 @@ impl Output {
             let line = self.at..self.at + end;
             self.at = line.end + 1;
             if std::str::from_utf8(&self.bytes[line.clone()]).is_err() {
-                return Err(format!("the line \"{}\" is no text", shown(&self.bytes[line])));
+                return Err(format!("the line \"{}\" is not UTF-8", shown(&self.bytes[line])));
             }
             let text = self.text(&line).trim();
             if !text.is_empty() && !text.starts_with('#') {
@@ -161,9 +161,7 @@ impl Output {
             }
             _ => {
                 let text = shown(text.as_bytes());
-                Err(format!(
-                    "the line \"{text}\" comes before the one that says which lines there are: `lines name name …`"
-                ))
+                Err(format!("the line \"{text}\" comes before the line `lines name name …`, which must be first"))
             }
         }
     }
@@ -200,7 +198,7 @@ impl Output {
         let (time, name, level) = (words.next(), words.next(), words.next());
         let (number, more) = (words.next(), words.next());
         let (Some(time), Some(name), Some(level), None) = (time, name, level, more) else {
-            return wrong("is no change; expected `timestamp_ns line level`, and a number if changes are numbered");
+            return wrong("is not a change; expected `timestamp_ns line level`, and a number if changes are numbered");
         };
         let Ok(timestamp_ns) = time.parse() else {
             return wrong("begins without a time; expected whole nanoseconds");
@@ -235,7 +233,7 @@ impl Output {
         self.lines[offset] = OutputLine { active: Some(active), number };
         Ok(RawEdge {
             offset: (offset as u32).into(),
-            kind: if active { EdgeKind::Rising } else { EdgeKind::Falling },
+            kind: EdgeKind::to(active),
             timestamp_ns,
             seqno: 0,
             line_seqno: number.unwrap_or(0),
@@ -333,9 +331,9 @@ mod tests {
     #[test]
     fn what_is_no_change_is_named() {
         let cases = [
-            ("nonsense", "\"nonsense\" is no change"),
-            ("1 a", "\"1 a\" is no change"),
-            ("1 a 1 2 3", "is no change"),
+            ("nonsense", "\"nonsense\" is not a change"),
+            ("1 a", "\"1 a\" is not a change"),
+            ("1 a 1 2 3", "is not a change"),
             ("-1 a 1", "begins without a time"),
             ("1.5 a 1", "begins without a time"),
             ("99999999999999999999 a 1", "begins without a time"),
@@ -359,7 +357,7 @@ mod tests {
         }
         let mut output = Output::new(None);
         output.push(b"lines \xff\n");
-        assert!(output.header().unwrap_err().contains("is no text"));
+        assert!(output.header().unwrap_err().contains("is not UTF-8"));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use overlapped::Device;
 use rustix::time::{ClockId, clock_gettime};
 
 use super::{config, uapi};
-use crate::{ChipInfo, Error, EventClock, LineInfo, Offset};
+use crate::{ChipInfo, Error, ErrorKind, EventClock, LineInfo, Offset};
 
 /// The most events that the kernel queues for a request.
 pub(super) const MAX_QUEUE: u32 = 1024;
@@ -34,8 +34,8 @@ impl Place {
         format!("{place}:{label}").into()
     }
 
-    /// Whether the kernel probably numbers this chip's interrupts as they happen, and not when a thread has asked the
-    /// chip for them.
+    /// True if the kernel probably numbers this chip's interrupts as they happen, and not when a thread has read them
+    /// from the chip.
     pub(super) fn interrupts_directly(&self) -> bool {
         let Some(path) = &self.0 else { return true };
         let bus = |device: &Path| Some(fs::read_link(device.join("subsystem")).ok()?.file_name()?.to_owned());
@@ -71,8 +71,7 @@ impl GpioChip {
 
     /// Adds the name of the chip to an error, which names the chip's file.
     pub(super) fn error(&self, error: overlapped::Error) -> Error {
-        let message = format!("chip \"{}\": {error}", self.info.name);
-        Error::from(error).saying(message)
+        of_chip(&self.info.name, error)
     }
 
     /// A line as it is now.
@@ -80,6 +79,17 @@ impl GpioChip {
         let said = uapi::line_info(&self.device, offset.get()).map_err(|error| self.error(error))?;
         Ok(config::line_info(&said))
     }
+}
+
+/// Adds the name of a chip to an error.
+pub(super) fn of_chip(name: &str, error: overlapped::Error) -> Error {
+    let message = format!("chip \"{name}\": {error}");
+    Error::from(error).saying(message)
+}
+
+/// The error of a chip whose file gives something else than `linux/gpio.h` says.
+pub(super) fn malformed(name: &str, what: String) -> Error {
+    Error::new(ErrorKind::Malformed, format!("chip \"{name}\" does not keep to its protocol: {what}"))
 }
 
 /// The time of a clock that stamps edges, if it can be read.

@@ -6,6 +6,7 @@ use zerocopy::FromZeros;
 
 use super::uapi::{self, Attribute, ConfigAttribute, attribute, flag};
 use crate::backend::InfoEventKind;
+use crate::backend::flags::FlagTable;
 use crate::{Bias, Direction, Drive, Edges, Error, ErrorKind, EventClock, LineConfig, LineInfo, Offset};
 
 /// The configuration of a request, from the configurations of its lines in order.
@@ -19,7 +20,7 @@ pub(super) fn encode(chip: &str, lines: impl Iterator<Item = LineConfig>) -> Res
         let line = 1 << place;
         flags_of.add(flags(&config), line);
         if !config.debounce.is_zero() {
-            periods_of.add(micros(config.debounce), line);
+            periods_of.add(config.debounce_us(), line);
         }
         if config.direction == Some(Direction::Output) {
             outputs |= line;
@@ -40,8 +41,8 @@ pub(super) fn encode(chip: &str, lines: impl Iterator<Item = LineConfig>) -> Res
     }
     if settings > uapi::ATTRIBUTES {
         let message = format!(
-            "chip \"{chip}\" keeps {} settings in which the lines of a request differ, and this one has {settings}: \
-             ask for lines that are held alike together, and for the others in requests of their own",
+            "chip \"{chip}\" allows {} different settings in one request, but this one has {settings}; put lines with \
+             equal settings into one request, and the others into requests of their own",
             uapi::ATTRIBUTES
         );
         return Err(Error::new(ErrorKind::InvalidInput, message));
@@ -51,13 +52,8 @@ pub(super) fn encode(chip: &str, lines: impl Iterator<Item = LineConfig>) -> Res
 }
 
 /// Lines grouped by a common setting.
+#[derive(Default)]
 struct Groups<T>(Vec<(T, u64)>);
-
-impl<T> Default for Groups<T> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
 
 impl<T: PartialEq> Groups<T> {
     fn add(&mut self, value: T, line: u64) {
@@ -73,43 +69,31 @@ impl<T: PartialEq> Groups<T> {
     }
 }
 
+const BIASES: FlagTable<Bias> = FlagTable(&[
+    (flag::BIAS_PULL_UP, Bias::PullUp),
+    (flag::BIAS_PULL_DOWN, Bias::PullDown),
+    (flag::BIAS_DISABLED, Bias::Disabled),
+]);
+const DRIVES: FlagTable<Drive> =
+    FlagTable(&[(flag::OPEN_DRAIN, Drive::OpenDrain), (flag::OPEN_SOURCE, Drive::OpenSource)]);
+const EDGES: FlagTable<Edges> = FlagTable(&[
+    (flag::EDGE_RISING | flag::EDGE_FALLING, Edges::Both),
+    (flag::EDGE_RISING, Edges::Rising),
+    (flag::EDGE_FALLING, Edges::Falling),
+]);
+const CLOCKS: FlagTable<EventClock> =
+    FlagTable(&[(flag::EVENT_CLOCK_REALTIME, EventClock::Realtime), (flag::EVENT_CLOCK_HTE, EventClock::Hte)]);
+
 fn flags(config: &LineConfig) -> u64 {
-    let mut flags = match config.direction {
+    let direction = match config.direction {
         None => 0,
         Some(Direction::Input) => flag::INPUT,
         Some(Direction::Output) => flag::OUTPUT,
     };
-    if config.active_low {
-        flags |= flag::ACTIVE_LOW;
-    }
-    flags |= match config.bias {
-        None => 0,
-        Some(Bias::PullUp) => flag::BIAS_PULL_UP,
-        Some(Bias::PullDown) => flag::BIAS_PULL_DOWN,
-        Some(Bias::Disabled) => flag::BIAS_DISABLED,
-    };
-    flags |= match config.drive {
-        Drive::PushPull => 0,
-        Drive::OpenDrain => flag::OPEN_DRAIN,
-        Drive::OpenSource => flag::OPEN_SOURCE,
-    };
-    let Some(edges) = config.edges else { return flags };
-    flags |= match edges {
-        Edges::Rising => flag::EDGE_RISING,
-        Edges::Falling => flag::EDGE_FALLING,
-        Edges::Both => flag::EDGE_RISING | flag::EDGE_FALLING,
-    };
-    flags
-        | match config.clock {
-            EventClock::Monotonic => 0,
-            EventClock::Realtime => flag::EVENT_CLOCK_REALTIME,
-            EventClock::Hte => flag::EVENT_CLOCK_HTE,
-        }
-}
-
-/// A debounce period in the kernel's microseconds, rounded up, so that none becomes zero.
-fn micros(period: Duration) -> u32 {
-    u32::try_from(period.as_nanos().div_ceil(1000)).unwrap_or(u32::MAX)
+    let active_low = if config.active_low { flag::ACTIVE_LOW } else { 0 };
+    // The kernel refuses a clock without edges.
+    let edges = config.edges.map_or(0, |edges| EDGES.bits(edges) | CLOCKS.bits(config.clock));
+    direction | active_low | config.bias.map_or(0, |bias| BIASES.bits(bias)) | DRIVES.bits(config.drive) | edges
 }
 
 /// A line, from the kernel's description.
@@ -127,30 +111,11 @@ pub(super) fn line_info(said: &uapi::LineInfo) -> LineInfo {
         consumer: named(&said.consumer),
         config: LineConfig {
             active_low: has(flag::ACTIVE_LOW),
-            bias: [
-                (flag::BIAS_PULL_UP, Bias::PullUp),
-                (flag::BIAS_PULL_DOWN, Bias::PullDown),
-                (flag::BIAS_DISABLED, Bias::Disabled),
-            ]
-            .into_iter()
-            .find_map(|(flag, bias)| has(flag).then_some(bias)),
-            drive: match (has(flag::OPEN_DRAIN), has(flag::OPEN_SOURCE)) {
-                (true, _) => Drive::OpenDrain,
-                (_, true) => Drive::OpenSource,
-                _ => Drive::PushPull,
-            },
-            edges: match (has(flag::EDGE_RISING), has(flag::EDGE_FALLING)) {
-                (true, true) => Some(Edges::Both),
-                (true, false) => Some(Edges::Rising),
-                (false, true) => Some(Edges::Falling),
-                (false, false) => None,
-            },
+            bias: BIASES.value(said.flags),
+            drive: DRIVES.value(said.flags).unwrap_or_default(),
+            edges: EDGES.value(said.flags),
             debounce: Duration::from_micros(period.into()),
-            clock: match (has(flag::EVENT_CLOCK_REALTIME), has(flag::EVENT_CLOCK_HTE)) {
-                (true, _) => EventClock::Realtime,
-                (_, true) => EventClock::Hte,
-                _ => EventClock::Monotonic,
-            },
+            clock: CLOCKS.value(said.flags).unwrap_or_default(),
             ..LineConfig::as_is()
         },
     }

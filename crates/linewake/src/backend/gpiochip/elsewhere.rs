@@ -1,11 +1,11 @@
-//! Stands for the chips of Linux on other systems, which have none.
+//! Gpiochips on systems other than Linux: there are none.
 
 use std::sync::Arc;
 
 use super::Backend;
 use crate::{Error, ErrorKind};
 
-/// Whether a spec names a chip of Linux.
+/// True if a spec names a Linux gpiochip.
 pub(crate) fn is_spec(spec: &str) -> bool {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     spec.starts_with("label:")
@@ -15,7 +15,7 @@ pub(crate) fn is_spec(spec: &str) -> bool {
 
 pub(crate) fn open(spec: &str) -> Result<Arc<dyn Backend>, Error> {
     let message =
-        format!("there is no chip \"{spec}\": gpiochips are Linux's; take \"sim\", or a device of this system");
+        format!("there is no chip \"{spec}\": only Linux has gpiochips; open \"sim\", or a device of this system");
     Err(Error::new(ErrorKind::UnknownChip, message))
 }
 

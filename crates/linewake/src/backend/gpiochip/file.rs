@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Mode, OFlags};
 use zerocopy::{FromBytes, FromZeros, IntoBytes};
 
-use super::uapi::{self, on_file};
+use super::uapi;
 
 pub use super::find::is_chip;
 pub use super::uapi::flag;
@@ -215,7 +215,7 @@ impl ChipFile {
     /// # Errors
     /// The error of the kernel.
     pub fn info(&self) -> io::Result<FileInfo> {
-        let said = on_file::chip_info(self.file.as_fd())?;
+        let said = uapi::CHIP_INFO.run_on(&self.file, uapi::ChipInfo::new_zeroed())?;
         Ok(FileInfo { name: Name(said.name), label: Name(said.label), lines: said.lines })
     }
 
@@ -224,7 +224,7 @@ impl ChipFile {
     /// # Errors
     /// The error of the kernel.
     pub fn line(&self, offset: u32) -> io::Result<FileLine> {
-        Ok(FileLine::of(&on_file::line_info(self.file.as_fd(), offset)?))
+        Ok(FileLine::of(&uapi::LINE_INFO.run_on(&self.file, uapi::LineInfo::about(offset))?))
     }
 
     /// Watches a line: from now on [`changed`](Self::changed) gives its changes.
@@ -232,7 +232,7 @@ impl ChipFile {
     /// # Errors
     /// The error of the kernel.
     pub fn watch(&self, offset: u32) -> io::Result<()> {
-        on_file::watch_line_info(self.file.as_fd(), offset).map(drop)
+        uapi::LINE_INFO_WATCH.run_on(&self.file, uapi::LineInfo::about(offset)).map(drop)
     }
 
     /// The next change of a watched line.
@@ -267,8 +267,10 @@ impl ChipFile {
             *slot = uapi::ConfigAttribute { attribute, lines: mask };
             asked.config.attribute_count += 1;
         }
-        let file = on_file::get_lines(self.file.as_fd(), asked)?;
-        Ok(LinesFile { file: file.ok_or(rustix::io::Errno::IO)?, mask })
+        // -1 is no descriptor: a driver that does not write the field has made no file.
+        asked.fd = -1;
+        let granted = uapi::GET_LINE.run_on(&self.file, asked)?;
+        Ok(LinesFile { file: uapi::made(granted.fd).ok_or(rustix::io::Errno::IO)?, mask })
     }
 }
 
@@ -302,7 +304,7 @@ impl LinesFile {
     /// # Errors
     /// The error of the kernel.
     pub fn values(&self) -> io::Result<u64> {
-        on_file::values(self.file.as_fd(), self.mask)
+        Ok(uapi::GET_VALUES.run_on(&self.file, uapi::LineValues { bits: 0, mask: self.mask })?.bits)
     }
 
     /// Sets the values of all lines: a bit for each, in the order of the request.
@@ -310,7 +312,7 @@ impl LinesFile {
     /// # Errors
     /// The error of the kernel.
     pub fn set_values(&self, bits: u64) -> io::Result<()> {
-        on_file::set_values(self.file.as_fd(), uapi::LineValues { bits, mask: self.mask })
+        uapi::SET_VALUES.run_on(&self.file, uapi::LineValues { bits, mask: self.mask }).map(drop)
     }
 
     /// Reads the queued edges. If there are none, waits for the next one.

@@ -14,7 +14,8 @@ use crate::ChipInfo;
 
 /// The prefix of a spec with a label.
 pub(super) const LABEL: &str = "label:";
-/// Whether a spec is one of a Linux gpiochip.
+
+/// True if a spec names a Linux gpiochip.
 pub(crate) fn is_spec(spec: &str) -> bool {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     spec.starts_with(LABEL) || spec.starts_with("/dev/") || is_number(spec.strip_prefix("gpiochip").unwrap_or(spec))
@@ -33,7 +34,7 @@ pub(super) fn labelled(label: &str) -> Vec<Arc<str>> {
     chips().filter(|chip| *chip.info.label == *label).map(|chip| chip.info.name.clone()).collect()
 }
 
-/// Whether a path leads to a gpiochip: to a character device that the kernel's bus of them has.
+/// True if a path leads to a gpiochip: to a character device on the kernel's gpio bus.
 #[must_use]
 pub fn is_chip(path: &Path) -> bool {
     let Ok(stat) = rustix::fs::stat(path) else { return false };
@@ -68,21 +69,19 @@ pub(crate) fn names() -> Vec<String> {
 
 /// Opens the chips one after the other. Chips that do not open are left out.
 pub(super) fn chips() -> impl Iterator<Item = GpioChip> {
-    names().into_iter().filter_map(|name| {
-        let path = path_of(&name);
-        GpioChip::new(Device::open(&path).ok()?, &path).ok()
-    })
+    names().into_iter().filter_map(|name| chip(&name))
+}
+
+fn chip(name: &str) -> Option<GpioChip> {
+    let path = path_of(name);
+    GpioChip::new(Device::open(&path).ok()?, &path).ok()
 }
 
 /// The specs of the chips that exist, each with its facts if it opens. It reports no failure, since it is itself used
 /// to explain failures.
 pub(super) fn list() -> Vec<(String, Option<ChipInfo>)> {
-    let info = |name: String| {
-        let path = path_of(&name);
-        let chip = Device::open(&path).ok().and_then(|device| GpioChip::new(device, &path).ok());
-        (name, chip.map(|chip| chip.info))
-    };
-    names().into_iter().map(info).collect()
+    let info = |name: String| (chip(&name).map(|chip| chip.info), name);
+    names().into_iter().map(info).map(|(info, name)| (name, info)).collect()
 }
 
 #[cfg(test)]

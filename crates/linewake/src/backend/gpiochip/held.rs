@@ -37,7 +37,7 @@ impl Drop for Wanted {
     }
 }
 
-/// Whether busy lines will be free in a moment: this process does not want them, and no other process holds them.
+/// True if busy lines will be free in a moment: this process does not want them, and no other process holds them.
 pub(super) fn is_being_closed(chip: &GpioChip, asked: &[(Offset, LineConfig)]) -> bool {
     let name = &chip.info.name;
     let mut used = asked.iter().map(|line| line.0).filter(|&offset| chip.line_info(offset).is_ok_and(|line| line.used));

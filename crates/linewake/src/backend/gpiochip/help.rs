@@ -8,14 +8,14 @@ use std::{fs, io};
 
 use overlapped::ErrorKind as Kind;
 
-use super::chip::GpioChip;
+use super::chip::{GpioChip, of_chip};
 use super::find;
 use crate::backend::unsupported;
 use crate::{Error, ErrorKind, LineConfig, LineHolder, Offset};
 
 const RULE: &str = r#"SUBSYSTEM=="gpio", KERNEL=="gpiochip[0-9]*", GROUP="gpio", MODE="0660""#;
 
-/// The chips that exist, as the second half of a sentence.
+/// The chips that exist, to end an error message.
 pub(super) fn chips() -> String {
     let names: Vec<_> = find::list()
         .into_iter()
@@ -44,7 +44,7 @@ pub(crate) fn labelled(spec: &str) -> Option<String> {
     })
 }
 
-/// Whether the kernel has its simulator of chips as a module.
+/// True if the kernel has its simulator of chips as a module.
 fn can_simulate() -> bool {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let modules = fs::read_to_string(format!("/lib/modules/{}/modules.dep", release.trim()));
@@ -55,8 +55,8 @@ fn can_simulate() -> bool {
 pub(super) fn not_opened(spec: &str, path: &str, error: overlapped::Error) -> Error {
     let message = match error.kind() {
         Kind::NotFound => format!("there is no chip \"{spec}\"; {}", chips()),
-        Kind::AccessDenied => format!("{error}; {}", permission(path)),
-        _ => error.to_string(),
+        Kind::AccessDenied => format!("cannot {error}; {}", permission(path)),
+        _ => return error.into(),
     };
     Error::from(error).saying(message)
 }
@@ -66,11 +66,12 @@ fn permission(path: &str) -> String {
     let group = fs::metadata(path).ok().filter(|file| file.mode() & 0o060 == 0o060).map(|file| file.gid());
     match group.filter(|&group| group != 0).and_then(group_name) {
         Some(group) => format!(
-            "it belongs to the group \"{group}\": \"sudo usermod -aG {group} $USER\" puts you in it, from the next login on"
+            "it belongs to the group \"{group}\": \"sudo usermod -aG {group} $USER\" puts you in it, from the next \
+             login on"
         ),
         None => format!(
-            "only root may open it: give it to a group with \"sudo groupadd -f gpio; sudo usermod -aG gpio $USER\" and the \
-             line '{RULE}' in \"/etc/udev/rules.d/60-gpio.rules\", and start again"
+            "only root may open it: give it to a group with \"sudo groupadd -f gpio; sudo usermod -aG gpio $USER\" and \
+             the line '{RULE}' in \"/etc/udev/rules.d/60-gpio.rules\", and start again"
         ),
     }
 }
@@ -84,8 +85,7 @@ fn group_name(id: u32) -> Option<String> {
 /// The error for a file that opened but is no chip.
 pub(super) fn no_chip(spec: &str, path: &str, error: overlapped::Error) -> Error {
     if error.kind() != Kind::Unsupported {
-        let message = format!("chip \"{spec}\": {error}");
-        return Error::from(error).saying(message);
+        return of_chip(spec, error);
     }
     Error::new(ErrorKind::UnknownChip, format!("\"{path}\" is no gpiochip; {}", chips()))
 }
@@ -136,7 +136,7 @@ fn busy(chip: &GpioChip, error: overlapped::Error, asked: &[(Offset, LineConfig)
     let name = &chip.info.name;
     let held = asked.iter().filter_map(|line| chip.line_info(line.0).ok()).find(|line| line.used);
     let Some(line) = held else {
-        let message = format!("a line of chip \"{name}\" was held elsewhere a moment ago; try again");
+        let message = format!("a line of chip \"{name}\" was just held by another program; try again");
         return Error::from(error).busy(message);
     };
     let called = line.name.as_deref().map(|name| format!(" (\"{name}\")")).unwrap_or_default();
@@ -150,11 +150,10 @@ fn busy(chip: &GpioChip, error: overlapped::Error, asked: &[(Offset, LineConfig)
             format!("\"{consumer}\", which is this process ({process}, \"{program}\"): use the request that holds it")
         }
         Some(LineHolder { process, program }) => format!(
-            "\"{consumer}\" (process {process}, \"{program}\"): a gpiochip's line has one holder at a time; end that one"
+            "\"{consumer}\" (process {process}, \"{program}\"): a gpiochip's line has one holder at a time; end that \
+             process"
         ),
-        None => format!(
-            "\"{consumer}\": the kernel, by a driver or a hog, or another user's process; as root this says which"
-        ),
+        None => format!("\"{consumer}\": the kernel, by a driver or a hog, or another user's process; root sees which"),
     };
     Error::from(error).busy(format!("line {}{called} of chip \"{name}\" is held by {holder}", line.offset))
 }
@@ -191,7 +190,7 @@ fn held_lines() -> impl Iterator<Item = (u32, String)> {
     })
 }
 
-/// Whether this process may see the open files of all processes. If so, a busy line without a holder is held by the
+/// True if this process may see the open files of all processes. Then a busy line that no process holds is held by the
 /// kernel.
 fn sees_all_processes() -> bool {
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();

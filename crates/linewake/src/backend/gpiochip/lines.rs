@@ -7,7 +7,6 @@ mod events;
 mod gathering;
 mod start;
 
-use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -17,7 +16,7 @@ use overlapped::{Device, ErrorKind as Kind, InvertedCall};
 use self::events::decode;
 use self::gathering::{Gathering, take};
 use self::start::level_at_start;
-use super::chip::{GpioChip, now_ns};
+use super::chip::{GpioChip, now_ns, of_chip};
 use super::held::Wanted;
 use super::{config, uapi};
 use crate::backend::{HeldLines, Interrupts, Numbering, RawEdge};
@@ -40,7 +39,7 @@ pub(super) struct GpioLines {
     lines: Vec<(Offset, LineConfig)>,
     /// A line held beside the requested ones, so that the kernel numbers interrupts.
     witness: Option<Offset>,
-    /// Whether the chip's interrupts come as they happen.
+    /// True if the kernel numbers the chip's interrupts as they happen.
     direct: bool,
     active_at_start: Vec<Option<bool>>,
     levels_read_ns: Option<u64>,
@@ -52,6 +51,7 @@ pub(super) struct GpioLines {
     _wanted: Wanted,
 }
 
+#[derive(Debug)]
 enum Phase {
     /// Reads are pending.
     Live(InvertedCall<[u8]>),
@@ -60,17 +60,6 @@ enum Phase {
     /// The watch was stopped. The edges in the kernel's queue are still to be taken.
     Stopped,
     Over,
-}
-
-impl fmt::Debug for Phase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Live(_) => "Live",
-            Self::Idle => "Idle",
-            Self::Stopped => "Stopped",
-            Self::Over => "Over",
-        })
-    }
 }
 
 impl GpioLines {
@@ -149,8 +138,7 @@ impl GpioLines {
     }
 
     fn error(&self, error: overlapped::Error) -> Error {
-        let message = format!("chip \"{}\": {error}", self.chip);
-        Error::from(error).saying(message)
+        of_chip(&self.chip, error)
     }
 
     /// Takes the edges that the standing reads have brought, without waiting.

@@ -109,7 +109,7 @@ pub(super) struct LineRequest {
     pub(super) lines: u32,
     pub(super) event_buffer_size: u32,
     padding: [u32; 5],
-    fd: i32,
+    pub(super) fd: i32,
 }
 
 /// `struct gpio_v2_line_values`.
@@ -131,6 +131,13 @@ pub(super) struct LineInfo {
     pub(super) flags: u64,
     pub(super) attributes: [Attribute; ATTRIBUTES],
     padding: [u32; 4],
+}
+
+impl LineInfo {
+    /// The argument of a call about one line.
+    pub(super) fn about(offset: u32) -> Self {
+        Self { offset, ..Self::new_zeroed() }
+    }
 }
 
 /// `struct gpio_v2_line_info_changed`.
@@ -166,32 +173,32 @@ const _: () = {
 };
 
 // SAFETY: linux/gpio.h: GPIO_GET_CHIPINFO_IOCTL writes one `gpiochip_info`.
-const CHIP_INFO: Ioctl<ChipInfo> = unsafe { Ioctl::new(Direction::Read, 0xb4, 0x01) };
+pub(super) const CHIP_INFO: Ioctl<ChipInfo> = unsafe { Ioctl::new(Direction::Read, 0xb4, 0x01) };
 // SAFETY: linux/gpio.h: GPIO_V2_GET_LINEINFO_IOCTL reads and writes one `gpio_v2_line_info`.
-const LINE_INFO: Ioctl<LineInfo> = unsafe { Ioctl::new(Direction::ReadWrite, 0xb4, 0x05) };
+pub(super) const LINE_INFO: Ioctl<LineInfo> = unsafe { Ioctl::new(Direction::ReadWrite, 0xb4, 0x05) };
 // SAFETY: linux/gpio.h: GPIO_V2_GET_LINEINFO_WATCH_IOCTL reads and writes one `gpio_v2_line_info`.
-const LINE_INFO_WATCH: Ioctl<LineInfo> = unsafe { Ioctl::new(Direction::ReadWrite, 0xb4, 0x06) };
+pub(super) const LINE_INFO_WATCH: Ioctl<LineInfo> = unsafe { Ioctl::new(Direction::ReadWrite, 0xb4, 0x06) };
 // SAFETY: linux/gpio.h: GPIO_V2_GET_LINE_IOCTL reads and writes one `gpio_v2_line_request`; it uses no file descriptor
 // that is in it, and gives a new one back.
-const GET_LINE: Ioctl<LineRequest> = unsafe { Ioctl::new(Direction::ReadWrite, 0xb4, 0x07) };
+pub(super) const GET_LINE: Ioctl<LineRequest> = unsafe { Ioctl::new(Direction::ReadWrite, 0xb4, 0x07) };
 // SAFETY: linux/gpio.h: GPIO_V2_LINE_SET_CONFIG_IOCTL reads and writes one `gpio_v2_line_config`.
 const SET_CONFIG: Ioctl<LineConfig> = unsafe { Ioctl::new(Direction::ReadWrite, 0xb4, 0x0d) };
 // SAFETY: linux/gpio.h: GPIO_V2_LINE_GET_VALUES_IOCTL reads and writes one `gpio_v2_line_values`.
-const GET_VALUES: Ioctl<LineValues> = unsafe { Ioctl::new(Direction::ReadWrite, 0xb4, 0x0e) };
+pub(super) const GET_VALUES: Ioctl<LineValues> = unsafe { Ioctl::new(Direction::ReadWrite, 0xb4, 0x0e) };
 // SAFETY: linux/gpio.h: GPIO_V2_LINE_SET_VALUES_IOCTL reads and writes one `gpio_v2_line_values`.
-const SET_VALUES: Ioctl<LineValues> = unsafe { Ioctl::new(Direction::ReadWrite, 0xb4, 0x0f) };
+pub(super) const SET_VALUES: Ioctl<LineValues> = unsafe { Ioctl::new(Direction::ReadWrite, 0xb4, 0x0f) };
 
 pub(super) fn chip_info(chip: &Device) -> Result<ChipInfo, Error> {
     uninterrupted(|| chip.ioctl(CHIP_INFO, ChipInfo::new_zeroed()))
 }
 
 pub(super) fn line_info(chip: &Device, offset: u32) -> Result<LineInfo, Error> {
-    uninterrupted(|| chip.ioctl(LINE_INFO, LineInfo { offset, ..LineInfo::new_zeroed() }))
+    uninterrupted(|| chip.ioctl(LINE_INFO, LineInfo::about(offset)))
 }
 
 /// Gives the facts of a line. From now on the chip's file reports each change of it.
 pub(super) fn watch_line_info(chip: &Device, offset: u32) -> Result<LineInfo, Error> {
-    chip.ioctl(LINE_INFO_WATCH, LineInfo { offset, ..LineInfo::new_zeroed() })
+    chip.ioctl(LINE_INFO_WATCH, LineInfo::about(offset))
 }
 
 /// Takes lines. Returns the file that holds them, from which their edges are read; `None` if the driver made no file.
@@ -203,12 +210,12 @@ pub(super) fn get_lines(chip: &Device, request: &LineRequest) -> Result<Option<D
 }
 
 /// Takes over the file descriptor that a driver says it has made.
-fn made(fd: i32) -> Option<OwnedFd> {
+pub(super) fn made(fd: i32) -> Option<OwnedFd> {
     // SAFETY: the kernel has made this descriptor for us, and nobody else has it: no other call gives such a file.
     holds_lines(fd).then(|| unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// Whether a number that a driver gave is a descriptor of a file that holds lines: an anonymous inode, which the kernel
+/// True if a number that a driver gave is a descriptor of a file that holds lines: an anonymous inode, which the kernel
 /// names `gpio-line`.
 fn holds_lines(fd: i32) -> bool {
     if fd < 0 {
@@ -237,42 +244,6 @@ pub(super) fn values(lines: &Device, count: usize) -> Result<u64, Error> {
 
 pub(super) fn set_values(lines: &Device, values: LineValues) -> Result<(), Error> {
     uninterrupted(|| lines.ioctl(SET_VALUES, values)).map(drop)
-}
-
-/// The same calls on the chip's own file, made by this thread without a port.
-pub(super) mod on_file {
-    use std::io;
-    use std::os::fd::{BorrowedFd, OwnedFd};
-
-    use zerocopy::FromZeros;
-
-    use super::{CHIP_INFO, GET_LINE, GET_VALUES, LINE_INFO, LINE_INFO_WATCH, SET_VALUES};
-    use super::{ChipInfo, LineInfo, LineRequest, LineValues, made};
-
-    pub(crate) fn chip_info(chip: BorrowedFd<'_>) -> io::Result<ChipInfo> {
-        CHIP_INFO.run_on(chip, ChipInfo::new_zeroed())
-    }
-
-    pub(crate) fn line_info(chip: BorrowedFd<'_>, offset: u32) -> io::Result<LineInfo> {
-        LINE_INFO.run_on(chip, LineInfo { offset, ..LineInfo::new_zeroed() })
-    }
-
-    pub(crate) fn watch_line_info(chip: BorrowedFd<'_>, offset: u32) -> io::Result<LineInfo> {
-        LINE_INFO_WATCH.run_on(chip, LineInfo { offset, ..LineInfo::new_zeroed() })
-    }
-
-    /// The file that holds the lines; none if the driver has made none.
-    pub(crate) fn get_lines(chip: BorrowedFd<'_>, request: LineRequest) -> io::Result<Option<OwnedFd>> {
-        Ok(made(GET_LINE.run_on(chip, LineRequest { fd: -1, ..request })?.fd))
-    }
-
-    pub(crate) fn values(lines: BorrowedFd<'_>, mask: u64) -> io::Result<u64> {
-        Ok(GET_VALUES.run_on(lines, LineValues { bits: 0, mask })?.bits)
-    }
-
-    pub(crate) fn set_values(lines: BorrowedFd<'_>, values: LineValues) -> io::Result<()> {
-        SET_VALUES.run_on(lines, values).map(drop)
-    }
 }
 
 /// A name as the kernel keeps it: cut at 31 bytes, and not within a character.

@@ -1,5 +1,5 @@
-//! Watches a chip's lines being taken, given back and reconfigured. The kernel keeps events that are not read, so the
-//! thread that waits for them reads the file itself.
+//! Reports when a chip's lines are requested, released and reconfigured. The kernel keeps events that are not read, so
+//! the thread that waits for them reads the file itself.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -10,6 +10,7 @@ use futures_core::Stream as _;
 use overlapped::{Device, InvertedCall};
 use zerocopy::FromBytes;
 
+use super::chip::{malformed, of_chip};
 use super::{config, uapi};
 use crate::backend::InfoWatch;
 use crate::{ChipInfo, Error, ErrorKind, InfoEvent, Offset};
@@ -36,15 +37,12 @@ impl GpioInfoWatch {
     }
 
     fn decode(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        let malformed = |what: String| {
-            let message = format!("chip \"{}\" does not keep to its protocol: {what}", self.chip);
-            Error::new(ErrorKind::Malformed, message)
-        };
+        let malformed = |what| malformed(&self.chip, what);
         for record in bytes.chunks(size_of::<uapi::LineInfoChanged>()) {
             let said = uapi::LineInfoChanged::read_from_bytes(record)
                 .map_err(|_| malformed(format!("a change of a line has {} bytes", record.len())))?;
             let kind = config::info_event_kind(said.kind)
-                .ok_or_else(|| malformed(format!("a line cannot be changed in way {}", said.kind)))?;
+                .ok_or_else(|| malformed(format!("a change of a line is of kind {}", said.kind)))?;
             let line = config::line_info(&said.info);
             self.events.push_back(InfoEvent {
                 chip: self.chip.clone(),
@@ -66,11 +64,8 @@ impl InfoWatch for GpioInfoWatch {
             }
             let failed = match ready!(Pin::new(&mut self.reads).poll_next(cx)) {
                 Some(Ok(bytes)) => self.decode(&bytes).err(),
-                Some(Err(error)) => {
-                    let message = format!("chip \"{}\": {error}", self.chip);
-                    Some(Error::from(error).saying(message))
-                }
-                None => Some(Error::new(ErrorKind::Device, format!("chip \"{}\" tells no more", self.chip))),
+                Some(Err(error)) => Some(of_chip(&self.chip, error)),
+                None => Some(Error::new(ErrorKind::Device, format!("chip \"{}\" sends no more events", self.chip))),
             };
             if let Some(error) = failed {
                 return Poll::Ready(Err(error));

@@ -11,7 +11,6 @@
 //! until the driver answers.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -33,15 +32,16 @@ pub(super) struct CallResult {
 }
 
 /// A thread that waits in a call.
+#[derive(Debug)]
 pub(super) struct Blocking(Arc<Shared>);
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct State {
     brought: VecDeque<CallResult>,
     /// Memory of results that were taken.
@@ -212,12 +212,6 @@ impl Blocking {
 impl Drop for Blocking {
     fn drop(&mut self) {
         self.leave();
-    }
-}
-
-impl fmt::Debug for Blocking {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Blocking")
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use overlapped::{Device, Port};
 
@@ -72,10 +71,11 @@ impl ProfileChip {
         let foreign = chip.plan.target.as_ref().and_then(|target| target.place.is_foreign());
         let remedy = match foreign {
             Some(foreign) => format!("the profile opens {foreign}"),
-            None => "is it plugged in, and its driver running? The profile says what to open".to_owned(),
+            None => "is it plugged in, and is its driver running? The profile says what to open".to_owned(),
         };
         // This only checks that the device is there. Each request opens its own handle.
-        let device = chip.device().map_err(|error| chip.not_listed(error.with_remedy_if_not_found(&remedy)))?;
+        let not_found = overlapped::ErrorKind::NotFound;
+        let device = chip.device().map_err(|error| chip.not_listed(error.with_remedy_if(not_found, &remedy)))?;
         chip.info.path = match chip.plan.target.as_ref().map(|target| &target.place) {
             Some(Place::Path(path)) => Some(path.as_str().into()),
             Some(Place::Interface { .. } | Place::Subsystem { .. }) => Some(device.name().into()),
@@ -129,13 +129,9 @@ impl ProfileChip {
             room: std::cell::RefCell::default(),
         })
     }
-
-    fn as_is(offsets: &[Offset]) -> Vec<(Offset, LineConfig)> {
-        offsets.iter().map(|&offset| (offset, LineConfig::as_is())).collect()
-    }
 }
 
-/// Whether the call of the wait blocks in the driver.
+/// True if the call of the wait blocks in the driver.
 #[cfg(all(target_os = "linux", not(miri)))]
 fn waits_in_calls(plan: &Plan) -> bool {
     let profile::By::Call(call) = plan.wait.by else { return false };
@@ -177,12 +173,12 @@ impl Backend for ProfileChip {
     }
 
     fn values(&self, offsets: &[Offset]) -> Result<Vec<bool>, Error> {
-        let lines = Self::as_is(offsets);
-        let ask = Ask { consumer: "", queue_size: 0, lines: &lines, witness: false, gather: Duration::ZERO };
+        let lines: Vec<_> = offsets.iter().map(|&offset| (offset, LineConfig::as_is())).collect();
+        let ask = Ask::new("", &lines);
         let link = self.link(&ask, 0)?;
         let decoder = EdgeDecoder::new(self.plan.clone(), &ask, &link.asked);
         let levels = match levels_now(&link, &decoder) {
-            // Some drivers tell no levels before they are set up.
+            // Some drivers report no levels before they are set up.
             Err(_) if !self.plan.setup.is_empty() => {
                 link.set_up()?;
                 let levels = levels_now(&link, &decoder);
@@ -198,7 +194,7 @@ impl Backend for ProfileChip {
         let signal = Signal::made(&self.plan)?;
         let link = self.link(ask, signal.as_ref().map_or(0, |signal| signal.handle))?;
         let mut decoder = EdgeDecoder::new(self.plan.clone(), ask, &link.asked);
-        // Some drivers tell no levels before they are set up.
+        // Some drivers report no levels before they are set up.
         let before = levels_now(&link, &decoder).unwrap_or_else(|_| vec![None; link.asked.len()]);
         link.set_up()?;
         let after = levels_now(&link, &decoder).inspect_err(|_| {
@@ -206,8 +202,8 @@ impl Backend for ProfileChip {
                 link.release();
             }
         })?;
-        // A level that changed meanwhile may be from before or after the first edge. Where an edge is a difference from
-        // the last level, it is from before.
+        // A level that changed between the two readings may be the one before or after the first edge. If an edge is a
+        // difference from the last level, it is the one before.
         let steady = |(before, after): (&Option<bool>, &Option<bool>)| after.filter(|_| before == after);
         let (levels, active_at_start) = match self.plan.levels {
             Levels::Start(active) => (vec![Some(active); after.len()], vec![Some(active); after.len()]),

@@ -95,7 +95,7 @@ impl EdgeDecoder {
         }
     }
 
-    /// Whether the driver's counters count the same edges as the request gets.
+    /// True if the driver's counters count the same edges as the request gets.
     pub(super) fn sees_all(&self) -> bool {
         !self.rules.filters
     }
@@ -113,7 +113,7 @@ impl EdgeDecoder {
         self.losses
     }
 
-    /// Whether levels have to be read to know in which direction lines changed.
+    /// True if levels have to be read to know in which direction lines changed.
     pub(super) fn wants_levels(&self) -> bool {
         self.next_changed().is_some()
     }
@@ -179,13 +179,13 @@ impl EdgeDecoder {
                 Some(place) => Ok(*place),
                 None if told.ignores_unknown_lines => Ok(None),
                 None => Err(format!(
-                    "it tells of line {number}, which the profile does not have (`unknown_line = \"ignore\"` if that is no \
-                     fault)"
+                    "it reports line {number}, which the profile does not have (set `unknown_line = \"ignore\"` if \
+                     that is no error)"
                 )),
             },
             (None, None) => match lines.get(if lines.len() == 1 { 0 } else { index }) {
                 Some(line) => Ok(self.places.get(&line.number).copied().flatten()),
-                None => Err(format!("it gives a record of line {index}, and there are {} lines", lines.len())),
+                None => Err(format!("it reports a record for line {index}, but there are {} lines", lines.len())),
             },
         }
     }
@@ -248,8 +248,8 @@ impl EdgeDecoder {
             (None, edge) => {
                 let (edge, rising, falling) = (edge.unwrap_or(0), told.rising, told.falling);
                 return Err(format!(
-                    "it tells of edge {edge}, which is neither {rising} (rising) nor {falling} (falling) (`others = \
-                     \"ignore\"` in `edge` if that is no fault)"
+                    "it reports edge {edge}, which is neither {rising} (rising) nor {falling} (falling) (set `others = \
+                     \"ignore\"` in `edge` if that is no error)"
                 ));
             }
         };

@@ -37,15 +37,15 @@ impl DeviceChoice {
 fn choose(fitting: &[PathBuf], index: Option<usize>, what: &str) -> Result<PathBuf, Error> {
     let names = || fitting.iter().map(|path| format!("\"{}\"", path.display())).collect::<Vec<_>>().join(", ");
     match (fitting, index) {
-        ([], _) => Err(Error::gone(format!("{what}: not found; is it plugged in, and its driver running?"))),
+        ([], _) => Err(Error::gone(format!("cannot find {what}; is it plugged in, and is its driver running?"))),
         ([path], None) => Ok(path.clone()),
         (_, None) => {
-            let message = format!("{what}: {} fit, {}; say more, or which by `index`", fitting.len(), names());
+            let message = format!("{} match {what}: {}; say more, or set `index`", fitting.len(), names());
             Err(Error::new(ErrorKind::InvalidInput, message))
         }
         (_, Some(index)) => fitting.get(index).cloned().ok_or_else(|| {
-            let there = if fitting.len() == 1 { "one fits" } else { "these fit" };
-            Error::gone(format!("{what}, number {index} from 0: not found; {there}: {}", names()))
+            let there = if fitting.len() == 1 { "one matches" } else { "these match" };
+            Error::gone(format!("cannot find number {index}, from 0, of {what}; {there}: {}", names()))
         }),
     }
 }
@@ -103,7 +103,7 @@ impl Roots {
         files
     }
 
-    /// Whether a property has this value: in the device's own uevent, in its udev record, or in the uevents above it.
+    /// True if a property has this value in the device's own uevent, in its udev record, or in the uevents above it.
     fn holds(&self, device: &Path, own: &str, key: &str, value: &str) -> bool {
         let is = |text: &str| value_of(text, key).is_some_and(|found| is_like(found, value));
         let by_udev = || self.udev_record(device, own).is_some_and(|record| is(&record));
@@ -142,7 +142,7 @@ fn value_of<'t>(text: &'t str, key: &str) -> Option<&'t str> {
     Some(value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value))
 }
 
-/// Whether a text is another one, in which `*` stands for any text.
+/// True if a text equals `wanted`, in which `*` stands for any text.
 fn is_like(text: &str, wanted: &str) -> bool {
     let Some((start, rest)) = wanted.split_once('*') else { return text == wanted };
     let Some(mut text) = text.strip_prefix(start) else { return false };
@@ -188,7 +188,7 @@ mod tests {
         let error = choose(&two, None, &wanted_interface("{guid}", Some("VID_0547"))).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
         let said = error.to_string();
-        for part in ["\"{guid}\"", "with \"VID_0547\" in its path", "2 fit", "#5\"", "#6\"", "`index`"] {
+        for part in ["\"{guid}\"", "with \"VID_0547\" in its path", "2 match", "#5\"", "#6\"", "`index`"] {
             assert!(said.contains(part), "{said}");
         }
         assert_eq!(matching(present.clone(), None), present);

@@ -107,7 +107,7 @@ impl Room {
         let Some((last, _)) = behind.rev().find(is_foreign) else { return Ok(()) };
         // The next ioctl starts with fresh guard bytes.
         *self = Self::default();
-        Err(format!("the driver wrote {} bytes, and the profile says {length}", last + 1))
+        Err(format!("the driver wrote {} bytes, but the profile says {length}", last + 1))
     }
 }
 
@@ -116,7 +116,7 @@ fn is_interrupted(error: &overlapped::Error) -> bool {
     error.code() == Some(ErrorCode::Errno(EINTR))
 }
 
-/// Whether the file was reported ready, but the driver had nothing to give.
+/// True if the file was reported ready, but the driver had nothing to give.
 pub(super) fn is_not_ready(error: &overlapped::Error) -> bool {
     const EAGAIN: i32 = 11;
     error.code() == Some(ErrorCode::Errno(EAGAIN))
@@ -129,7 +129,7 @@ pub(super) fn let_calls_wait(device: &Device) -> Result<(), Error> {
     // A simulated device has no file.
     let Ok(file) = device.as_fd() else { return Ok(()) };
     let failed = |errno: rustix::io::Errno| {
-        let message = format!("calls of device \"{}\" cannot be made to wait: {errno}", device.name());
+        let message = format!("cannot make the file of device \"{}\" blocking: {errno}", device.name());
         Error::new(ErrorKind::Device, message)
     };
     let flags = fcntl_getfl(file).map_err(failed)?;
@@ -196,7 +196,7 @@ mod tests {
         for (wrote, length) in [(24, 12), (13, 12), (SPARE, 0), (12, 1), (SPARE, 100)] {
             let longer = request(wrote as u32, Argument::Buffer, false);
             let error = room.make(&device, &longer, &vec![7; length], 0, || false).unwrap().unwrap_err();
-            assert_eq!(error, format!("the driver wrote {wrote} bytes, and the profile says {length}"));
+            assert_eq!(error, format!("the driver wrote {wrote} bytes, but the profile says {length}"));
             // The next ioctl works, be it longer or shorter.
             for length in [wrote, wrote + 1, 1] {
                 let right = request(length.min(wrote) as u32, Argument::Buffer, false);

@@ -20,7 +20,7 @@ pub(super) fn levels_now(link: &Link, decoder: &EdgeDecoder) -> Result<Vec<Optio
     Ok(levels)
 }
 
-/// Whether a call for levels reports levels itself. Some calls only prepare the one that does.
+/// True if a call for levels reports levels itself. Some calls only prepare the one that does.
 pub(super) fn gives_levels(plan: &Plan, call: usize) -> bool {
     let output = &plan.call(call).output;
     output.has(Role::Levels) || output.has(Role::Level)
@@ -28,6 +28,6 @@ pub(super) fn gives_levels(plan: &Plan, call: usize) -> bool {
 
 pub(super) fn all_known(plan: &Plan, levels: Vec<Option<bool>>) -> Result<Vec<bool>, Error> {
     let unknown =
-        || unsupported(&plan.name, "does not tell the levels of its lines: its profile has no [levels] for them");
+        || unsupported(&plan.name, "does not report the levels of its lines: its profile has no [levels] for them");
     levels.into_iter().map(|level| level.ok_or_else(unknown)).collect()
 }

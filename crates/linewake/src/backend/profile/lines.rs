@@ -64,7 +64,7 @@ pub(super) struct ProfileLines {
     first: Vec<RawEdge>,
     /// The count of answers with news.
     told: u64,
-    /// The driver is asked again after each answer, and less often while its answers have no news.
+    /// The call is repeated after each answer, and less often while answers have no news.
     is_paced: bool,
     /// The completion itself has the report, in the output of this call or of the read.
     teller: Option<Option<usize>>,
@@ -133,8 +133,8 @@ impl ProfileLines {
                 first.map_err(|reason| self.malformed_in(step.call, &reason))?;
             }
         }
-        // These give edges of this request: a level that differs from the one read just now has changed since, and a
-        // count from zero began with this handle.
+        // These are edges of this request: a level that differs from the one that was just read has changed since then,
+        // and a count that starts from zero started with this handle.
         let is_of_now = match plan.wait.means {
             Means::Level => !plan.wait.repeats_are_losses,
             Means::Count => plan.all_told().all(|told| told.since == Since::Open),
@@ -177,7 +177,7 @@ impl ProfileLines {
                     let _relay = self.ready.relay(cx.waker(), index);
                     self.poll_wait(index, into)?;
                 }
-                // All reports are decoded. Now the levels are read, which tell the directions.
+                // All reports are decoded. Now the levels are read, which give the directions.
                 None if self.decoder.wants_levels() => self.ask_levels(),
                 None if into.len() > before => break,
                 None if turn >= TURNS => {
@@ -307,8 +307,8 @@ impl HeldLines for ProfileLines {
         let (name, times) = (self.link.device.name(), self.decoder.losses());
         let times = if times == 1 { "once".to_owned() } else { format!("{times} times") };
         let message = format!(
-            "device \"{name}\" said {times} that it lost records, since it was not read in time; how many edges were in them, \
-             and of which lines, nobody knows"
+            "device \"{name}\" reported {times} that it lost records, because it was not read in time; the number and \
+             the lines of their edges are unknown"
         );
         Some(Error::new(ErrorKind::Device, message))
     }

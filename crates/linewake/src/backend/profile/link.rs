@@ -76,7 +76,7 @@ impl Link {
         malformed(&self.plan, self.device.name(), reason)
     }
 
-    /// Whether a call is left out. If so, the reason is traced.
+    /// True if a call is left out. Then the reason is traced.
     pub(super) fn leaves_out(&self, step: Step) -> bool {
         let Some(reason) = self.left_out[step.call] else { return false };
         let call = self.plan.call(step.call);
@@ -205,7 +205,7 @@ impl Link {
 
     #[cfg(not(all(target_os = "linux", not(miri))))]
     fn ioctl(&self, _: Step, _: &profile::Call, _: &profile::Request, _: &[u8], _: bool) -> Result<Answer, Error> {
-        Err(crate::backend::unsupported(&self.plan.name, "is told by ioctls, which only Linux has"))
+        Err(crate::backend::unsupported(&self.plan.name, "is controlled by ioctls, which only Linux has"))
     }
 
     #[cfg(all(target_os = "linux", not(miri)))]

@@ -34,7 +34,7 @@ pub(super) fn opener(plan: &Plan, target: Target) -> impl Fn() -> Result<Device,
 
 #[cfg(windows)]
 fn interface(guid: &str, matching: Option<&str>) -> Result<Vec<std::path::PathBuf>, Error> {
-    let not_one = |error| Error::new(ErrorKind::BadFile, format!("\"{guid}\" is no GUID: {error}"));
+    let not_one = |error| Error::new(ErrorKind::BadFile, format!("\"{guid}\" is not a GUID: {error}"));
     let class = guid.parse::<overlapped::InterfaceClass>().map_err(not_one)?;
     Ok(find::matching(class.present()?, matching))
 }

@@ -8,8 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Instant;
 
-#[cfg(all(target_os = "linux", not(miri)))]
-use overlapped::linux::Interest;
 use overlapped::{Call, InvertedCall, InvertedCallBuilder, Port, Sleep};
 
 #[cfg(all(target_os = "linux", not(miri)))]
@@ -157,7 +155,7 @@ impl PendingWait {
                         super::event::open(&name.replace("{number}", &number))?
                     }
                     (EventSource::Made, Some(signal)) => signal.event,
-                    (EventSource::Made, None) => return Err(link.malformed("its event is gone")),
+                    (EventSource::Made, None) => return Err(link.malformed("its event was already used")),
                 };
                 WaitState::Signals(event.signals().start())
             }
@@ -202,25 +200,20 @@ impl PendingWait {
     #[cfg(all(target_os = "linux", not(miri)))]
     #[expect(clippy::unnecessary_wraps, reason = "elsewhere it fails")]
     fn readiness(&self, link: &Link, when: When) -> Result<WaitState, Error> {
-        let interest = match when {
-            When::Writable => Interest::Writable,
-            When::Priority => Interest::Priority,
-            When::Readable | When::Now | When::Blocks { .. } => Interest::Readable,
-        };
-        Ok(WaitState::Ready(match interest {
-            Interest::Readable => link.device.readable(),
-            Interest::Writable => link.device.writable(),
-            Interest::Priority => link.device.priority(),
+        Ok(WaitState::Ready(match when {
+            When::Writable => link.device.writable(),
+            When::Priority => link.device.priority(),
+            When::Readable | When::Now | When::Blocks { .. } => link.device.readable(),
         }))
     }
 
     #[cfg(not(all(target_os = "linux", not(miri))))]
     #[expect(clippy::unused_self, reason = "on Linux it is used")]
     fn readiness(&self, link: &Link, _: When) -> Result<WaitState, Error> {
-        Err(unsupported(&link.plan.name, "is told by ioctls, which only Linux has"))
+        Err(unsupported(&link.plan.name, "is controlled by ioctls, which only Linux has"))
     }
 
-    /// Whether the next wait begins only after all steps of its completion.
+    /// True if the next wait begins only after all steps of its completion.
     pub(super) fn is_one_by_one(&self) -> bool {
         match self.state {
             #[cfg(all(target_os = "linux", not(miri)))]
@@ -271,7 +264,7 @@ fn blocking(
     Blocking::start(name, window, one_by_one, make)
 }
 
-/// Whether a read waits until the file is ready, instead of in the driver. epoll refuses files without a poll
+/// True if a read waits until the file is ready, instead of in the driver. epoll refuses files without a poll
 /// operation.
 #[cfg(all(target_os = "linux", not(miri)))]
 fn is_polled(device: &overlapped::Device) -> bool {
@@ -285,7 +278,7 @@ fn is_polled(_: &overlapped::Device) -> bool {
     false
 }
 
-/// Whether the file cuts a message that is too long without an error, as datagram sockets do.
+/// True if the file cuts a message that is too long without an error, as datagram sockets do.
 #[cfg(all(target_os = "linux", not(miri)))]
 fn cuts_messages(device: &overlapped::Device) -> bool {
     use rustix::fs::{FileType, fstat};

@@ -11,7 +11,7 @@ pub(super) const AFTER_FAILURE: Duration = Duration::from_secs(1);
 #[cfg(all(target_os = "linux", not(miri)))]
 pub(super) const AFTER_NOTHING: Duration = Duration::from_millis(10);
 
-/// Whether a call that took this long waited in the driver.
+/// True if a call that took this long waited in the driver.
 pub(super) fn did_wait(lasted: Duration) -> bool {
     lasted >= LASTED
 }

@@ -24,8 +24,8 @@ pub(super) fn is_raw(device: &Device) -> Result<(), Error> {
     }
     let name = device.name();
     let message = format!(
-        "\"{name}\" is a terminal that changes what comes: set it to raw before, by `stty -F {name} raw -echo` and the \
-         speed of the device"
+        "\"{name}\" is a terminal that changes the bytes it receives; set it to raw first, with \
+         `stty -F {name} raw -echo` and the speed of the device"
     );
     Err(Error::new(ErrorKind::InvalidInput, message))
 }

@@ -12,7 +12,7 @@ pub(super) const TIOCMBIC: Ioctl<u32> = unsafe { Ioctl::from_request(0x5417) };
 // SAFETY: `linux/serial.h`: TIOCGICOUNT writes one `serial_icounter_struct`.
 pub(super) const TIOCGICOUNT: Ioctl<Counters> = unsafe { Ioctl::from_request(0x545d) };
 
-/// Whether this architecture has these ioctl numbers. Some have others.
+/// True if this architecture has these ioctl numbers. Some have others.
 pub(super) const ARE_GENERIC: bool =
     !cfg!(any(target_arch = "mips", target_arch = "mips64", target_arch = "sparc", target_arch = "sparc64"));
 

@@ -21,9 +21,9 @@ pub(super) const SEVERAL_WATCHES: bool = true;
 #[derive(Debug)]
 pub(super) struct Port {
     device: Device,
-    /// Whether the driver counts changes.
+    /// True if the driver counts changes.
     counts: bool,
-    /// Whether each look reads the levels. A UART on the bus may count changes only when its levels are read, and the
+    /// True if each look reads the levels. A UART on the bus may count changes only when its levels are read, and the
     /// read is cheap. A USB adapter reports changes by itself, and a read costs a transfer.
     is_uart: bool,
 }
@@ -49,14 +49,14 @@ impl Port {
             };
             Error::from(error).with_remedy_if(Kind::NotFound, missing).with_remedy_if(
                 Kind::AccessDenied,
-                "be in the group that owns it: \"dialout\" on Debian, \"uucp\" on Arch",
+                "join the group that owns it: \"dialout\" on Debian, \"uucp\" on Arch",
             )
         })?;
         if let Err(error) = uninterrupted(|| device.ioctl(TIOCMGET, 0)) {
             // The errors of drivers without modem lines.
             return Err(match error.kind() {
                 Kind::Unsupported | Kind::InvalidInput => {
-                    let what = "has no modem lines, as pseudo terminals and consoles; name a serial port";
+                    let what = "has no modem lines; pseudo terminals and consoles have none; name a serial port";
                     Error::new(ErrorKind::Unsupported, format!("\"{path}\" {what} ({error})"))
                 }
                 _ => error.into(),
@@ -89,7 +89,7 @@ impl Port {
     }
 }
 
-/// Whether the port belongs to the kernel's serial core, whose ports have a base clock.
+/// True if the port belongs to the kernel's serial core, whose ports have a base clock.
 fn is_uart(path: &Path) -> bool {
     // The kernel knows the name that a link leads to.
     let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());

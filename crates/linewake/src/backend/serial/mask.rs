@@ -14,6 +14,7 @@ use super::codes::{
     WAIT_ON_MASK,
 };
 use super::look::{INPUTS, Levels, Look};
+use crate::backend::unsupported;
 use crate::{ClockName, Error, ErrorKind};
 
 /// A driver accepts one wait for each handle, and a port has one handle.
@@ -39,6 +40,9 @@ pub(super) fn now_ns() -> u64 {
 
 impl Port {
     pub(super) fn open(path: &str) -> Result<Self, Error> {
+        if !cfg!(windows) {
+            return Err(unsupported(path, "is a serial port; serial ports work on Linux and Windows"));
+        }
         // Windows opens ports above COM9 only by the full name.
         let full = if path.starts_with('\\') { path.to_owned() } else { format!(r"\\.\{path}") };
         // CreateFile, "Communications Resources": a port is not shared.
@@ -55,7 +59,7 @@ impl Port {
         let port = Self { device, set: AtomicU8::new(0) };
         match status {
             Err(error) if is_unknown(&error) => {
-                let message = format!("\"{}\" has no modem lines: serial ports do ({error})", port.name());
+                let message = format!("\"{}\" has no modem lines; name a serial port ({error})", port.name());
                 Err(Error::new(ErrorKind::Unsupported, message))
             }
             status => status.map(|_| port).map_err(Error::from),
@@ -130,11 +134,8 @@ impl PortWatch {
     /// Begins to wait. Also returns the levels at the start; `None` if the lines change too fast to know them.
     pub(super) fn start(port: &Arc<Port>, _: Duration) -> Result<(Self, Option<Levels>), Error> {
         let mask = EVENTS.iter().fold(0, |mask, event| mask | event);
-        let mut start = None;
-        let mut watch = None;
-        for _ in 0..TRIES {
-            // One wait at a time.
-            drop(watch.take());
+        let mut tries = TRIES;
+        loop {
             // This drops earlier events.
             port.device.call(SET_WAIT_MASK, &mask).wait()?;
             let levels = port.levels()?;
@@ -146,15 +147,11 @@ impl PortWatch {
                 Poll::Ready(None) | Poll::Pending => Phase::Waiting,
             };
             let is_quiet = matches!(phase, Phase::Waiting);
-            watch = Some(Self { waits, phase });
-            if is_quiet {
-                start = Some(levels);
-                break;
+            tries -= 1;
+            // The watch is dropped before the next try, since a driver accepts one wait at a time.
+            if is_quiet || tries == 0 {
+                return Ok((Self { waits, phase }, is_quiet.then_some(levels)));
             }
-        }
-        match watch {
-            Some(watch) => Ok((watch, start)),
-            None => Err(Error::new(ErrorKind::Malformed, format!("port \"{}\" cannot be waited for", port.name()))),
         }
     }
 

@@ -1,6 +1,5 @@
 //! One timer for all polls with the same period.
 
-use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, Wake, Waker};
@@ -11,13 +10,14 @@ use overlapped::{Port, Sleep};
 use crate::Error;
 
 /// Ticks once a period while a poll waits for it.
+#[derive(Debug)]
 pub(super) struct Ticker {
     period: Duration,
     timer: Port,
     state: Mutex<State>,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct State {
     ticks: u64,
     sleep: Option<Sleep>,
@@ -88,11 +88,5 @@ impl Wake for Ticker {
     fn wake_by_ref(self: &Arc<Self>) {
         let waiting = self.with(|state| std::mem::take(&mut state.waiting));
         waiting.into_iter().for_each(Waker::wake);
-    }
-}
-
-impl fmt::Debug for Ticker {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ticker").field("period", &self.period).finish_non_exhaustive()
     }
 }

@@ -9,6 +9,7 @@ use linewake_controller::{Controller, Outcome, ReaderId, Ready};
 use overlapped::{Status, sim};
 
 use super::waits::{self, Waits};
+use crate::clock::nanoseconds;
 use crate::sim::{Play, What};
 
 /// The most open handles of one chip.
@@ -45,7 +46,7 @@ pub(super) struct State {
     readers: HashMap<ReaderId, Reader>,
     /// The readers and the lines they watch.
     watches: HashSet<(ReaderId, u32)>,
-    /// Whether a line is watched, by its offset, since each step asks that for every line.
+    /// For each offset, true if the line is watched. Each step needs this for every line.
     is_watched: Vec<bool>,
     /// The script has readers be slow.
     is_slow: bool,
@@ -55,7 +56,7 @@ pub(super) struct State {
 struct Reader {
     /// A program waited for its edges.
     was_waited_on: bool,
-    /// It is not slow any more, whatever the script says.
+    /// True if the script can no longer make it slow.
     hurries: bool,
     /// How many lines it watches.
     watched: usize,
@@ -111,7 +112,7 @@ impl State {
         self.rang_ns.filter(|_| gather_ns > 0).map_or(0, |rang_ns| rang_ns.saturating_add(gather_ns))
     }
 
-    /// Whether the alarm ends the gathering in time.
+    /// True if the alarm ends the gathering in time.
     pub(super) fn is_gathering(&self) -> bool {
         self.alarm_ns.is_some_and(|alarm_ns| alarm_ns <= self.gathering_until_ns())
     }
@@ -133,7 +134,7 @@ impl State {
         [change, self.controller.next_due()].into_iter().flatten().min()
     }
 
-    /// Whether any watched change will happen.
+    /// True if any watched change will happen.
     pub(super) fn has_watched(&self) -> bool {
         self.controller.next_due().is_some() || self.play.of(|offset| self.is_watched(offset)).next().is_some()
     }
@@ -164,7 +165,7 @@ impl State {
             return Step::Nothing;
         }
         let what = change.filter(|_| change_ns < timer_ns).map(|change| change.what);
-        // From here on edges are lost that wait in a queue, or are lost already.
+        // Both of these lose or withhold edges that are still queued.
         let is_turn = matches!(what, Some(What::Unplug | What::Slow));
         if readers != Readers::Nobody && !self.is_slow && !self.have_room(readers, is_turn) {
             return Step::Blocked;
@@ -195,7 +196,7 @@ impl State {
         Step::Happened
     }
 
-    /// Whether no edge of these readers would be lost by the next step: none is queued, or one more has room.
+    /// True if the next step loses no edge of these readers: none is queued, or there is room for one more.
     fn have_room(&self, readers: Readers, is_turn: bool) -> bool {
         let counts = |reader: &Reader| match readers {
             Readers::Waiting => reader.was_waited_on,
@@ -208,7 +209,7 @@ impl State {
         })
     }
 
-    /// Whether a reader that took so many edges has no others: neither given to a wait nor queued for the next.
+    /// True if a reader that received this many edges has no others: neither given to a wait nor queued for the next.
     pub(super) fn has_nothing(&self, reader: ReaderId, received: u64) -> bool {
         let is_given = self.controller.delivered(reader) > received;
         let is_queued = self.controller.queued(reader).0 > 0 && !self.is_slow(reader);
@@ -242,7 +243,7 @@ impl State {
         }
     }
 
-    /// Whether the script withholds edges from a reader. A reader whose chip is gone learns that.
+    /// True if the script withholds edges from a reader. A reader whose chip is unplugged is told at once.
     pub(super) fn is_slow(&self, reader: ReaderId) -> bool {
         self.is_slow
             && self.controller.check(reader).is_ok()
@@ -261,7 +262,7 @@ impl State {
 
     pub(super) fn gather(&mut self, reader: ReaderId, time: Duration) {
         if let Some(reader) = self.readers.get_mut(&reader) {
-            reader.gather_ns = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+            reader.gather_ns = nanoseconds(time);
         }
     }
 

@@ -16,7 +16,7 @@ pub(super) enum What {
     Any,
     /// An edge of this line.
     Line(u32),
-    /// Lines being taken, given back or reconfigured.
+    /// A line that is requested, released or reconfigured.
     Info,
 }
 

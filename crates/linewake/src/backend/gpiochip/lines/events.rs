@@ -3,22 +3,20 @@
 use zerocopy::FromBytes;
 
 use crate::backend::RawEdge;
+use crate::backend::gpiochip::chip::malformed;
 use crate::backend::gpiochip::uapi;
-use crate::{EdgeKind, Error, ErrorKind, Missed, Offset};
+use crate::{EdgeKind, Error, Missed, Offset};
 
 /// Reads the events of a batch. Each must be whole and of a known kind.
 pub(super) fn decode(chip: &str, bytes: &[u8], into: &mut Vec<RawEdge>) -> Result<(), Error> {
-    let malformed = |what: String| {
-        Err(Error::new(ErrorKind::Malformed, format!("chip \"{chip}\" does not keep to its protocol: {what}")))
-    };
     for record in bytes.chunks(size_of::<uapi::LineEvent>()) {
         let Ok(event) = uapi::LineEvent::read_from_bytes(record) else {
-            return malformed(format!("an event has {} bytes", record.len()));
+            return Err(malformed(chip, format!("an event has {} bytes", record.len())));
         };
         let kind = match event.id {
             1 => EdgeKind::Rising,
             2 => EdgeKind::Falling,
-            other => return malformed(format!("an event is of kind {other}")),
+            other => return Err(malformed(chip, format!("an event is of kind {other}"))),
         };
         into.push(RawEdge {
             offset: Offset::from(event.offset),

@@ -2,8 +2,8 @@
 
 use crate::{EdgeKind, Edges};
 
-/// Whether a line was active before its first edge, by the levels before and after the start of the watch, and by the
-/// `first` edge that was queued by then.
+/// True if a line was active before its first edge, `None` if unknown. It follows from the levels before and after the
+/// start of the watch, and from the `first` edge that was queued by then.
 pub(super) fn level_at_start(
     (before, after): (bool, bool),
     edges: Option<Edges>,
@@ -11,14 +11,9 @@ pub(super) fn level_at_start(
 ) -> Option<bool> {
     match (first, edges) {
         (Some(kind), _) => Some(kind == EdgeKind::Falling),
-        (None, Some(edges)) if before != after && goes(edges, after) => None,
+        (None, Some(edges)) if before != after && edges.includes(EdgeKind::to(after)) => None,
         (None, _) => Some(after),
     }
-}
-
-/// Whether the request watches edges that end at this level.
-fn goes(edges: Edges, active: bool) -> bool {
-    edges == Edges::Both || (edges == Edges::Rising) == active
 }
 
 #[cfg(test)]

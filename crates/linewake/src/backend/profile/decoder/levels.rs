@@ -16,7 +16,7 @@ impl EdgeDecoder {
         self.lines.iter().position(|line| line.changes > 0 || line.is_stale)
     }
 
-    /// Which lines are active, by the answer of a call for levels: the line at a place, or all lines.
+    /// The levels in the answer of a call for levels, for the line at a place or for all lines: true for active.
     pub(in super::super) fn read_levels(
         &self,
         call: usize,
@@ -92,8 +92,6 @@ impl DeviceLine {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::backend::Ask;
     use crate::profile::Profile;
@@ -111,7 +109,7 @@ mod tests {
         let serial = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../profiles/serial.toml"));
         let plan = Profile::parse("serial.toml", serial).unwrap().plan().clone();
         let lines = [(0.into(), LineConfig::watch(Edges::Both))];
-        let ask = Ask { consumer: "", queue_size: 0, witness: false, gather: Duration::ZERO, lines: &lines };
+        let ask = Ask::new("", &lines);
         let asked = super::super::asked(&plan, &ask);
         let mut decoder = EdgeDecoder::new(plan, &ask, &asked);
         decoder.begin(&[Some(false)], 0);

@@ -28,8 +28,8 @@ pub(super) struct DeviceLine {
     pub(super) carried: Missed,
     /// The number that the decoder gave to the last edge.
     pub(super) line_seqno: u32,
-    /// What was missing before edges of the unwatched direction, since the last watched edge. `unwanted_seen` is how
-    /// many of those edges came.
+    /// The edges missing before edges of the unwatched direction, since the last watched edge. `unwanted_seen` is how
+    /// many edges of the unwatched direction came.
     pub(super) unwanted: Missed,
     pub(super) unwanted_seen: u32,
 }
@@ -68,11 +68,8 @@ impl DeviceLine {
     /// The edge that makes the line `active` or inactive, if the request wants it.
     pub(super) fn edge(&mut self, active: bool, stamp: Stamp, rules: Rules) -> Option<RawEdge> {
         self.active = Some(active);
-        let wanted = match self.asked.edges? {
-            Edges::Both => true,
-            Edges::Rising => active,
-            Edges::Falling => !active,
-        };
+        let kind = EdgeKind::to(active);
+        let wanted = self.asked.edges?.includes(kind);
         let missed = if rules.filters { self.filtered(wanted, stamp.missed, rules)? } else { stamp.missed };
         let counted = self.line_seqno.wrapping_add(missed.overflowed).wrapping_add(1);
         self.line_seqno = match stamp.line_seqno {
@@ -85,7 +82,7 @@ impl DeviceLine {
         };
         Some(RawEdge {
             offset: self.offset,
-            kind: if active { EdgeKind::Rising } else { EdgeKind::Falling },
+            kind,
             timestamp_ns: stamp.timestamp_ns,
             seqno: stamp.seqno,
             line_seqno: self.line_seqno,

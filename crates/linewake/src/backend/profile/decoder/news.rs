@@ -1,11 +1,11 @@
-//! Whether an answer says something new.
+//! Recognises answers that say nothing new.
 
 use super::EdgeDecoder;
 use crate::profile::{Means, Role, Since};
 
 impl EdgeDecoder {
-    /// Whether the bytes of an answer say something new, also about lines and edges that the request does not watch.
-    /// Only a driver that answers at once, with nothing new, may be asked less often.
+    /// True if the bytes of an answer say something new, also about lines and edges that the request does not watch.
+    /// Only a driver that answers at once with nothing new may be called less often.
     pub(in super::super) fn is_news(&mut self, teller: Option<usize>, place: Option<usize>, bytes: &[u8]) -> bool {
         let plan = self.plan.clone();
         let told = plan.told(teller);

@@ -24,24 +24,6 @@ const QUIET: Duration = Duration::from_millis(50);
 /// After a stop, a device that reports all the time is read no longer than this.
 const ENOUGH: Duration = Duration::from_secs(1);
 
-/// The bytes of a result.
-trait AsBytes {
-    fn as_bytes(&self) -> &[u8];
-}
-
-impl AsBytes for Reply<[u8]> {
-    fn as_bytes(&self) -> &[u8] {
-        self
-    }
-}
-
-#[cfg(windows)]
-impl AsBytes for Reply<()> {
-    fn as_bytes(&self) -> &[u8] {
-        &[]
-    }
-}
-
 impl ProfileLines {
     /// Looks at a wait that was woken.
     pub(super) fn poll_wait(&mut self, index: usize, into: &mut Vec<RawEdge>) -> Result<(), Error> {
@@ -60,12 +42,12 @@ impl ProfileLines {
             WaitState::Over | WaitState::Idle => {}
             WaitState::Stream(stream, _) => {
                 let next = Pin::new(stream).poll_next(cx);
-                return self.streamed(index, next, into);
+                return self.streamed(index, next, |reply| reply, into);
             }
             #[cfg(windows)]
             WaitState::Signals(signals) => {
                 let next = Pin::new(signals).poll_next(cx);
-                return self.streamed(index, next, into);
+                return self.streamed(index, next, |_| &[], into);
             }
             #[cfg(all(target_os = "linux", not(miri)))]
             WaitState::Blocked(blocking) => {
@@ -127,17 +109,19 @@ impl ProfileLines {
     }
 
     /// The next result of the calls or reads that are kept pending. A signal has no bytes.
-    fn streamed<T: AsBytes>(
+    fn streamed<T>(
         &mut self,
         index: usize,
         next: Poll<Option<Result<T, overlapped::Error>>>,
+        bytes: impl FnOnce(&T) -> &[u8],
         into: &mut Vec<RawEdge>,
     ) -> Result<(), Error> {
         match next {
             Poll::Pending => Ok(()),
             Poll::Ready(Some(Ok(reply))) => {
-                self.came(index, reply.as_bytes());
-                self.was_read(index, reply.as_bytes(), into)
+                let bytes = bytes(&reply);
+                self.came(index, bytes);
+                self.was_read(index, bytes, into)
             }
             Poll::Ready(ended) => self.ended(index, ended.and_then(Result::err).map(Error::from)),
         }
@@ -217,7 +201,7 @@ impl ProfileLines {
         self.link.tracer.tell(Trace::Sent { call: &call.name, line: self.link.number(place), input: &input });
         match self.link.ioctl(step, call, request, &input, true) {
             Ok(answer) => self.completed(index, place, answer.bytes().unwrap_or_default(), into),
-            // The file was called ready, but there is nothing. It is asked less often.
+            // The file was reported ready, but has nothing. The call is repeated less often.
             Err(error) if error.device().is_some_and(is_not_ready) => self.pause(index),
             Err(error) => self.ended(index, Some(error)),
         }
@@ -265,15 +249,15 @@ impl ProfileLines {
         Ok(())
     }
 
-    /// Adds a remedy to the error of a driver that refuses the length of a read.
+    /// Adds a remedy to the error for a driver that refuses the length of a read.
     fn of_length(&self, error: Error) -> Error {
         let is_refused = error.device().is_some_and(|device| device.kind() == overlapped::ErrorKind::InvalidInput);
         match &self.link.plan.wait.by {
             By::Read(output) if is_refused => {
                 let length = output.length;
                 let message = format!(
-                    "{error}; it was asked for {length} bytes: many drivers take one length alone, which is `length` in the \
-                     `output` of [wait] (4 of UIO, that of the longest report of a HID device on Windows)"
+                    "{error}; the read was of {length} bytes, and many drivers accept only one length; set `length` in \
+                     the `output` of [wait] to it (4 for UIO; for a HID on Windows, that of the longest report)"
                 );
                 error.saying(message)
             }
