@@ -85,7 +85,7 @@ fn a_header_of_linux_becomes_ioctls_with_their_records() {
             "#     # { at = 4, width = 4, endian = \"big\", value = 0 }, # __be32 mask\n",
             "# char name; the first of 8\n",
             "# ioctl = { direction = \"none\", type = 0xe7, number = 0x4 }\n",
-            "\"a\" is a bit-field, whose place is the compiler's choice; what comes from there on is not computed\n",
+            "\"a\" is a bit-field, and the compiler chooses its place; the fields from there on are left out\n",
             "\"CARD_IOC_NAME\" is left out: its number depends on its arguments\n",
         ],
     );
@@ -126,10 +126,10 @@ fn a_messy_header_gives_what_it_has_and_names_the_rest() {
 fn check_names_each_gap_until_the_profile_is_complete() {
     let mut text = skeleton(&["--device", "/dev/card0", "--lines", "4", &header("card_uapi.h")]);
     let first = checked("card.toml", &text);
-    assert!(first.contains("\"call.wait.output.fields\": to be filled in: take '# ' away"), "{first}");
+    assert!(first.contains("\"call.wait.output.fields\": to be filled in: remove '# '"), "{first}");
     for (from, to) in [
         ("blocks = \"TODO: true, or `when` in place of this\"", "blocks = true"),
-        ("fields = \"TODO: take '# ' away from what is true below, and delete this line\"\n", ""),
+        ("fields = \"TODO: remove '# ' from each line below that is true, and delete this line\"\n", ""),
         ("# records = {", "records = {"),
         ("# fields.", "fields."),
         ("rising = \"TODO: which number?\", falling = \"TODO: which number?\"", "rising = 1, falling = 2"),

@@ -40,7 +40,7 @@ pub(crate) struct Arguments {
     #[arg(short, long)]
     as_is: bool,
 
-    /// Pull of the lines when nothing drives them; unchanged unless given
+    /// Bias of the lines: what pulls them when nothing drives them; unchanged unless given
     #[arg(short, long, value_name = "BIAS", value_parser = settings::bias())]
     bias: Option<Bias>,
 

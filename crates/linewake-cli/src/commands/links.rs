@@ -65,7 +65,7 @@ fn make(program: &Path, link: &Path) -> io::Result<()> {
     fs::hard_link(program, link)
 }
 
-/// Whether a name leads to this program already.
+/// True if a name already leads to this program.
 fn is_link(link: &Path, program: &Path) -> bool {
     let same = |link: &Path| Some(fs::canonicalize(link).ok()? == fs::canonicalize(program).ok()?);
     // A hard link has a path of its own, so its content is compared.

@@ -141,7 +141,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     early.map_or(Ok(()), |early| Err(Failure::early(early)))
 }
 
-/// What ended the watch.
+/// The reason for the end of the watch.
 #[derive(Clone, Copy, Debug)]
 enum End {
     Enough,

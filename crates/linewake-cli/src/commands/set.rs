@@ -50,7 +50,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     banner: bool,
 
-    /// Pull of the lines when nothing drives them; unchanged unless given
+    /// Bias of the lines: what pulls them when nothing drives them; unchanged unless given
     #[arg(short, long, value_name = "BIAS", value_parser = settings::bias())]
     bias: Option<Bias>,
 

@@ -14,7 +14,7 @@ use crate::sinks::distinct::Inputs;
 use crate::sinks::select::Selection;
 use crate::{number, period, settings};
 
-// Which lines, and how they are requested.
+// The watched lines, and how they are requested.
 #[derive(Debug, clap::Args)]
 pub(crate) struct LineOptions {
     #[command(flatten)]
@@ -62,7 +62,7 @@ pub(crate) struct LineOptions {
     seed: Option<u64>,
 }
 
-// When the watch ends, and what it reports meanwhile.
+// The end of a watch, and the reports before it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct EndOptions {
     /// End after N edges; 0 means no limit
@@ -123,7 +123,7 @@ pub(crate) fn some_period(text: &str) -> Result<Duration, String> {
 }
 
 impl LineOptions {
-    /// Whether the user named the chip.
+    /// True if the user named the chip.
     pub(crate) fn has_chip(&self) -> bool {
         self.scope.has_chip()
     }

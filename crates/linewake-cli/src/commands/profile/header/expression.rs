@@ -36,7 +36,7 @@ pub(super) struct Scope<'s, 'a> {
     constants: Option<&'s HashMap<&'a str, Constant<'a>>>,
     /// Gives the size of a type from its words.
     size_of: Option<&'s SizeOf<'s, 'a>>,
-    /// Whether a word is a type: then parentheses around it are a cast.
+    /// Says if a word is a type: then parentheses around it are a cast.
     is_type: Option<&'s dyn Fn(&str) -> bool>,
     steps: Cell<u64>,
     /// The first unknown name.
@@ -74,7 +74,7 @@ impl<'s, 'a> Scope<'s, 'a> {
                 Some(name) => format!("\"{name}\" is not defined"),
                 None => "it cannot be computed".to_owned(),
             }),
-            Err(NoExpression) => Err("it is no expression of numbers".to_owned()),
+            Err(NoExpression) => Err("it is not a numeric expression".to_owned()),
         }
     }
 
@@ -436,9 +436,9 @@ mod tests {
     #[test]
     fn what_is_not_known_is_named_and_no_number() {
         assert_eq!(value("", "BASE + 1"), Err("\"BASE\" is not defined".to_owned()));
-        assert_eq!(value("", "1 +"), Err("it is no expression of numbers".to_owned()));
+        assert_eq!(value("", "1 +"), Err("it is not a numeric expression".to_owned()));
         assert_eq!(value("", "1 / 0"), Err("it cannot be computed".to_owned()));
-        assert_eq!(value("#define A A", "A"), Err("it is no expression of numbers".to_owned()));
+        assert_eq!(value("#define A A", "A"), Err("it is not a numeric expression".to_owned()));
     }
 
     #[test]

@@ -120,7 +120,7 @@ pub(super) fn room(words: &[&str], model: Model) -> Option<(u64, u64)> {
     }
 }
 
-/// Whether a word does not change the size of a type.
+/// True if a word does not change the size of a type.
 pub(super) fn is_qualifier(word: &str) -> bool {
     matches!(
         word,
@@ -158,7 +158,7 @@ pub(super) fn is_qualifier(word: &str) -> bool {
     )
 }
 
-/// Whether a word is part of C's own types, and so cannot be a name.
+/// True if a word is part of C's own types, and so cannot be a name.
 pub(super) fn is_plain_type(word: &str) -> bool {
     matches!(
         word,

@@ -41,7 +41,7 @@ impl Names {
     }
 }
 
-/// Whether a word only says that something is a code.
+/// True if a word only says that something is a code.
 fn is_noise(word: &str) -> bool {
     matches!(
         word.to_ascii_uppercase().as_str(),
