@@ -9,9 +9,9 @@ use std::process::Output;
 #[cfg(unix)]
 use std::process::{Child, Stdio};
 
+use support::{Scratch, err, run};
 #[cfg(unix)]
 use support::{ends, linewake};
-use support::{Scratch, err, run};
 
 /// One pulse half a second in, and nothing more.
 const PULSE: &str = "[[line]]\nname = \"door\"\nfirst = \"500ms\"\nhigh = \"100ms\"\nlow = \"1h\"\ntimes = 1\n";

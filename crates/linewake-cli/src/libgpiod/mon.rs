@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use linewake::{Direction, Edges, EventClock};
+use linewake::{Edges, EventClock, LineConfig};
 
 use super::chip::{LineRequest, RequestConfig};
 use super::get::{bias_or_die, some_lines};
@@ -73,21 +73,20 @@ struct Options<'a> {
 
 pub(super) fn run(context: &mut Context, words: &[Vec<u8>]) -> Result<u8, Exit> {
     let mut options = Options::default();
-    let mut config = RequestConfig::new(b"gpiomon", Some(Direction::Input));
-    config.edges = Some(Edges::Both);
+    let mut config = RequestConfig { consumer: b"gpiomon", line: LineConfig::watch(Edges::Both) };
     let (mut clock, mut debounce, mut stamp) = (None, 0, None);
     let operands = getopt::read(context, OPTIONS, words, |context, key, value| {
         match key {
             b'-' => options.banner = true,
-            b'b' => config.bias = Some(bias_or_die(value)?),
+            b'b' => config.line.bias = Some(bias_or_die(value)?),
             b'B' => options.scope.by_name = true,
             b'c' => options.scope.chip = Some(value),
             b'C' => config.consumer = value,
-            b'e' => config.edges = Some(edges_or_die(value)?),
+            b'e' => config.line.edges = Some(edges_or_die(value)?),
             b'E' => clock = Some(clock_or_die(value)?),
             b'F' => options.format = Some(value),
             b'i' => options.idle = Some(number::period_or_die(value)?),
-            b'l' => config.active_low = true,
+            b'l' => config.line.active_low = true,
             b'L' => stamp = Some(Stamp::Local),
             b'n' => options.wanted = number::uint_or_die(value)?,
             b'p' => debounce = number::period_or_die(value)?,
@@ -101,15 +100,17 @@ pub(super) fn run(context: &mut Context, words: &[Vec<u8>]) -> Result<u8, Exit> 
         }
         Ok(())
     })?;
-    (config.clock, options.stamp) = match (clock, stamp) {
+    (config.line.clock, options.stamp) = match (clock, stamp) {
         (None, None) => (EventClock::Monotonic, Stamp::Seconds),
         (None, Some(stamp)) => (EventClock::Realtime, stamp),
         (Some(EventClock::Realtime), None) => (EventClock::Realtime, Stamp::Utc),
         (Some(clock), stamp) => (clock, stamp.unwrap_or_default()),
     };
     let ids = some_lines(operands)?;
-    config.debounce = u32::try_from(debounce)
-        .map_err(|_| Exit::new(format!("maximum debounce period is {}us, got {debounce}us", u32::MAX)))?;
+    if debounce > u32::MAX.into() {
+        return Err(Exit::new(format!("maximum debounce period is {}us, got {debounce}us", u32::MAX)));
+    }
+    config.line.debounce = Duration::from_micros(debounce);
     let lines = resolve::resolve(context, &ids, options.scope)?;
     let groups = lines.groups();
     let mut held = Vec::with_capacity(groups.len());

@@ -1,6 +1,6 @@
 //! gpioset: outputs, which are held until the tool ends.
 
-use linewake::{Direction, Drive};
+use linewake::{Drive, LineConfig};
 
 use super::chip::RequestConfig;
 use super::get::bias_or_die;
@@ -51,17 +51,17 @@ struct Options<'a> {
 
 pub(super) fn run(context: &mut Context, words: &[Vec<u8>]) -> Result<u8, Exit> {
     let mut options = Options::default();
-    let mut config = RequestConfig::new(b"gpioset", Some(Direction::Output));
+    let mut config = RequestConfig { consumer: b"gpioset", line: LineConfig::output(false) };
     let operands = getopt::read(context, OPTIONS, words, |context, key, value| {
         match key {
             b'-' => options.banner = true,
-            b'b' => config.bias = Some(bias_or_die(value)?),
+            b'b' => config.line.bias = Some(bias_or_die(value)?),
             b'B' => options.scope.by_name = true,
             b'c' => options.scope.chip = Some(value),
             b'C' => config.consumer = value,
-            b'd' => config.drive = drive_or_die(value)?,
+            b'd' => config.line.drive = drive_or_die(value)?,
             b'i' => options.interactive = true,
-            b'l' => config.active_low = true,
+            b'l' => config.line.active_low = true,
             b'p' => options.hold = number::period_or_die(value)?,
             b'Q' => options.unquoted = true,
             b's' => options.scope.strict = true,

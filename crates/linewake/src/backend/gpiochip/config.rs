@@ -73,7 +73,8 @@ impl<T: PartialEq> Groups<T> {
     }
 }
 
-fn flags(config: &LineConfig) -> u64 {
+/// The kernel's flags for a configuration.
+pub(super) fn flags(config: &LineConfig) -> u64 {
     let mut flags = match config.direction {
         None => 0,
         Some(Direction::Input) => flag::INPUT,
@@ -108,7 +109,7 @@ fn flags(config: &LineConfig) -> u64 {
 }
 
 /// A debounce period in the kernel's microseconds, rounded up, so that none becomes zero.
-fn micros(period: Duration) -> u32 {
+pub(super) fn micros(period: Duration) -> u32 {
     u32::try_from(period.as_nanos().div_ceil(1000)).unwrap_or(u32::MAX)
 }
 
@@ -125,34 +126,40 @@ pub(super) fn line_info(said: &uapi::LineInfo) -> LineInfo {
         active: None,
         used: has(flag::USED),
         consumer: named(&said.consumer),
-        config: LineConfig {
-            active_low: has(flag::ACTIVE_LOW),
-            bias: [
-                (flag::BIAS_PULL_UP, Bias::PullUp),
-                (flag::BIAS_PULL_DOWN, Bias::PullDown),
-                (flag::BIAS_DISABLED, Bias::Disabled),
-            ]
-            .into_iter()
-            .find_map(|(flag, bias)| has(flag).then_some(bias)),
-            drive: match (has(flag::OPEN_DRAIN), has(flag::OPEN_SOURCE)) {
-                (true, _) => Drive::OpenDrain,
-                (_, true) => Drive::OpenSource,
-                _ => Drive::PushPull,
-            },
-            edges: match (has(flag::EDGE_RISING), has(flag::EDGE_FALLING)) {
-                (true, true) => Some(Edges::Both),
-                (true, false) => Some(Edges::Rising),
-                (false, true) => Some(Edges::Falling),
-                (false, false) => None,
-            },
-            debounce: Duration::from_micros(period.into()),
-            clock: match (has(flag::EVENT_CLOCK_REALTIME), has(flag::EVENT_CLOCK_HTE)) {
-                (true, _) => EventClock::Realtime,
-                (_, true) => EventClock::Hte,
-                _ => EventClock::Monotonic,
-            },
-            ..LineConfig::as_is()
+        config: decode(said.flags, period),
+    }
+}
+
+/// The settings of a line, from its flags and its debounce period in microseconds.
+pub(super) fn decode(flags: u64, debounce: u32) -> LineConfig {
+    let has = |flag| flags & flag != 0;
+    LineConfig {
+        active_low: has(flag::ACTIVE_LOW),
+        bias: [
+            (flag::BIAS_PULL_UP, Bias::PullUp),
+            (flag::BIAS_PULL_DOWN, Bias::PullDown),
+            (flag::BIAS_DISABLED, Bias::Disabled),
+        ]
+        .into_iter()
+        .find_map(|(flag, bias)| has(flag).then_some(bias)),
+        drive: match (has(flag::OPEN_DRAIN), has(flag::OPEN_SOURCE)) {
+            (true, _) => Drive::OpenDrain,
+            (_, true) => Drive::OpenSource,
+            _ => Drive::PushPull,
         },
+        edges: match (has(flag::EDGE_RISING), has(flag::EDGE_FALLING)) {
+            (true, true) => Some(Edges::Both),
+            (true, false) => Some(Edges::Rising),
+            (false, true) => Some(Edges::Falling),
+            (false, false) => None,
+        },
+        debounce: Duration::from_micros(debounce.into()),
+        clock: match (has(flag::EVENT_CLOCK_REALTIME), has(flag::EVENT_CLOCK_HTE)) {
+            (true, _) => EventClock::Realtime,
+            (_, true) => EventClock::Hte,
+            _ => EventClock::Monotonic,
+        },
+        ..LineConfig::as_is()
     }
 }
 
