@@ -41,7 +41,7 @@ pub(crate) struct Arguments {
     as_is: bool,
 
     /// Bias of the lines: what pulls them when nothing drives them; unchanged unless given
-    #[arg(short, long, value_name = "BIAS", value_parser = settings::bias())]
+    #[arg(short, long, value_name = "BIAS", value_parser = settings::one_of(settings::BIASES, Bias::as_str))]
     bias: Option<Bias>,
 
     #[command(flatten)]

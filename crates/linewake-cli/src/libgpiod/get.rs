@@ -23,16 +23,6 @@ pub(super) const OPTIONS: &[Opt] = &[
     flag("version", b'v'),
 ];
 
-/// Parses the value of `--bias`.
-pub(super) fn bias_or_die(text: &[u8]) -> Result<linewake::Bias, Exit> {
-    match text {
-        b"pull-down" => Ok(linewake::Bias::PullDown),
-        b"pull-up" => Ok(linewake::Bias::PullUp),
-        b"disabled" => Ok(linewake::Bias::Disabled),
-        _ => Err(Exit::of("invalid bias: ", text, "")),
-    }
-}
-
 /// The operands; without any, the tool ends.
 pub(super) fn some_lines(ids: &[Vec<u8>]) -> Result<Vec<&[u8]>, Exit> {
     if ids.is_empty() {
@@ -48,7 +38,7 @@ pub(super) fn run(context: &mut Context, words: &[Vec<u8>]) -> Result<u8, Exit> 
     let operands = getopt::read(context, OPTIONS, words, |context, key, value| {
         match key {
             b'a' => config.line.direction = None,
-            b'b' => config.line.bias = Some(bias_or_die(value)?),
+            b'b' => config.line.bias = Some(number::bias_or_die(value)?),
             b'B' => scope.by_name = true,
             b'c' => scope.chip = Some(value),
             b'C' => config.consumer = value,

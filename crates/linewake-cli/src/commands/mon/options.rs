@@ -30,7 +30,7 @@ pub(crate) struct LineOptions {
     active_low: bool,
 
     /// Bias of the lines: what pulls them when nothing drives them; unchanged unless given
-    #[arg(short, long, value_name = "BIAS", value_parser = settings::bias())]
+    #[arg(short, long, value_name = "BIAS", value_parser = settings::one_of(settings::BIASES, Bias::as_str))]
     bias: Option<Bias>,
 
     /// Name of the holder of the lines, which other programs see [default: gpiomon]
@@ -38,11 +38,11 @@ pub(crate) struct LineOptions {
     consumer: String,
 
     /// Edges to watch
-    #[arg(short, long, value_name = "EDGES", value_parser = settings::edges(), default_value = "both")]
+    #[arg(short, long, value_name = "EDGES", value_parser = settings::one_of(settings::EDGES, Edges::as_str), default_value = "both")]
     pub(crate) edges: Edges,
 
     /// Clock that stamps the edges; monotonic unless given
-    #[arg(short = 'E', long, value_name = "CLOCK", value_parser = settings::event_clock())]
+    #[arg(short = 'E', long, value_name = "CLOCK", value_parser = settings::one_of(settings::CLOCKS, EventClock::as_str))]
     pub(crate) event_clock: Option<EventClock>,
 
     /// Make the chip ignore changes shorter than this. Linux stamps the edge at the end of the quiet period
