@@ -84,9 +84,9 @@ impl<R: Read> Csv<R> {
             let found = self.row.read(&mut self.source);
             match found.map_err(|error| crate::error::cannot_read(&self.outbox.name, &error))? {
                 rows::RowRead::End => return self.end(),
-                rows::RowRead::TooLong => return Err(self.error("this row has no end")),
+                rows::RowRead::TooLong => return Err(self.error(&format!("this row has no end; {REMEDY}"))),
                 rows::RowRead::TooMany if self.row.shape() != Shape::Foreign => {
-                    return Err(self.error("this row has too many fields"));
+                    return Err(self.error(&format!("this row has too many fields; {REMEDY}")));
                 }
                 rows::RowRead::Zeros => {
                     self.outbox.zeros();
@@ -120,10 +120,10 @@ impl<R: Read> Csv<R> {
 
     /// An invalid row: the rest of the file may show that it was cut off.
     fn doubt(&mut self, what: &str) -> Result<Option<Item>, Error> {
-        let error = self.error(what);
         if self.segments == 0 {
-            return Err(error);
+            return Err(self.error(what));
         }
+        let error = self.error(&format!("{what}; {REMEDY}"));
         match self.doubt.take() {
             Some(doubt) => Err(doubt.error),
             None => {
@@ -294,6 +294,6 @@ impl<R: Read> Csv<R> {
     }
 
     fn error(&self, what: &str) -> Error {
-        Error::new(format!("\"{}\":{}: {what}; {REMEDY}", self.outbox.name, self.row.line))
+        Error::new(format!("\"{}\":{}: {what}", self.outbox.name, self.row.line))
     }
 }

@@ -205,9 +205,8 @@ impl<R: Read> Json<R> {
     fn record(&mut self, table: &mut Table, text: &[u8]) -> Result<Option<Item>, Error> {
         let record = self.record_of(text)?;
         if self.segments == 0 && !matches!(record, Record::Start(_)) {
-            let remedy = "a capture begins with a start record, as \"linewake record\" writes it";
-            let what = "it does not begin with a start record";
-            return Err(Error::new(format!("\"{}\":{}:1: {what}; {remedy}", self.outbox.name, self.line)));
+            let what = "expected a start record, as \"linewake record\" writes it";
+            return Err(Error::new(format!("\"{}\":{}:1: {what}", self.outbox.name, self.line)));
         }
         let (name, line) = (self.outbox.name.clone(), self.line);
         let wrong = |what: String| Error::new(format!("\"{name}\":{line}: {what}; {REMEDY}"));

@@ -88,7 +88,7 @@ fn messages_between_records_are_left_out_and_reported_once() {
 fn a_file_with_nothing_else_is_not_a_capture() {
     for (name, text, says) in [
         ("x", SAID, "\"x\":1:1: expected value; a capture is what \"linewake record\" writes"),
-        ("x.csv", SAID, "\"x.csv\":1: it does not begin with the names of the columns, which are \"timestamp_ns,chip,"),
+        ("x.csv", SAID, "\"x.csv\":1: expected the header \"timestamp_ns,chip,"),
         (
             "x",
             "\0\0\0\0\0\0\0\0\0\0\0\0\0",
@@ -158,12 +158,12 @@ fn a_file_that_another_program_changed_is_refused_with_a_remedy() {
     for (text, says) in [
         (
             format!(",{head}\n0,{row}\n"),
-            "with another column before them; remove it, as with \"to_csv(FILE, index=False)\"",
+            "found another column before it; remove it, as with \"to_csv(FILE, index=False)\"",
         ),
-        (format!("{head}\n{row}\n").replace(',', ";"), "but with \";\"; write it with commas"),
-        (format!("time,{head}\n0,{row}\n"), "with another column before them"),
-        ("time,value\n0,1\n".to_owned(), "which are \"timestamp_ns,chip,offset,name,event,"),
-        ("timestamp_ns,chip\n0,1\n".to_owned(), "which are \"timestamp_ns,chip,offset,name,event,"),
+        (format!("{head}\n{row}\n").replace(',', ";"), "found \";\" between its names; write commas"),
+        (format!("time,{head}\n0,{row}\n"), "found another column before it"),
+        ("time,value\n0,1\n".to_owned(), "expected the header \"timestamp_ns,chip,offset,name,event,"),
+        ("timestamp_ns,chip\n0,1\n".to_owned(), "expected the header \"timestamp_ns,chip,offset,name,event,"),
         (array, "has its records in an array: write one record a line, as in \"jq -c '.[]' FILE | linewake replay -\""),
         (lines, "has its records in an array: write one record a line, as in \"jq -c '.[]' FILE | linewake replay -\""),
         (pretty, "has records of several lines: write one record a line, as in \"jq -c . FILE | linewake replay -\""),

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use linewake::{Direction, Drive, EventClock, LineInfo};
+use linewake::{Direction, Drive, EventClock, LineConfig, LineInfo};
 
 /// A text that somebody else chose, printed so that it cannot control the terminal.
 pub(crate) struct Printable<'a>(pub(crate) &'a str);
@@ -91,7 +91,17 @@ pub(crate) struct Attributes<'a> {
 
 impl fmt::Display for Attributes<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let LineInfo { direction, config, used, .. } = self.line;
+        settings(self.line.direction, &self.line.config).fmt(f)?;
+        if self.line.used {
+            write!(f, " consumer={}", Quoted { text: consumer(self.line), unquoted: self.unquoted })?;
+        }
+        Ok(())
+    }
+}
+
+/// The settings of a line: `input active-low bias=pull-up`. Defaults are left out.
+pub(crate) fn settings(direction: Direction, config: &LineConfig) -> impl fmt::Display {
+    fmt::from_fn(move |f| {
         f.write_str(match direction {
             Direction::Input => "input",
             Direction::Output => "output",
@@ -112,16 +122,12 @@ impl fmt::Display for Attributes<'_> {
             write!(f, " event-clock={}", config.clock.as_str())?;
         }
         match config.debounce.as_micros() {
-            0 => {}
-            us if us % 1_000_000 == 0 => write!(f, " debounce-period={}s", us / 1_000_000)?,
-            us if us % 1_000 == 0 => write!(f, " debounce-period={}ms", us / 1_000)?,
-            us => write!(f, " debounce-period={us}us")?,
+            0 => Ok(()),
+            us if us % 1_000_000 == 0 => write!(f, " debounce-period={}s", us / 1_000_000),
+            us if us % 1_000 == 0 => write!(f, " debounce-period={}ms", us / 1_000),
+            us => write!(f, " debounce-period={us}us"),
         }
-        if *used {
-            write!(f, " consumer={}", Quoted { text: consumer(self.line), unquoted: self.unquoted })?;
-        }
-        Ok(())
-    }
+    })
 }
 
 /// The consumer of a line. A consumer without a name is in the kernel.

@@ -40,7 +40,7 @@ mod system {
     #[derive(Debug, Default)]
     pub(crate) struct Readers(Vec<OwnedFd>);
 
-    /// What ended a wait.
+    /// The reason for the end of a wait.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub(crate) enum Wake {
         /// Something can be read from the other file.

@@ -6,7 +6,7 @@ use crate::readers::Readers;
 
 pub(crate) use self::system::{Signal, has_terminal};
 
-/// What a signal asks of a watch.
+/// The request of a signal to a watch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Meaning {
     /// The watch ends.
@@ -130,12 +130,12 @@ mod system {
         thread::Builder::new().name("signals".to_owned()).spawn(listen).map(drop)
     }
 
-    /// Whether the process has a controlling terminal.
+    /// True if the process has a controlling terminal.
     pub(crate) fn has_terminal() -> bool {
         File::open("/dev/tty").is_ok()
     }
 
-    /// Whether the signal is ignored; no, where the system does not say.
+    /// True if the signal is known to be ignored.
     fn is_ignored(signal: i32) -> bool {
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
         let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap_or_default();

@@ -1,16 +1,16 @@
 //! The places that a watch is written to, and what is printed about it.
 
+#[cfg(test)]
+mod allocation_tests;
 mod csv;
 pub(crate) mod csv_columns;
 pub(crate) mod destination;
 pub(crate) mod distinct;
 mod exec;
-mod file_id;
+pub(crate) mod file_id;
 pub(crate) mod files;
 mod json;
 mod line_text;
-#[cfg(test)]
-mod no_allocation;
 pub(crate) mod notices;
 pub(crate) mod options;
 mod out;

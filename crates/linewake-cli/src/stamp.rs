@@ -31,35 +31,24 @@ impl Stamp {
         }
         let (seconds, rest) = (ns / SECOND, ns % SECOND);
         out.write_all(itoa::Buffer::new().format(seconds).as_bytes())?;
-        // The one before the nine digits keeps their zeros, and is left out.
+        // The number has a one before its nine digits, so that it keeps their leading zeros. The one is cut off.
         out.write_all(b".")?;
         out.write_all(&itoa::Buffer::new().format(SECOND + rest).as_bytes()[1..])
     }
 
     /// Formats a time in nanoseconds, which counts from 1970 in UTC unless the format is `Seconds`.
     pub(crate) fn of(self, ns: u64) -> impl fmt::Display {
-        StampText { stamp: self, ns }
-    }
-}
-
-struct StampText {
-    stamp: Stamp,
-    ns: u64,
-}
-
-impl fmt::Display for StampText {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (seconds, rest) = (self.ns / SECOND, self.ns % SECOND);
-        let (zone, letter) = match self.stamp {
-            Stamp::Seconds => return write!(f, "{seconds}.{rest:09}"),
-            Stamp::Utc => (TimeZone::UTC, "Z"),
-            Stamp::Local => (local().clone(), ""),
-        };
-        // 2^64 ns end in the year 2554, so the cast keeps the value.
-        let time = zone.to_datetime(Timestamp::from_second(seconds as i64).unwrap_or(Timestamp::MAX));
-        let (year, month, day) = (time.year(), time.month(), time.day());
-        let (hour, minute, second) = (time.hour(), time.minute(), time.second());
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{rest:09}{letter}")
+        fmt::from_fn(move |f| {
+            let (seconds, rest) = (ns / SECOND, ns % SECOND);
+            let (zone, letter) = match self {
+                Self::Seconds => return write!(f, "{seconds}.{rest:09}"),
+                Self::Utc => (TimeZone::UTC, "Z"),
+                Self::Local => (local().clone(), ""),
+            };
+            // 2^64 ns end in the year 2554, so the cast keeps the value.
+            let time = zone.to_datetime(Timestamp::from_second(seconds as i64).unwrap_or(Timestamp::MAX));
+            write!(f, "{time}.{rest:09}{letter}")
+        })
     }
 }
 

@@ -9,9 +9,9 @@ use std::process::Output;
 #[cfg(unix)]
 use std::process::{Child, Stdio};
 
-#[cfg(unix)]
-use support::linewake;
 use support::{Scratch, err, run};
+#[cfg(unix)]
+use support::{ends, linewake};
 
 /// One pulse half a second in, and nothing more.
 const PULSE: &str = "[[line]]\nname = \"door\"\nfirst = \"500ms\"\nhigh = \"100ms\"\nlow = \"1h\"\ntimes = 1\n";
@@ -98,6 +98,24 @@ fn assert_signalled(arguments: &[&str], code: i32, last: &str) {
         assert!(killed.success());
         assert_ended(&child.wait_with_output().unwrap(), arguments, code, last);
     }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_second_signal_ends_it_at_once_and_says_what_is_missing() {
+    let script = Scratch::with("second.toml", PULSE);
+    let chip = format!("sim:{}", script.path());
+    // The watch waits for this command, and the command waits for the end of the watch.
+    let command = "echo runs; while kill -0 $PPID 2>/dev/null; do sleep 0.05; done";
+    let arguments = ["mon", "-c", &chip, "-q", "--exec", command];
+    let mut child = linewake(&arguments).stderr(Stdio::piped()).spawn().unwrap();
+    BufReader::with_capacity(1, child.stderr.as_mut().unwrap()).read_line(&mut String::new()).unwrap();
+    for signal in ["-INT", "-TERM"] {
+        std::process::Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+    }
+    let said = "linewake: ended by a second signal: the summary is missing, and the outputs may lack their last edges";
+    let (code, told) = ends(child);
+    assert!(code == Some(1) && told.contains(said), "{code:?}: {told}");
 }
 
 #[test]
@@ -212,6 +230,14 @@ fn a_name_in_an_error_cannot_command_the_terminal() {
         let said = err(&output).trim_end_matches(['\r', '\n']);
         assert!(!said.contains(char::is_control), "{arguments:?}: {said:?}");
     }
+    // A hard link on Windows needs the same volume as the program, and this directory is on it.
+    let tools = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("exit_codes_tools");
+    let _ = std::fs::remove_dir_all(&tools);
+    std::fs::create_dir_all(&tools).unwrap();
+    assert_ends(&["links", tools.to_str().unwrap()], 0, "");
+    let tool = tools.join(format!("gpioget{}", std::env::consts::EXE_SUFFIX));
+    let output = std::process::Command::new(tool).args(["-c", "no\x1b\nsuch", "0"]).output().unwrap();
+    assert_ended(&output, &["gpioget"], 1, r"character device 'no\u{1b}\nsuch'");
 }
 
 /// The user must know of each output that is not whole.

@@ -63,7 +63,7 @@ fn a_header_of_windows_becomes_calls_structs_and_an_interface() {
             "# [call.configure]\n# device_type = 0xffdd\n# function = 0x803\n# method = \"buffered\"\n# access = \"read-write\"\n",
             "#     # { at = 4, width = 4, value = 0 }, # ULONG Edges\n#     # { at = 8, width = 8, value = 0 }, # HANDLE Event\n",
             "# # No profile can send it: METHOD_NEITHER gives the driver addresses",
-            "\"IOCTL_QUADIN_ODD\" is left out: of CTL_CODE, \"FILE_DEVICE_MISSING\" is not defined\n",
+            "\"IOCTL_QUADIN_ODD\" is left out: an argument of CTL_CODE is not known: \"FILE_DEVICE_MISSING\" is not defined\n",
         ],
     );
 }
@@ -85,7 +85,7 @@ fn a_header_of_linux_becomes_ioctls_with_their_records() {
             "#     # { at = 4, width = 4, endian = \"big\", value = 0 }, # __be32 mask\n",
             "# char name; the first of 8\n",
             "# ioctl = { direction = \"none\", type = 0xe7, number = 0x4 }\n",
-            "\"a\" is a bit-field, whose place is the compiler's choice; what comes from there on is not computed\n",
+            "\"a\" is a bit-field, and the compiler chooses its place; the fields from there on are left out\n",
             "\"CARD_IOC_NAME\" is left out: its number depends on its arguments\n",
         ],
     );
@@ -114,7 +114,7 @@ fn a_messy_header_gives_what_it_has_and_names_the_rest() {
                 "#   { at = 0, width = 1 }  # port_t ports; the first of 6\n#   { at = 6, width = 2 }  # WORD status.w\n\
                  #   { at = 6, width = 1 }  # BYTE status.b; the first of 2\n#   { at = 8, width = 8 }  # double volts\n",
                 "# void* cb; an address, which no profile can follow\n#   { at = 24, width = 4 } # long tail\n",
-                "\"DIO_BAD\" is left out: a \")\" is missing\n",
+                "\"DIO_BAD\" is left out: \")\" is missing\n",
                 ": a comment begins here and has no end, so the rest is part of it\n",
             ],
         );
@@ -126,10 +126,10 @@ fn a_messy_header_gives_what_it_has_and_names_the_rest() {
 fn check_names_each_gap_until_the_profile_is_complete() {
     let mut text = skeleton(&["--device", "/dev/card0", "--lines", "4", &header("card_uapi.h")]);
     let first = checked("card.toml", &text);
-    assert!(first.contains("\"call.wait.output.fields\": to be filled in: take '# ' away"), "{first}");
+    assert!(first.contains("\"call.wait.output.fields\": to be filled in: remove '# '"), "{first}");
     for (from, to) in [
         ("blocks = \"TODO: true, or `when` in place of this\"", "blocks = true"),
-        ("fields = \"TODO: take '# ' away from what is true below, and delete this line\"\n", ""),
+        ("fields = \"TODO: remove '# ' from each line below that is true, and delete this line\"\n", ""),
         ("# records = {", "records = {"),
         ("# fields.", "fields."),
         ("rising = \"TODO: which number?\", falling = \"TODO: which number?\"", "rising = 1, falling = 2"),
@@ -157,7 +157,7 @@ fn several_headers_are_read_as_one() {
     );
     let codes = Scratch::with("codes.h", "#include \"types.h\"\n#define IOC_WAIT _IOR(MAGIC, 7, pair)\n");
     let alone = run(&["profile", "new", codes.path()]);
-    assert_has(err(&alone), &["\"IOC_WAIT\" is left out: of _IOR, \"MAGIC\" is not defined"]);
+    assert_has(err(&alone), &["\"IOC_WAIT\" is left out: an argument of _IOR is not known: \"MAGIC\" is not defined"]);
     let both = skeleton(&[codes.path(), types.path()]);
     assert_has(&both, &["type = \"q\", number = 0x7, size = 2 }", "# fields.edge = { at = 1, width = 1"]);
 }

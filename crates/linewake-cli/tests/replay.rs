@@ -431,7 +431,7 @@ fn a_signal_ends_a_long_silence_at_once() {
         let mut child = replay.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
         if file == "-" {
-            // It waits for the pipe, and not for the time.
+            // The signal must come while the command waits for the pipe, not for the time of an edge.
             let some = capture.text().lines().take(3).collect::<Vec<_>>().join("\n");
             stdin.write_all(format!("{some}\n").as_bytes()).unwrap();
         }

@@ -1,4 +1,4 @@
-//! One watch in every output: what is stamped oddly, and what has the same name.
+//! One watch in every output: time stamps that go back, and lines that share a name.
 #![cfg(unix)]
 
 mod support;

@@ -57,7 +57,7 @@ impl Terminal {
         }
     }
 
-    /// Whether the terminal edits and echoes lines itself, which it does not while the program edits one.
+    /// True if the terminal itself edits and echoes lines; false while the program edits one.
     fn is_cooked(&self) -> bool {
         tcgetattr(&self.user).unwrap().local_modes.contains(LocalModes::ICANON | LocalModes::ECHO)
     }

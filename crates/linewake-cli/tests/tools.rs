@@ -200,7 +200,7 @@ fn a_signal_ends_set_with_0_and_gpioset_as_it_ends_libgpiods() {
     }
 }
 
-/// What interactive `set` prints, without its prompts.
+/// The output of interactive `set`, without its prompts.
 fn interactive(arguments: &[&str], commands: &str) -> String {
     let mut child = linewake(&[&["set", "-c", "sim", "-i"], arguments].concat())
         .stdin(Stdio::piped())
@@ -273,7 +273,7 @@ fn a_daemon_is_there_when_the_command_ends() {
     for fd in 0..3 {
         assert_eq!(fs::read_link(process.join(format!("fd/{fd}"))).unwrap(), Path::new("/dev/null"));
     }
-    // pid, name, state, parent, group, session: it has one of its own.
+    // The fields are pid, name, state, parent, group, session. The session must be the process's own.
     let stat = fs::read_to_string(process.join("stat")).unwrap();
     let session = stat.rsplit(") ").next().unwrap().split(' ').nth(3).unwrap();
     assert_eq!(Some(session), process.file_name().unwrap().to_str());

@@ -293,21 +293,17 @@ impl Row {
 
     /// The error for a line before the first row.
     pub(super) fn no_head(&self) -> String {
-        let what = "it does not begin with the names of the columns";
-        let all = HEAD.join(",");
-        if !self.names_time() {
-            return format!("{what}, which are \"{all}\"");
-        }
+        let header = format!("expected the header \"{}\"", HEAD.join(","));
         if (1..self.fields).any(|at| self.field(at) == HEAD[0].as_bytes()) {
             let remedy = "remove it, as with \"to_csv(FILE, index=False)\" of pandas";
-            return format!("{what}, but with another column before them; {remedy}");
+            return format!("{header}, found another column before it; {remedy}");
         }
         match self.field(0)[HEAD[0].len().min(self.field(0).len())..].first() {
-            Some(other @ (b';' | b'\t' | b'|' | b' ')) => {
+            Some(other @ (b';' | b'\t' | b'|' | b' ')) if self.names_time() => {
                 let other = char::from(*other).escape_default().to_string();
-                format!("{what} with commas between them, but with \"{other}\"; write it with commas")
+                format!("{header}, found \"{other}\" between its names; write commas")
             }
-            _ => format!("{what}, which are \"{all}\", in this order"),
+            _ => format!("{header}, as \"linewake mon --csv\" writes it"),
         }
     }
 }

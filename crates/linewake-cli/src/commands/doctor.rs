@@ -279,16 +279,18 @@ mod system {
     }
 }
 
-#[cfg(windows)]
+#[cfg(not(target_os = "linux"))]
 mod system {
-    use overlapped::InterfaceClass;
-
     use super::Report;
 
     pub(super) fn no_chip() -> &'static str {
-        "the reference driver has no chip; run \"linewake driver install\" and \"linewake driver start\". Windows itself \
-         lets no program wait for the edges of its GPIO pins. A profile describes a vendor's driver \
-         (docs/profiles.md); the modem lines of a serial port are the chip serial:COM3"
+        if cfg!(windows) {
+            "the reference driver has no chip; run \"linewake driver install\" and \"linewake driver start\". Windows \
+             itself lets no program wait for the edges of its GPIO pins. A profile describes a vendor's driver \
+             (docs/profiles.md); the modem lines of a serial port are the chip serial:COM3"
+        } else {
+            "linewake knows no chips of this system, only of Linux and Windows"
+        }
     }
 
     pub(super) fn no_process() -> &'static str {
@@ -300,18 +302,23 @@ mod system {
         Some("this system does not say which processes hold them")
     }
 
-    /// GUID_DEVINTERFACE_COMPORT (ntddser.h).
-    const COM_PORTS: InterfaceClass = InterfaceClass::from_u128(0x86e0_d1e0_8089_11d0_9ce4_0800_3e30_1f73);
-
     pub(super) fn no_chips() -> Vec<String> {
         Vec::new()
     }
 
     pub(super) fn name() -> String {
-        format!("Windows, {}", std::env::consts::ARCH)
+        let system = if cfg!(windows) { "Windows" } else { std::env::consts::OS };
+        format!("{system}, {}", std::env::consts::ARCH)
     }
 
+    #[cfg(not(windows))]
+    pub(super) fn look(_: &mut Report) {}
+
+    #[cfg(windows)]
     pub(super) fn look(report: &mut Report) {
+        /// GUID_DEVINTERFACE_COMPORT (ntddser.h).
+        const COM_PORTS: overlapped::InterfaceClass =
+            overlapped::InterfaceClass::from_u128(0x86e0_d1e0_8089_11d0_9ce4_0800_3e30_1f73);
         report.section("reference driver");
         match crate::service::status() {
             Ok(said) => report.good(said),
@@ -324,32 +331,4 @@ mod system {
             Err(error) => report.missing(format!("cannot list them: {error}")),
         }
     }
-}
-
-#[cfg(not(any(target_os = "linux", windows)))]
-mod system {
-    use super::Report;
-
-    pub(super) fn no_chip() -> &'static str {
-        "linewake knows no chips of this system, only of Linux and Windows"
-    }
-
-    pub(super) fn no_process() -> &'static str {
-        ""
-    }
-
-    /// The note below lines whose process is unknown.
-    pub(super) fn unknown_holder() -> Option<&'static str> {
-        Some("this system does not say which processes hold them")
-    }
-
-    pub(super) fn no_chips() -> Vec<String> {
-        Vec::new()
-    }
-
-    pub(super) fn name() -> String {
-        format!("{}, {}", std::env::consts::OS, std::env::consts::ARCH)
-    }
-
-    pub(super) fn look(_: &mut Report) {}
 }

@@ -40,8 +40,8 @@ pub(crate) struct Arguments {
     #[arg(short, long)]
     as_is: bool,
 
-    /// Pull of the lines when nothing drives them; unchanged unless given
-    #[arg(short, long, value_name = "BIAS", value_parser = settings::bias())]
+    /// Bias of the lines: what pulls them when nothing drives them; unchanged unless given
+    #[arg(short, long, value_name = "BIAS", value_parser = settings::one_of(settings::BIASES, Bias::as_str))]
     bias: Option<Bias>,
 
     #[command(flatten)]

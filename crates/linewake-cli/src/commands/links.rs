@@ -1,13 +1,13 @@
 //! `linewake links`: links with the names of libgpiod's tools to this program.
 
 use std::env;
-use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::exit::{self, Failure};
 use crate::libgpiod::tool::Tool;
 use crate::output;
+use crate::sinks::file_id::FileId;
 
 /// Make links to this program: gpiodetect, gpioinfo, gpioget, gpioset, gpiomon and gpionotify
 ///
@@ -62,19 +62,10 @@ fn make(program: &Path, link: &Path) -> io::Result<()> {
 /// Symbolic links need a privilege on Windows.
 #[cfg(not(unix))]
 fn make(program: &Path, link: &Path) -> io::Result<()> {
-    fs::hard_link(program, link)
+    std::fs::hard_link(program, link)
 }
 
-/// Whether a name leads to this program already.
+/// True if a name already leads to this program, as a symbolic or a hard link.
 fn is_link(link: &Path, program: &Path) -> bool {
-    let same = |link: &Path| Some(fs::canonicalize(link).ok()? == fs::canonicalize(program).ok()?);
-    // A hard link has a path of its own, so its content is compared.
-    same(link) == Some(true) || (cfg!(not(unix)) && is_same_file(link, program))
-}
-
-fn is_same_file(link: &Path, program: &Path) -> bool {
-    match (fs::read(link), fs::read(program)) {
-        (Ok(link), Ok(program)) => link == program,
-        _ => false,
-    }
+    matches!((FileId::at(link), FileId::at(program)), (Ok(link), Ok(program)) if link == program)
 }

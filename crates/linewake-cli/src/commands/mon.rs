@@ -100,7 +100,7 @@ FILE \"-\" is standard output, in place of the lines of text. A waveform needs a
 
 The first Ctrl-C ends the watch with its summary. A second one ends the program at once, with exit code 1, and says what
 is not complete.",
-        &[(Code::Loss, "; this goes before 3"), (Code::Early, ": fewer than -n edges came")]
+        &[(Code::Loss, "; takes precedence over 3"), (Code::Early, ": fewer than -n edges came")]
     )
     .replace("COLUMNS", &csv_columns::help())
 )]
@@ -150,16 +150,16 @@ fn clock(said: Option<EventClock>, time: Stamp, selection: &Selection) -> EventC
     }
 }
 
-/// What the user asked of a watch.
+/// The options of a watch.
 pub(crate) struct Plan {
     /// The time before the lines were requested.
     pub(crate) began: Instant,
     pub(crate) pace: Pace,
     pub(crate) filter: Option<Filter>,
-    /// Whether the summary is printed on standard error. It is always printed when an output failed.
+    /// The summary is printed on standard error. It is always printed when an output failed.
     pub(crate) says_summary: bool,
     pub(crate) fail_on_loss: bool,
-    /// Whether a signal has asked for the end.
+    /// A signal has asked for the end.
     pub(crate) is_asked: Arc<AtomicBool>,
 }
 

@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use linewake::record::{Info, NamedChip, Record, Start};
 use linewake::{InfoEvent, InfoEventKind, InfoWatcher, Stopper};
 use overlapped::Port;
@@ -21,7 +20,7 @@ use crate::settings::BEYOND;
 use crate::signals::Meaning;
 use crate::sinks::summary::plural;
 use crate::stamp::Stamp;
-use crate::{number, output, period, signals, specifiers};
+use crate::{number, output, period, settings, signals, specifiers};
 
 /// Say when lines are requested, released or reconfigured
 ///
@@ -60,7 +59,7 @@ pub(crate) struct Arguments {
     scope: Scope,
 
     /// Only these events; all events unless given
-    #[arg(short, long, value_name = "EVENT", value_parser = event())]
+    #[arg(short, long, value_name = "EVENT", value_parser = settings::one_of(EVENTS, InfoEventKind::as_str))]
     event: Option<InfoEventKind>,
 
     /// Write events in this format; see "Format specifiers"
@@ -97,12 +96,7 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-fn event() -> impl TypedValueParser<Value = InfoEventKind> {
-    use InfoEventKind::{Reconfigured, Released, Requested};
-    let all = [Requested, Released, Reconfigured];
-    PossibleValuesParser::new(all.map(InfoEventKind::as_str))
-        .map(move |text| all.into_iter().find(|event| event.as_str() == text).unwrap_or(Requested))
-}
+const EVENTS: &[InfoEventKind] = &[InfoEventKind::Requested, InfoEventKind::Released, InfoEventKind::Reconfigured];
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let lines = arguments.scope.resolve_or_all(&arguments.lines, All::Lines, &arguments.scope.consent.options())?;
@@ -141,7 +135,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     early.map_or(Ok(()), |early| Err(Failure::early(early)))
 }
 
-/// What ended the watch.
+/// The reason for the end of the watch.
 #[derive(Clone, Copy, Debug)]
 enum End {
     Enough,

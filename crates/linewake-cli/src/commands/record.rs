@@ -28,7 +28,7 @@ Examples:
   linewake replay door.jsonl --speed 10        the ten minutes in one
 
 PERIOD is a whole number of milliseconds, or has a unit: 500, 500ms, 250us, 5s, 1m, 2h, 1d.",
-        &[(Code::Loss, "; this goes before 3"), (Code::Early, ": fewer than -n edges came")]
+        &[(Code::Loss, "; takes precedence over 3"), (Code::Early, ": fewer than -n edges came")]
     )
 )]
 pub(crate) struct Arguments {

@@ -58,7 +58,7 @@ Examples:
   linewake replay bench.vcd --speed 0.1 clk data    two lines of a waveform, ten times slower
   linewake replay cpu.vcd.zst --fast 'PORTB[0]'     a bit of a vector
   ssh pi cat door.jsonl.gz | linewake replay -      from elsewhere",
-        &[(Code::Loss, "; this goes before 3"), (Code::Early, ": fewer than -n edges came, or a signal ended the replay before its end")]
+        &[(Code::Loss, "; takes precedence over 3"), (Code::Early, ": fewer than -n edges came, or a signal ended the replay before its end")]
     )
 )]
 pub(crate) struct Arguments {

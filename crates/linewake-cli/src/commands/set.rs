@@ -50,8 +50,8 @@ pub(crate) struct Arguments {
     #[arg(long)]
     banner: bool,
 
-    /// Pull of the lines when nothing drives them; unchanged unless given
-    #[arg(short, long, value_name = "BIAS", value_parser = settings::bias())]
+    /// Bias of the lines: what pulls them when nothing drives them; unchanged unless given
+    #[arg(short, long, value_name = "BIAS", value_parser = settings::one_of(settings::BIASES, Bias::as_str))]
     bias: Option<Bias>,
 
     #[command(flatten)]
@@ -62,7 +62,7 @@ pub(crate) struct Arguments {
     consumer: String,
 
     /// Drive of the lines; push-pull unless given
-    #[arg(short, long, value_name = "DRIVE", value_parser = settings::drive())]
+    #[arg(short, long, value_name = "DRIVE", value_parser = settings::one_of(settings::DRIVES, Drive::as_str))]
     drive: Option<Drive>,
 
     /// Set the lines, then take commands from standard input; its command "help" lists them. A terminal has history and

@@ -72,7 +72,8 @@ pub(crate) fn finish(result: Result<(), Failure>) -> ExitCode {
     failure.code().into()
 }
 
-/// What a failed write to standard output means: a reader that has left wanted no more, a full disk is an error.
+/// The outcome of a command whose write to standard output failed. A reader that has left needs no more, so that is a
+/// success; a full disk is an error.
 pub(crate) fn unwritten(error: &io::Error) -> Result<(), Failure> {
     if error.kind() == io::ErrorKind::BrokenPipe {
         return Ok(());

@@ -28,6 +28,10 @@ fn message(error: &Error) -> String {
     let wrong = match error.kind() {
         ErrorKind::UnknownArgument => format!("unexpected argument {argument}"),
         ErrorKind::InvalidSubcommand => format!("unknown command {}", quoted(error, ContextKind::InvalidSubcommand)),
+        // Only "--json-strings" needs another option.
+        ErrorKind::MissingRequiredArgument if argument.starts_with("\"--json") => {
+            "\"--json-strings\" needs \"--json\"".to_owned()
+        }
         ErrorKind::MissingRequiredArgument => format!("missing {argument}"),
         ErrorKind::ArgumentConflict => match quoted(error, ContextKind::PriorArg) {
             prior if prior == argument => format!("{argument} cannot be given twice"),
@@ -91,6 +95,7 @@ mod tests {
             (&["gett"], "unknown command \"gett\"; did you mean \"get\"? See --help"),
             (&["munch"], "unknown command \"munch\"; see --help"),
             (&["record"], "missing \"<FILE>\"; see --help"),
+            (&["mon", "--json-strings"], "\"--json-strings\" needs \"--json\"; see --help"),
             (&["get", "--bias"], "missing the value of \"--bias <BIAS>\"; expected "),
             (&["get", "--bias", "pull-op", "x"], "invalid value \"pull-op\" for \"--bias <BIAS>\"; expected "),
             (&["get", "--bias", "pull-op", "x"], "did you mean \"pull-up\"? See --help"),

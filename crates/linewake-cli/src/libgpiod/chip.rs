@@ -2,7 +2,7 @@
 
 #[cfg(target_os = "linux")]
 use linewake::gpiochip::{ChipFile, FileLine, FileRequest, LinesFile, flag};
-use linewake::{Bias, Direction, Drive, Edges, EventClock};
+use linewake::{Direction, LineConfig};
 
 use super::strerror;
 
@@ -34,74 +34,30 @@ pub(super) struct LineInfo {
     pub(super) consumer: Vec<u8>,
     pub(super) offset: u32,
     pub(super) used: bool,
-    pub(super) output: bool,
-    pub(super) active_low: bool,
-    pub(super) drive: Drive,
-    pub(super) bias: Option<Bias>,
-    pub(super) edges: Option<Edges>,
-    pub(super) clock: EventClock,
-    /// In microseconds.
-    pub(super) debounce: u64,
+    pub(super) direction: Direction,
+    pub(super) config: LineConfig,
 }
 
 #[cfg(target_os = "linux")]
 impl From<FileLine> for LineInfo {
     fn from(line: FileLine) -> Self {
         let has = |flag: u64| line.flags & flag != 0;
-        let drive = match () {
-            () if has(flag::OPEN_DRAIN) => Drive::OpenDrain,
-            () if has(flag::OPEN_SOURCE) => Drive::OpenSource,
-            () => Drive::PushPull,
-        };
-        let bias = match () {
-            () if has(flag::BIAS_PULL_UP) => Some(Bias::PullUp),
-            () if has(flag::BIAS_PULL_DOWN) => Some(Bias::PullDown),
-            () if has(flag::BIAS_DISABLED) => Some(Bias::Disabled),
-            () => None,
-        };
-        let edges = match (has(flag::EDGE_RISING), has(flag::EDGE_FALLING)) {
-            (true, true) => Some(Edges::Both),
-            (true, false) => Some(Edges::Rising),
-            (false, true) => Some(Edges::Falling),
-            (false, false) => None,
-        };
-        let clock = match () {
-            () if has(flag::EVENT_CLOCK_REALTIME) => EventClock::Realtime,
-            () if has(flag::EVENT_CLOCK_HTE) => EventClock::Hte,
-            () => EventClock::Monotonic,
-        };
         Self {
             name: line.name.as_bytes().to_vec(),
             consumer: line.consumer.as_bytes().to_vec(),
             offset: line.offset,
             used: has(flag::USED),
-            output: has(flag::OUTPUT),
-            active_low: has(flag::ACTIVE_LOW),
-            drive,
-            bias,
-            edges,
-            clock,
-            debounce: line.debounce.into(),
+            direction: if has(flag::OUTPUT) { Direction::Output } else { Direction::Input },
+            config: line.config(),
         }
     }
 }
 
 impl From<linewake::LineInfo> for LineInfo {
     fn from(line: linewake::LineInfo) -> Self {
-        let bytes = |text: Option<std::sync::Arc<str>>| text.map_or(Vec::new(), |text| text.as_bytes().to_vec());
-        Self {
-            name: bytes(line.name),
-            consumer: bytes(line.consumer),
-            offset: line.offset.get(),
-            used: line.used,
-            output: line.direction == Direction::Output,
-            active_low: line.config.active_low,
-            drive: line.config.drive,
-            bias: line.config.bias,
-            edges: line.config.edges,
-            clock: line.config.clock,
-            debounce: line.config.debounce.as_micros().try_into().unwrap_or(u64::MAX),
-        }
+        let linewake::LineInfo { name, consumer, offset, used, direction, config, .. } = line;
+        let [name, consumer] = [name, consumer].map(|text| text.map_or(Vec::new(), |text| text.as_bytes().to_vec()));
+        Self { name, consumer, offset: offset.get(), used, direction, config }
     }
 }
 
@@ -109,76 +65,7 @@ impl From<linewake::LineInfo> for LineInfo {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RequestConfig<'a> {
     pub(super) consumer: &'a [u8],
-    /// `None` keeps the direction.
-    pub(super) direction: Option<Direction>,
-    pub(super) active_low: bool,
-    pub(super) bias: Option<Bias>,
-    pub(super) drive: Drive,
-    pub(super) edges: Option<Edges>,
-    pub(super) clock: EventClock,
-    /// In microseconds.
-    pub(super) debounce: u32,
-}
-
-impl<'a> RequestConfig<'a> {
-    pub(super) fn new(consumer: &'a [u8], direction: Option<Direction>) -> Self {
-        Self {
-            consumer,
-            direction,
-            active_low: false,
-            bias: None,
-            drive: Drive::PushPull,
-            edges: None,
-            clock: EventClock::Monotonic,
-            debounce: 0,
-        }
-    }
-
-    #[cfg(target_os = "linux")]
-    fn flags(&self) -> u64 {
-        let direction = match self.direction {
-            Some(Direction::Input) => flag::INPUT,
-            Some(Direction::Output) => flag::OUTPUT,
-            None => 0,
-        };
-        let drive = match self.drive {
-            Drive::PushPull => 0,
-            Drive::OpenDrain => flag::OPEN_DRAIN,
-            Drive::OpenSource => flag::OPEN_SOURCE,
-        };
-        let bias = match self.bias {
-            None => 0,
-            Some(Bias::PullUp) => flag::BIAS_PULL_UP,
-            Some(Bias::PullDown) => flag::BIAS_PULL_DOWN,
-            Some(Bias::Disabled) => flag::BIAS_DISABLED,
-        };
-        let edges = match self.edges {
-            None => 0,
-            Some(Edges::Rising) => flag::EDGE_RISING,
-            Some(Edges::Falling) => flag::EDGE_FALLING,
-            Some(Edges::Both) => flag::EDGE_RISING | flag::EDGE_FALLING,
-        };
-        let clock = match self.clock {
-            EventClock::Monotonic => 0,
-            EventClock::Realtime => flag::EVENT_CLOCK_REALTIME,
-            EventClock::Hte => flag::EVENT_CLOCK_HTE,
-        };
-        direction | drive | bias | edges | clock | if self.active_low { flag::ACTIVE_LOW } else { 0 }
-    }
-
-    fn config(&self, active: bool) -> linewake::LineConfig {
-        use linewake::LineConfig;
-        let config = match (self.edges, self.direction) {
-            (Some(edges), _) => LineConfig::watch(edges),
-            (None, Some(Direction::Output)) => LineConfig::output(active),
-            (None, Some(Direction::Input)) => LineConfig::input(),
-            (None, None) => LineConfig::as_is(),
-        };
-        let mut config = config.active_low(self.active_low).drive(self.drive).clock(self.clock);
-        config.bias = self.bias;
-        config.debounce = std::time::Duration::from_micros(self.debounce.into());
-        config
-    }
+    pub(super) line: LineConfig,
 }
 
 /// A request: held lines of one chip.
@@ -221,21 +108,20 @@ impl OpenChip {
         config: &RequestConfig<'_>,
         bits: u64,
     ) -> Result<LineRequest, SystemError> {
+        let is_output = config.line.direction == Some(Direction::Output);
         match self {
             #[cfg(target_os = "linux")]
             Self::File(chip) => {
-                let request = FileRequest {
-                    consumer: config.consumer,
-                    flags: config.flags(),
-                    values: (config.direction == Some(Direction::Output)).then_some(bits),
-                    debounce: config.debounce,
-                };
+                let values = is_output.then_some(bits);
+                let request = FileRequest { values, ..FileRequest::new(config.consumer, &config.line) };
                 chip.request(offsets, &request).map(LineRequest::File).map_err(|error| strerror::of(&error))
             }
             Self::Sim(chip) => {
                 let mut request = chip.request().consumer(&*String::from_utf8_lossy(config.consumer));
                 for (place, offset) in offsets.iter().enumerate() {
-                    request = request.line_with(*offset, config.config(bits >> place & 1 == 1));
+                    let mut line = config.line;
+                    line.output = is_output.then_some(bits >> place & 1 == 1);
+                    request = request.line_with(*offset, line);
                 }
                 let held = request.start().map_err(|error| strerror::of_library(&error))?;
                 Ok(LineRequest::Sim(Box::new(held), offsets.to_vec()))

@@ -1,7 +1,7 @@
-//! What a running tool knows of itself: its name, and where it writes.
+//! The name of the running tool, and its outputs.
 
 use super::exit::Exit;
-use super::out::Out;
+use super::out::{Out, add_printable};
 use super::tool::Tool;
 
 /// A running tool.
@@ -20,9 +20,12 @@ impl Context {
         Ok(())
     }
 
+    /// Writes one line to standard error. An argument in it cannot control the terminal.
     pub(super) fn say(&self, message: &[u8]) {
-        let line = [&self.prog[..], b": ", message, b"\n"].concat();
-        // It may be closed: then there is nobody to tell.
+        let mut line = Vec::new();
+        add_printable(&mut line, &[&self.prog[..], b": ", message].concat());
+        line.push(b'\n');
+        // If standard error is closed, the message is dropped.
         let _ = std::io::Write::write_all(&mut std::io::stderr(), &line);
     }
 }

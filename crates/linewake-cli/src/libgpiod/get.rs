@@ -1,6 +1,6 @@
 //! gpioget: the values of lines.
 
-use linewake::Direction;
+use linewake::LineConfig;
 
 use super::chip::RequestConfig;
 use super::getopt::{self, Opt, flag, long_flag, value};
@@ -23,16 +23,6 @@ pub(super) const OPTIONS: &[Opt] = &[
     flag("version", b'v'),
 ];
 
-/// Parses the value of `--bias`.
-pub(super) fn bias_or_die(text: &[u8]) -> Result<linewake::Bias, Exit> {
-    match text {
-        b"pull-down" => Ok(linewake::Bias::PullDown),
-        b"pull-up" => Ok(linewake::Bias::PullUp),
-        b"disabled" => Ok(linewake::Bias::Disabled),
-        _ => Err(Exit::of("invalid bias: ", text, "")),
-    }
-}
-
 /// The operands; without any, the tool ends.
 pub(super) fn some_lines(ids: &[Vec<u8>]) -> Result<Vec<&[u8]>, Exit> {
     if ids.is_empty() {
@@ -43,16 +33,16 @@ pub(super) fn some_lines(ids: &[Vec<u8>]) -> Result<Vec<&[u8]>, Exit> {
 
 pub(super) fn run(context: &mut Context, words: &[Vec<u8>]) -> Result<u8, Exit> {
     let mut scope = Scope::default();
-    let mut config = RequestConfig::new(b"gpioget", Some(Direction::Input));
+    let mut config = RequestConfig { consumer: b"gpioget", line: LineConfig::input() };
     let (mut hold, mut unquoted, mut numeric) = (0, false, false);
     let operands = getopt::read(context, OPTIONS, words, |context, key, value| {
         match key {
-            b'a' => config.direction = None,
-            b'b' => config.bias = Some(bias_or_die(value)?),
+            b'a' => config.line.direction = None,
+            b'b' => config.line.bias = Some(number::bias_or_die(value)?),
             b'B' => scope.by_name = true,
             b'c' => scope.chip = Some(value),
             b'C' => config.consumer = value,
-            b'l' => config.active_low = true,
+            b'l' => config.line.active_low = true,
             b'N' => numeric = true,
             b'p' => hold = number::period_or_die(value)?,
             b's' => scope.strict = true,

@@ -14,7 +14,7 @@ pub(super) fn show<A: Args>(context: &mut Context, letter: u8) -> Result<(), Exi
     Err(Exit { message: Vec::new(), code: 0 })
 }
 
-/// Whether libgpiod's tools have this option too.
+/// True if libgpiod's tools have this option too.
 fn is_libgpiods(argument: &Arg) -> bool {
     argument.get_help_heading() != Some(BEYOND)
 }

@@ -100,7 +100,7 @@ impl Listing<'_> {
         Ok(())
     }
 
-    /// Whether the user asked for a line. With --strict several lines may have one name.
+    /// True if the user asked for a line. With --strict several lines may have one name.
     fn meet(&mut self, place: (usize, u32), line: &LineInfo) -> bool {
         let mut is_wanted = false;
         for wanted in &mut self.wanted {

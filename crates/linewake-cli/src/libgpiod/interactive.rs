@@ -137,7 +137,7 @@ fn complain(context: &mut Context, what: &str, word: &[u8]) {
     let out = &mut context.out;
     out.text(what);
     out.text(": '");
-    out.bytes(word);
+    out.printable(word);
     out.text("'\n");
 }
 

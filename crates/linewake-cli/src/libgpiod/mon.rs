@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use linewake::{Direction, Edges, EventClock};
+use linewake::{Edges, EventClock, LineConfig};
 
 use super::chip::{LineRequest, RequestConfig};
-use super::get::{bias_or_die, some_lines};
+use super::get::some_lines;
 use super::getopt::{self, Opt, flag, long_flag, long_value, value};
 use super::resolve::{self, FoundLines, Group, Scope};
 use super::{Context, Exit, help, number, print, strerror, wait};
 use crate::commands::mon::Arguments;
+use crate::settings;
 use crate::stamp::Stamp;
 
 pub(super) const OPTIONS: &[Opt] = &[
@@ -37,24 +38,6 @@ pub(super) const OPTIONS: &[Opt] = &[
     flag("numeric", b'N'),
 ];
 
-fn edges_or_die(text: &[u8]) -> Result<Edges, Exit> {
-    match text {
-        b"rising" => Ok(Edges::Rising),
-        b"falling" => Ok(Edges::Falling),
-        b"both" => Ok(Edges::Both),
-        _ => Err(Exit::of("invalid edges: ", text, "")),
-    }
-}
-
-fn clock_or_die(text: &[u8]) -> Result<EventClock, Exit> {
-    match text {
-        b"realtime" => Ok(EventClock::Realtime),
-        b"hte" => Ok(EventClock::Hte),
-        b"monotonic" => Ok(EventClock::Monotonic),
-        _ => Err(Exit::of("invalid event clock: ", text, "")),
-    }
-}
-
 /// The options about output and the end.
 #[derive(Default)]
 struct Options<'a> {
@@ -73,21 +56,20 @@ struct Options<'a> {
 
 pub(super) fn run(context: &mut Context, words: &[Vec<u8>]) -> Result<u8, Exit> {
     let mut options = Options::default();
-    let mut config = RequestConfig::new(b"gpiomon", Some(Direction::Input));
-    config.edges = Some(Edges::Both);
+    let mut config = RequestConfig { consumer: b"gpiomon", line: LineConfig::watch(Edges::Both) };
     let (mut clock, mut debounce, mut stamp) = (None, 0, None);
     let operands = getopt::read(context, OPTIONS, words, |context, key, value| {
         match key {
             b'-' => options.banner = true,
-            b'b' => config.bias = Some(bias_or_die(value)?),
+            b'b' => config.line.bias = Some(number::bias_or_die(value)?),
             b'B' => options.scope.by_name = true,
             b'c' => options.scope.chip = Some(value),
             b'C' => config.consumer = value,
-            b'e' => config.edges = Some(edges_or_die(value)?),
-            b'E' => clock = Some(clock_or_die(value)?),
+            b'e' => config.line.edges = Some(number::word_or_die(value, "edges", settings::EDGES, Edges::as_str)?),
+            b'E' => clock = Some(number::word_or_die(value, "event clock", settings::CLOCKS, EventClock::as_str)?),
             b'F' => options.format = Some(value),
             b'i' => options.idle = Some(number::period_or_die(value)?),
-            b'l' => config.active_low = true,
+            b'l' => config.line.active_low = true,
             b'L' => stamp = Some(Stamp::Local),
             b'n' => options.wanted = number::uint_or_die(value)?,
             b'p' => debounce = number::period_or_die(value)?,
@@ -101,15 +83,17 @@ pub(super) fn run(context: &mut Context, words: &[Vec<u8>]) -> Result<u8, Exit> 
         }
         Ok(())
     })?;
-    (config.clock, options.stamp) = match (clock, stamp) {
+    (config.line.clock, options.stamp) = match (clock, stamp) {
         (None, None) => (EventClock::Monotonic, Stamp::Seconds),
         (None, Some(stamp)) => (EventClock::Realtime, stamp),
         (Some(EventClock::Realtime), None) => (EventClock::Realtime, Stamp::Utc),
         (Some(clock), stamp) => (clock, stamp.unwrap_or_default()),
     };
     let ids = some_lines(operands)?;
-    config.debounce = u32::try_from(debounce)
-        .map_err(|_| Exit::new(format!("maximum debounce period is {}us, got {debounce}us", u32::MAX)))?;
+    if debounce > u32::MAX.into() {
+        return Err(Exit::new(format!("maximum debounce period is {}us, got {debounce}us", u32::MAX)));
+    }
+    config.line.debounce = Duration::from_micros(debounce);
     let lines = resolve::resolve(context, &ids, options.scope)?;
     let groups = lines.groups();
     let mut held = Vec::with_capacity(groups.len());

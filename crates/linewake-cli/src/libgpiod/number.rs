@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
+use linewake::Bias;
+
 use super::Exit;
+use crate::settings;
 
 /// Reads a text as `strtoull` does; gives the number and the rest of the text.
 fn unsigned(text: &[u8]) -> (u64, &[u8]) {
@@ -57,6 +60,16 @@ pub(super) fn period(text: &[u8]) -> Option<u64> {
 
 pub(super) fn period_or_die(text: &[u8]) -> Result<u64, Exit> {
     period(text).ok_or_else(|| Exit::of("invalid period: ", text, ""))
+}
+
+/// Reads one of the words of a setting.
+pub(super) fn word_or_die<T: Copy>(text: &[u8], what: &str, all: &[T], word: fn(T) -> &'static str) -> Result<T, Exit> {
+    let found = all.iter().find(|value| word(**value).as_bytes() == text);
+    found.copied().ok_or_else(|| Exit::of(&format!("invalid {what}: "), text, ""))
+}
+
+pub(super) fn bias_or_die(text: &[u8]) -> Result<Bias, Exit> {
+    word_or_die(text, "bias", settings::BIASES, Bias::as_str)
 }
 
 /// Reads periods with commas between them.

@@ -3,6 +3,7 @@
 use std::io::{self, Write as _};
 
 use super::Exit;
+use crate::display::Printable;
 
 /// The output that is not written yet.
 #[derive(Debug)]
@@ -32,25 +33,9 @@ impl Out {
         self.text(itoa::Buffer::new().format(number));
     }
 
-    /// Adds a text that somebody else chose, so that it cannot control the terminal. Bytes that are not UTF-8 stay as
-    /// they are.
+    /// Adds a text that somebody else chose, so that it cannot control the terminal.
     pub(super) fn printable(&mut self, text: &[u8]) {
-        let mut rest = text;
-        while let Some((&byte, after)) = rest.split_first() {
-            // U+0080 to U+009F have two bytes.
-            let (control, len) = match (byte, after.first()) {
-                (0..0x20 | 0x7f, _) => (u32::from(byte), 1),
-                (0xc2, Some(&second @ 0x80..0xa0)) => (u32::from(second), 2),
-                _ => {
-                    self.bytes.push(byte);
-                    rest = after;
-                    continue;
-                }
-            };
-            let control = char::from_u32(control).unwrap_or_default();
-            self.bytes.extend(control.escape_default().map(|ascii| ascii as u8));
-            rest = &rest[len..];
-        }
+        add_printable(&mut self.bytes, text);
     }
 
     /// Writes the collected output. If its reader has left, the tool ends well.
@@ -90,6 +75,15 @@ impl Out {
     /// Writes the collected output if there is much.
     pub(super) fn relieve(&mut self) -> Result<(), Exit> {
         if self.bytes.len() < FULL { Ok(()) } else { self.flush() }
+    }
+}
+
+/// Adds a text with its control characters escaped. Bytes that are not UTF-8 are unchanged.
+pub(super) fn add_printable(into: &mut Vec<u8>, text: &[u8]) {
+    for chunk in text.utf8_chunks() {
+        // Writing to memory cannot fail.
+        let _ = write!(into, "{}", Printable(chunk.valid()));
+        into.extend_from_slice(chunk.invalid());
     }
 }
 

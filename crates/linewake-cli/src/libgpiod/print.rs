@@ -1,9 +1,8 @@
 //! Prints lines, times and formats.
 
-use linewake::Drive;
-
 use super::chip::LineInfo;
 use super::out::Out;
+use crate::display::settings;
 use crate::stamp::Stamp;
 
 /// Prints a name in quotes, or without them if `unquoted`.
@@ -30,36 +29,7 @@ pub(super) fn line_id(out: &mut Out, chip: &[u8], offset: u32, name: &[u8], with
 
 /// Prints the settings of a line; defaults are left out.
 pub(super) fn attributes(out: &mut Out, line: &LineInfo, unquoted: bool) {
-    out.text(if line.output { "output" } else { "input" });
-    if line.active_low {
-        out.text(" active-low");
-    }
-    if line.drive != Drive::PushPull {
-        out.text(" drive=");
-        out.text(line.drive.as_str());
-    }
-    if let Some(bias) = line.bias {
-        out.text(" bias=");
-        out.text(bias.as_str());
-    }
-    if let Some(edges) = line.edges {
-        out.text(" edges=");
-        out.text(edges.as_str());
-    }
-    if line.clock != linewake::EventClock::Monotonic {
-        out.text(" event-clock=");
-        out.text(line.clock.as_str());
-    }
-    if line.debounce > 0 {
-        out.text(" debounce-period=");
-        let (number, unit) = match line.debounce {
-            us if us % 1_000_000 == 0 => (us / 1_000_000, "s"),
-            us if us % 1_000 == 0 => (us / 1_000, "ms"),
-            us => (us, "us"),
-        };
-        out.number(number);
-        out.text(unit);
-    }
+    out.text(&settings(line.direction, &line.config).to_string());
     if line.used {
         out.text(" consumer=");
         quoted(out, consumer(line), unquoted);

@@ -1,14 +1,14 @@
 //! gpioset: outputs, which are held until the tool ends.
 
-use linewake::{Direction, Drive};
+use linewake::{Drive, LineConfig};
 
 use super::chip::RequestConfig;
-use super::get::bias_or_die;
 use super::getopt::{self, Opt, flag, long_flag, value};
 use super::outputs::{Outputs, line_value};
 use super::resolve::{self, Scope};
 use super::{Context, Exit, help, interactive, number, print};
 use crate::commands::set::Arguments;
+use crate::settings;
 
 pub(super) const OPTIONS: &[Opt] = &[
     flag("active-low", b'l'),
@@ -28,15 +28,6 @@ pub(super) const OPTIONS: &[Opt] = &[
     flag("version", b'v'),
 ];
 
-fn drive_or_die(text: &[u8]) -> Result<Drive, Exit> {
-    match text {
-        b"open-drain" => Ok(Drive::OpenDrain),
-        b"open-source" => Ok(Drive::OpenSource),
-        b"push-pull" => Ok(Drive::PushPull),
-        _ => Err(Exit::of("invalid drive: ", text, "")),
-    }
-}
-
 #[derive(Default)]
 struct Options<'a> {
     scope: Scope<'a>,
@@ -51,17 +42,17 @@ struct Options<'a> {
 
 pub(super) fn run(context: &mut Context, words: &[Vec<u8>]) -> Result<u8, Exit> {
     let mut options = Options::default();
-    let mut config = RequestConfig::new(b"gpioset", Some(Direction::Output));
+    let mut config = RequestConfig { consumer: b"gpioset", line: LineConfig::output(false) };
     let operands = getopt::read(context, OPTIONS, words, |context, key, value| {
         match key {
             b'-' => options.banner = true,
-            b'b' => config.bias = Some(bias_or_die(value)?),
+            b'b' => config.line.bias = Some(number::bias_or_die(value)?),
             b'B' => options.scope.by_name = true,
             b'c' => options.scope.chip = Some(value),
             b'C' => config.consumer = value,
-            b'd' => config.drive = drive_or_die(value)?,
+            b'd' => config.line.drive = number::word_or_die(value, "drive", settings::DRIVES, Drive::as_str)?,
             b'i' => options.interactive = true,
-            b'l' => config.active_low = true,
+            b'l' => config.line.active_low = true,
             b'p' => options.hold = number::period_or_die(value)?,
             b'Q' => options.unquoted = true,
             b's' => options.scope.strict = true,

@@ -13,13 +13,13 @@ pub(super) fn offset_in(id: &str) -> Option<u32> {
     id.bytes().all(|byte| byte.is_ascii_digit()).then(|| id.parse().ok()).flatten()
 }
 
-/// Whether an operand is the name of a chip.
+/// True if an operand is the name of a chip.
 pub(crate) fn is_chip(id: &str) -> bool {
     let name = id.strip_prefix("/dev/").unwrap_or(id);
     id == "sim" || linewake::chips().iter().any(|chip| chip == id || chip == name)
 }
 
-/// Whether an operand is the number of a chip that is there.
+/// True if an operand is the number of a chip that exists.
 pub(crate) fn is_chip_number(id: &str) -> bool {
     offset_in(id).is_some_and(|number| linewake::chips().contains(&format!("gpiochip{number}")))
 }

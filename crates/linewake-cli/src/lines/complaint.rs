@@ -75,7 +75,7 @@ impl Search<'_> {
                 let remedy = if is_number && !scope.by_name {
                     format!("with several chips, write CHIP:{id}")
                 } else {
-                    "\"linewake info\" lists their lines".to_owned()
+                    "\"linewake info\" lists the lines".to_owned()
                 };
                 format!("cannot find line \"{id}\" on \"{}\"; {remedy}", chips.join("\", \""))
             }

@@ -23,7 +23,7 @@ pub(crate) struct FoundLine {
     pub(crate) operand: usize,
     /// Its label in the configuration.
     pub(crate) label: Option<Arc<str>>,
-    /// What its edges count, if the configuration says so.
+    /// The unit that its edges count, if the configuration has one.
     pub(crate) unit: Option<Unit>,
     /// The index of its chip.
     pub(crate) chip: usize,

@@ -8,7 +8,7 @@ use super::search::Search;
 use crate::config::{self, Member};
 use crate::exit::Failure;
 
-/// What a search found, and what it did not find.
+/// The result of a search: the lines that it found, and its failures.
 #[derive(Debug)]
 pub(crate) struct Survey {
     /// Every chip of the search, with its lines that were found.

@@ -25,7 +25,7 @@ pub(crate) struct Scope {
     pub(crate) consent: Consent,
 }
 
-// What the user allows a chip to do.
+// The permissions that the user gives a chip.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct Consent {
     /// Allow a profile to send what may change its device; see "linewake profile explain"
@@ -48,7 +48,7 @@ impl Consent {
 }
 
 impl Scope {
-    /// Whether the user named chips: then numbers are offsets, and lines are shown with their chip.
+    /// True if the user named chips: then numbers are offsets, and lines are shown with their chip.
     pub(crate) fn has_chip(&self) -> bool {
         !self.chip.is_empty()
     }

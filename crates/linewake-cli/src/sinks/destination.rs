@@ -49,7 +49,7 @@ impl Destination {
         Some(OutputFile { path, option })
     }
 
-    /// Whether the user gave "-" as its file.
+    /// True if the user gave "-" as its file.
     pub(crate) fn is_on_stdout(&self) -> bool {
         self.file().is_some_and(|file| file.path.as_os_str() == "-")
     }

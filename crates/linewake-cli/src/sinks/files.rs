@@ -10,8 +10,7 @@ use crate::exit::{self, Failure};
 use crate::settings::BEYOND;
 use crate::signals::has_terminal;
 
-/// What to do with a file that exists. These options have no documentation comment, because clap would take it for that
-/// of the command.
+// The options about a file that exists. Not a documentation comment: clap would print it as the help of the command.
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
 pub(crate) struct FileOptions {
     /// Add to existing files instead of emptying them; an existing waveform is renamed, see "Files"
@@ -23,7 +22,7 @@ pub(crate) struct FileOptions {
     overwrite: bool,
 }
 
-/// What to do with the contents of a file that exists.
+/// The fate of the contents of a file that exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ExistingFile {
     Empty,
@@ -41,8 +40,8 @@ impl FileOptions {
     }
 }
 
-/// Whether a service manager started the program, and may start it again. A terminal's programs have systemd's variable
-/// too if systemd started the terminal.
+/// True if a service manager started the program, and may start it again. If systemd started a terminal, the programs in
+/// the terminal have systemd's variable too.
 fn is_a_service() -> bool {
     let managed = ["INVOCATION_ID", "RC_SVCNAME", "SUPERVISOR_ENABLED"];
     managed.iter().any(|name| std::env::var_os(name).is_some()) && !has_terminal()
@@ -72,7 +71,7 @@ pub(crate) struct Log {
     path: PathBuf,
     format: Format,
     file: File,
-    /// Whether it is a regular file, and not a pipe or a device.
+    /// It is a regular file, and not a pipe or a device.
     is_regular: bool,
     /// Its length after the last write.
     length: u64,
@@ -126,7 +125,7 @@ impl Log {
         self.length == 0
     }
 
-    /// Whether somebody has emptied the file since the last write.
+    /// True if another program has emptied the file since the last write.
     pub(crate) fn was_emptied(&mut self) -> bool {
         if !self.is_regular || self.length == 0 {
             return false;
@@ -239,7 +238,7 @@ pub(super) fn open_regular(options: &mut OpenOptions, path: &Path) -> io::Result
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a file")) }
 }
 
-/// Whether the path leads to a regular file.
+/// True if the path leads to a regular file.
 fn is_regular(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| metadata.is_file())
 }
@@ -264,7 +263,7 @@ pub(super) fn say_if_removed(file: &File, path: &Path) {
     }
 }
 
-/// Whether the path leads to this file, directly or by links.
+/// True if the path leads to this file, directly or by links.
 pub(super) fn leads_to(path: &Path, file: &File) -> bool {
     matches!((FileId::at(path), FileId::of(file)), (Ok(named), Ok(file)) if named == file)
 }

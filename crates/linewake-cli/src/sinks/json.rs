@@ -19,10 +19,10 @@ use crate::readers;
 /// See [`linewake::record`].
 pub(crate) struct Json {
     out: Out,
-    /// The beginning of the records of each line, up to the time, for each direction.
+    /// The start of a record of each line and direction, up to its time.
     heads: LineTexts,
     segment: Segment,
-    /// Whether 64-bit integers are strings.
+    /// 64-bit integers are strings.
     has_strings: bool,
 }
 

@@ -36,7 +36,7 @@ impl Out {
         Ok(Self { buffer: Vec::with_capacity(FULL + 1024), into: Target::Log(log) })
     }
 
-    /// Whether nothing is in the file yet. Always true for what is no file.
+    /// True if the file is empty. Always true for standard output.
     pub(crate) fn is_empty(&self) -> bool {
         match &self.into {
             Target::Stream(_) => true,
@@ -44,7 +44,7 @@ impl Out {
         }
     }
 
-    /// Whether somebody has emptied the file since the last write.
+    /// True if another program has emptied the file since the last write.
     pub(crate) fn was_emptied(&mut self) -> bool {
         match &mut self.into {
             Target::Stream(_) => false,

@@ -23,7 +23,7 @@ pub(crate) struct OutputLine {
     pub(crate) said: String,
     /// Its label in the configuration.
     pub(crate) label: Option<Arc<str>>,
-    /// Whether another watched line has the same label or name.
+    /// Another watched line has the same label or name.
     pub(crate) shares_name: bool,
     /// The unit that its edges count, if the configuration has one.
     pub(crate) unit: Option<Unit>,

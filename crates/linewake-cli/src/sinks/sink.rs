@@ -11,7 +11,7 @@ use linewake::{Account, Clock, ClockStep, EdgeEvent, EdgeKind, Gap, LineAccount,
 use super::select::OutputLine;
 use crate::readers::{self, Readers};
 
-/// What is known when a watch begins.
+/// The facts about a watch when it begins.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct View<'a> {
     /// The clock of all time stamps.
@@ -26,7 +26,7 @@ pub(crate) struct View<'a> {
     pub(crate) origin: Option<Origin<'a>>,
 }
 
-/// What a recording tells about the computer that made it.
+/// The computer that made a recording, as the recording describes it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Origin<'a> {
     pub(crate) host: Option<&'a str>,
@@ -65,7 +65,7 @@ pub(crate) enum Item<'a> {
     Heartbeat(Heartbeat),
 }
 
-/// What is known when a watch ends.
+/// The facts about a watch when it ends.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Closing<'a> {
     /// The chip's name and the account of each request.
@@ -114,7 +114,7 @@ pub(crate) trait Sink {
     fn reopen(&mut self, _: Closing<'_>) -> io::Result<bool> {
         Ok(false)
     }
-    /// Whether somebody has emptied the file. If so the sink begins anew.
+    /// True if another program has emptied the file: then the sink begins anew.
     fn was_emptied(&mut self) -> bool {
         false
     }
@@ -133,12 +133,12 @@ pub(crate) struct Sinks {
     all: Vec<NamedSink>,
     /// Number of edges since the last flush.
     unwritten: u64,
-    /// Whether nothing was passed on since the last flush.
+    /// Nothing was passed on since the last flush.
     is_flushed: bool,
     now: Beginning,
 }
 
-/// What a file needs to know that begins in the middle of a watch.
+/// The facts that a file needs if it begins in the middle of a watch.
 #[derive(Default)]
 struct Beginning {
     clock: Option<Clock>,
@@ -204,7 +204,7 @@ pub(crate) struct WriteError {
     pub(crate) error: io::Error,
     /// Number of delivered edges that may not have been written.
     pub(crate) unwritten: u64,
-    /// Those of other sinks at the same time, in their order. One full disk ends several.
+    /// The errors of other sinks at the same time, in their order: one full disk ends several sinks.
     pub(crate) others: Vec<WriteError>,
 }
 

@@ -31,7 +31,7 @@ struct LineStats {
     missing: u64,
     /// Number of edges in the whole watch.
     total: u64,
-    /// Whether edges are missing in that number.
+    /// Edges are missing in that number.
     is_least: bool,
     rate: Rate,
     level: Option<bool>,

@@ -21,19 +21,19 @@ pub(crate) struct Look {
     pub(crate) format: Option<String>,
     /// How times are written.
     pub(crate) time: Stamp,
-    /// Whether names have no quotes.
+    /// Names have no quotes.
     pub(crate) unquoted: bool,
-    /// Whether lines with a name are shown with chip and offset too.
+    /// Lines with a name are shown with chip and offset too.
     pub(crate) with_chip: bool,
-    /// Whether the levels at the start are written.
+    /// The levels at the start are written.
     pub(crate) initial: bool,
-    /// Whether these levels are written as 0 and 1.
+    /// These levels are written as 0 and 1.
     pub(crate) numeric: bool,
-    /// Whether edges are left out.
+    /// Edges are left out.
     pub(crate) quiet: bool,
-    /// Whether "Monitoring line …" is written first.
+    /// "Monitoring line …" is written first.
     pub(crate) banner: bool,
-    /// Whether edges are coloured.
+    /// Edges are coloured.
     pub(crate) colour: bool,
 }
 
@@ -46,7 +46,7 @@ const PLAIN: &str = "\x1b[0m";
 pub(crate) struct Text {
     out: Out,
     look: Look,
-    /// What to add to a time stamp to get UTC.
+    /// The difference from a time stamp to UTC.
     to_utc_ns: i64,
     lines: Vec<OutputLine>,
     /// The text between the time of an edge and the end of its line, for each direction.
@@ -158,7 +158,7 @@ impl Text {
 }
 
 impl Look {
-    /// Whether nothing is ever written.
+    /// True if nothing is ever written.
     pub(super) fn is_silent(&self) -> bool {
         self.quiet && !self.banner && !self.initial
     }
@@ -249,7 +249,7 @@ pub(crate) fn check_clock(time: Stamp, clock: &Clock) -> Result<(), Failure> {
     Err(Failure::new(message.replace("{}", clock.name.as_str())))
 }
 
-/// What to add to a clock's stamps to get UTC, if it is known.
+/// The difference from a clock's stamps to UTC, if it is known.
 fn to_utc_ns(clock: &Clock) -> Option<i64> {
     clock.utc.map(|utc| utc.offset_ns)
 }

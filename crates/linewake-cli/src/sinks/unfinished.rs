@@ -1,4 +1,4 @@
-//! What to report when a second signal ends the program while a waveform is being completed.
+//! The report when a second signal ends the program before its outputs are complete.
 
 use std::path::PathBuf;
 use std::process;
@@ -42,10 +42,14 @@ impl Drop for CompletionStep {
 pub(crate) fn end_process() -> ! {
     // The lock keeps the step from changing meanwhile.
     let step = step();
-    if let Some(Step { says, part }) = &*step {
-        exit::say(&format!("linewake: {says}\n"));
-        let _ = part.as_ref().map(std::fs::remove_file);
-    }
+    let says = match &*step {
+        Some(Step { says, part }) => {
+            let _ = part.as_ref().map(std::fs::remove_file);
+            says
+        }
+        None => "the summary is missing, and the outputs may lack their last edges",
+    };
+    exit::say(&format!("linewake: ended by a second signal: {says}\n"));
     process::exit(1)
 }
 

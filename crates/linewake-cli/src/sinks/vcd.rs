@@ -54,7 +54,7 @@ pub(crate) struct Vcd {
     began_ns: Option<u64>,
     wires: Vec<Wire>,
     requests: Vec<RequestWires>,
-    /// The time stamp of tick 0, once an edge has told one.
+    /// The time stamp of tick 0; `None` until the first edge.
     base_ns: Option<u64>,
     has_dumped: bool,
     /// Number of lines whose first level has not come.
@@ -83,7 +83,7 @@ struct Wire {
     first: Option<Option<bool>>,
     /// The level that came after its chip was back; outer `None` until it has come.
     state: Option<Option<bool>>,
-    /// Whether its next change is the first one after its chip was back.
+    /// Its next change is the first one after its chip was back.
     is_back: bool,
     /// The last level in the file.
     level: Value,
@@ -112,11 +112,11 @@ struct RequestWires {
     lines: Vec<usize>,
     /// The last change of any of them.
     last: Option<u64>,
-    /// Whether the chip is gone, or back since an unknown time.
+    /// The chip is gone, or came back at an unknown time.
     is_gone: bool,
     /// The figures of the files before this one.
     before: Figures,
-    /// What to add to a time stamp to get the time on the axis.
+    /// The difference from a time stamp to the time on the axis.
     shift_ns: i64,
 }
 

@@ -49,7 +49,7 @@ pub(crate) fn ends(mut child: std::process::Child) -> (Option<i32>, String) {
     (status.code(), said)
 }
 
-/// Whether this process, and what it starts, ignores a signal.
+/// True if this process, and the processes that it starts, ignore a signal.
 #[cfg(unix)]
 pub(crate) fn ignores(signal: u32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

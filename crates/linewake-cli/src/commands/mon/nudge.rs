@@ -7,7 +7,7 @@ use std::task::{Context, Waker};
 /// A request from another thread to the thread that watches.
 #[derive(Debug, Default)]
 pub(crate) struct Nudge {
-    /// Whether files must be opened again.
+    /// Files must be opened again.
     reopen: AtomicBool,
     /// Wakes the thread that watches.
     waiting: Mutex<Option<Waker>>,
@@ -23,7 +23,7 @@ impl Nudge {
         }
     }
 
-    /// Whether there is a request. If there is none, `cx` is woken when one comes.
+    /// True if there is a request. If there is none, `cx` is woken when one comes.
     pub(crate) fn is_due(&self, cx: &Context<'_>) -> bool {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if !waiting.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {

@@ -14,7 +14,7 @@ use crate::sinks::distinct::Inputs;
 use crate::sinks::select::Selection;
 use crate::{number, period, settings};
 
-// Which lines, and how they are requested.
+// The watched lines, and how they are requested.
 #[derive(Debug, clap::Args)]
 pub(crate) struct LineOptions {
     #[command(flatten)]
@@ -30,7 +30,7 @@ pub(crate) struct LineOptions {
     active_low: bool,
 
     /// Bias of the lines: what pulls them when nothing drives them; unchanged unless given
-    #[arg(short, long, value_name = "BIAS", value_parser = settings::bias())]
+    #[arg(short, long, value_name = "BIAS", value_parser = settings::one_of(settings::BIASES, Bias::as_str))]
     bias: Option<Bias>,
 
     /// Name of the holder of the lines, which other programs see [default: gpiomon]
@@ -38,11 +38,11 @@ pub(crate) struct LineOptions {
     consumer: String,
 
     /// Edges to watch
-    #[arg(short, long, value_name = "EDGES", value_parser = settings::edges(), default_value = "both")]
+    #[arg(short, long, value_name = "EDGES", value_parser = settings::one_of(settings::EDGES, Edges::as_str), default_value = "both")]
     pub(crate) edges: Edges,
 
     /// Clock that stamps the edges; monotonic unless given
-    #[arg(short = 'E', long, value_name = "CLOCK", value_parser = settings::event_clock())]
+    #[arg(short = 'E', long, value_name = "CLOCK", value_parser = settings::one_of(settings::CLOCKS, EventClock::as_str))]
     pub(crate) event_clock: Option<EventClock>,
 
     /// Make the chip ignore changes shorter than this. Linux stamps the edge at the end of the quiet period
@@ -62,7 +62,7 @@ pub(crate) struct LineOptions {
     seed: Option<u64>,
 }
 
-// When the watch ends, and what it reports meanwhile.
+// The end of a watch, and the reports before it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct EndOptions {
     /// End after N edges; 0 means no limit
@@ -123,7 +123,7 @@ pub(crate) fn some_period(text: &str) -> Result<Duration, String> {
 }
 
 impl LineOptions {
-    /// Whether the user named the chip.
+    /// True if the user named the chip.
     pub(crate) fn has_chip(&self) -> bool {
         self.scope.has_chip()
     }

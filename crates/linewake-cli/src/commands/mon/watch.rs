@@ -28,9 +28,9 @@ pub(crate) struct Pace {
     pub(crate) stats: Option<Duration>,
     /// Shows a sign of life this often.
     pub(crate) heartbeat: Option<Duration>,
-    /// Whether the sign of life goes to standard error too.
+    /// The sign of life goes to standard error too.
     pub(crate) says_heartbeat: bool,
-    /// Whether to wait for a chip that is gone.
+    /// Waits for a chip that is gone.
     pub(crate) reattach: bool,
 }
 
@@ -185,7 +185,7 @@ impl<'a> WatchLoop<'a> {
         Ok(self.sinks.due())
     }
 
-    /// Whether all awaited edges came.
+    /// True if all awaited edges came.
     pub(crate) fn has_all(&self) -> bool {
         self.left == 0
     }

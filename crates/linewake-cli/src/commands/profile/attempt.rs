@@ -52,7 +52,7 @@ pub(crate) struct Arguments {
     period: Option<Duration>,
 }
 
-/// What ended the trial.
+/// The reason for the end of the trial.
 enum End {
     Enough,
     Period,

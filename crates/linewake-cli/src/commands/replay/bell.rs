@@ -18,13 +18,8 @@ impl Bell {
     /// Waits until a moment, or until the bell rings.
     pub(super) fn wait_until(&self, until: Instant) {
         let (is_rung, wakes) = &*self.0;
-        let mut rung = is_rung.lock().unwrap_or_else(PoisonError::into_inner);
-        while !*rung {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return;
-            }
-            rung = wakes.wait_timeout(rung, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
+        let rung = is_rung.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = until.saturating_duration_since(Instant::now());
+        drop(wakes.wait_timeout_while(rung, left, |rung| !*rung));
     }
 }

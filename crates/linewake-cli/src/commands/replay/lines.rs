@@ -14,7 +14,7 @@ use crate::sinks::select::OutputLine;
 /// All lines that were found so far.
 #[derive(Debug)]
 pub(super) struct LineTable {
-    /// What the user asked for; every line is played if this is empty.
+    /// The lines that the user named; every line is played if this is empty.
     wanted: Vec<LineQuery>,
     /// For each line of the capture: its place in `watched`, if it is played.
     places: Vec<Option<usize>>,
@@ -34,7 +34,7 @@ struct LineQuery {
     is_found: bool,
 }
 
-/// What changed in the table.
+/// A change of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LineChange {
     New,
@@ -149,7 +149,7 @@ impl LineTable {
         })
     }
 
-    /// Whether every requested line was found.
+    /// True if every requested line was found.
     pub(super) fn is_complete(&self) -> bool {
         self.wanted.iter().all(|wanted| wanted.is_found)
     }

@@ -32,7 +32,7 @@ pub(super) struct Plan {
     pub(super) stats: Option<Duration>,
 }
 
-/// What ended the player before the end of the capture.
+/// The reason for an end of the player before the end of the capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum EndCause {
     Enough,
@@ -83,14 +83,14 @@ pub(super) struct Player<'a> {
     /// Items that were read ahead.
     ahead: VecDeque<Recorded>,
     pub(super) segments: u64,
-    /// Whether a segment is being played.
+    /// A segment is being played.
     is_open: bool,
     /// Which lines have had their first level.
     has_state: Vec<bool>,
     has_edges: bool,
-    /// Whether something was written since the last flush.
+    /// Something was written since the last flush.
     is_dirty: bool,
-    /// Whether nothing depends on time.
+    /// Nothing depends on time.
     is_timeless: bool,
     /// A moment, and the time of the capture at that moment.
     anchor: Option<(Instant, u64)>,

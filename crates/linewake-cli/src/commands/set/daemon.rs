@@ -26,7 +26,7 @@ mod unix {
         Failure::new(format!("cannot go on in the background: {error}"))
     }
 
-    /// Whether this is the process in the background.
+    /// True in the process in the background.
     pub(crate) fn is_here() -> bool {
         env::var_os(HERE).is_some()
     }

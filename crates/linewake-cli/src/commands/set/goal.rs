@@ -1,4 +1,4 @@
-//! What the command still has to do when a signal ends it.
+//! The task that a signal must not cut short.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -6,8 +6,8 @@ use super::terminal::Settings;
 use crate::exit::{Code, Failure};
 use crate::signals;
 
-/// What the command must do before a signal may end it with 0: the words behind "a signal ended it before". `None` is
-/// nothing.
+/// The task that is not done yet, as the words behind "a signal ended it before". With `None`, a signal ends the command
+/// with 0.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Goal(Arc<Mutex<Option<&'static str>>>);
 

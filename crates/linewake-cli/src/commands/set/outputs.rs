@@ -29,9 +29,9 @@ pub(super) struct Outputs {
     pub(super) values: Vec<bool>,
     /// One request for each chip.
     requests: Vec<Request>,
-    /// Whether a line could not be set; that was reported then.
+    /// A line could not be set, and this was reported.
     have_failed: bool,
-    /// Whether a chip was gone.
+    /// A chip was gone.
     is_one_gone: bool,
 }
 

@@ -52,7 +52,7 @@ impl Settings {
     pub(crate) fn restore(&self) {}
 }
 
-/// What the user typed.
+/// The user's input.
 pub(crate) enum Input {
     Line(String),
     /// Ctrl-C.

@@ -26,7 +26,7 @@ struct TimedEdge {
     /// The time on the axis, which goes on where a clock steps.
     at_ns: u64,
     kind: EdgeKind,
-    /// Whether edges are missing before it.
+    /// Edges are missing before it.
     is_late: bool,
 }
 
@@ -35,9 +35,9 @@ struct TimedEdge {
 pub(super) struct Figure {
     /// Edges a second.
     pub(super) per_second: f64,
-    /// Whether the true rate may be higher, because edges are missing.
+    /// The true rate may be higher, because edges are missing.
     pub(super) is_least: bool,
-    /// Whether the rate fades, because the last edge is long ago.
+    /// The rate fades, because the last edge is long ago.
     pub(super) fades: bool,
 }
 

@@ -116,7 +116,7 @@ impl Dump {
         })
     }
 
-    /// Whether its path still leads to this file, and is no link.
+    /// True if its path still leads to this file, and is not a link.
     fn has_its_name(&self) -> bool {
         self.path.symlink_metadata().is_ok_and(|named| named.is_file()) && leads_to(&self.path, &self.file)
     }
@@ -165,7 +165,7 @@ impl Dump {
         say_if_removed(&self.file, &self.path);
     }
 
-    /// Whether somebody has emptied the file since the last write.
+    /// True if another program has emptied the file since the last write.
     pub(super) fn was_emptied(&self) -> bool {
         let place = (&self.file).stream_position();
         matches!((place, self.file.metadata()), (Ok(place), Ok(metadata)) if metadata.len() < place)

@@ -23,7 +23,7 @@ pub(super) const BACK: u8 = 8;
 pub(super) struct Marks {
     directory: PathBuf,
     file: Option<File>,
-    /// Whether the file was moved, because there was no room.
+    /// The file was moved, because there was no room.
     is_moved: bool,
 }
 
@@ -33,7 +33,7 @@ impl Marks {
         Self { directory: directory_of(path).to_owned(), file: None, is_moved: false }
     }
 
-    /// Whether there are no marks.
+    /// True if there are no marks.
     pub(super) fn is_empty(&self) -> bool {
         self.file.is_none()
     }

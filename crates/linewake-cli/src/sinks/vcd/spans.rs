@@ -17,7 +17,7 @@ pub(super) struct WirePair {
     pub(super) request: usize,
     /// The marks of the first level.
     pub(super) at_first: u8,
-    /// Whether the chip was gone at the beginning.
+    /// The chip was gone at the beginning.
     pub(super) is_gone_at_first: bool,
 }
 

@@ -84,7 +84,8 @@ const EDGES: FlagTable<Edges> = FlagTable(&[
 const CLOCKS: FlagTable<EventClock> =
     FlagTable(&[(flag::EVENT_CLOCK_REALTIME, EventClock::Realtime), (flag::EVENT_CLOCK_HTE, EventClock::Hte)]);
 
-fn flags(config: &LineConfig) -> u64 {
+/// The kernel's flags for a configuration.
+pub(super) fn flags(config: &LineConfig) -> u64 {
     let direction = match config.direction {
         None => 0,
         Some(Direction::Input) => flag::INPUT,
@@ -109,15 +110,20 @@ pub(super) fn line_info(said: &uapi::LineInfo) -> LineInfo {
         active: None,
         used: has(flag::USED),
         consumer: named(&said.consumer),
-        config: LineConfig {
-            active_low: has(flag::ACTIVE_LOW),
-            bias: BIASES.value(said.flags),
-            drive: DRIVES.value(said.flags).unwrap_or_default(),
-            edges: EDGES.value(said.flags),
-            debounce: Duration::from_micros(period.into()),
-            clock: CLOCKS.value(said.flags).unwrap_or_default(),
-            ..LineConfig::as_is()
-        },
+        config: decode(said.flags, period),
+    }
+}
+
+/// The settings of a line, from its flags and its debounce period in microseconds.
+pub(super) fn decode(flags: u64, debounce: u32) -> LineConfig {
+    LineConfig {
+        active_low: flags & flag::ACTIVE_LOW != 0,
+        bias: BIASES.value(flags),
+        drive: DRIVES.value(flags).unwrap_or_default(),
+        edges: EDGES.value(flags),
+        debounce: Duration::from_micros(debounce.into()),
+        clock: CLOCKS.value(flags).unwrap_or_default(),
+        ..LineConfig::as_is()
     }
 }
 

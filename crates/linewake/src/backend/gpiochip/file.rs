@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Mode, OFlags};
 use zerocopy::{FromBytes, FromZeros, IntoBytes};
 
+use super::config;
 use super::uapi;
+use crate::LineConfig;
 
 pub use super::find::is_chip;
 pub use super::uapi::flag;
@@ -106,6 +108,20 @@ impl FileLine {
             debounce: debounce.map_or(0, uapi::Attribute::micros),
         }
     }
+
+    /// The settings of the line. Its direction is in the flags.
+    ///
+    /// ```no_run
+    /// # #[cfg(target_os = "linux")] {
+    /// let chip = linewake::gpiochip::ChipFile::open("/dev/gpiochip0".as_ref())?;
+    /// println!("{:?}", chip.line(4)?.config().bias);
+    /// # }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn config(&self) -> LineConfig {
+        config::decode(self.flags, self.debounce)
+    }
 }
 
 /// A line that was requested, released or reconfigured.
@@ -185,6 +201,20 @@ pub struct FileRequest<'a> {
     pub values: Option<u64>,
     /// The debounce period in microseconds; 0 for none.
     pub debounce: u32,
+}
+
+impl<'a> FileRequest<'a> {
+    /// A request with these settings. Outputs also need [`values`](Self::values).
+    ///
+    /// ```
+    /// use linewake::LineConfig;
+    /// use linewake::gpiochip::{FileRequest, flag};
+    /// assert_eq!(FileRequest::new(b"meter", &LineConfig::input()).flags, flag::INPUT);
+    /// ```
+    #[must_use]
+    pub fn new(consumer: &'a [u8], config: &LineConfig) -> Self {
+        Self { consumer, flags: config::flags(config), values: None, debounce: config.debounce_us() }
+    }
 }
 
 /// An open chip.

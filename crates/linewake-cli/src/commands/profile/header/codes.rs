@@ -125,18 +125,18 @@ impl<'h, 'a> Finder<'h, 'a> {
 
     fn number(&self, body: &[Token<'a>], depth: u32) -> Result<Number, String> {
         if depth > DEEPEST {
-            return Err("it is a name for itself".to_owned());
+            return Err("it is defined by itself".to_owned());
         }
         let at = body.iter().position(|token| self.is_maker(token)).ok_or("nothing in it makes a code")?;
         let before = body[..at].iter().all(|token| token.kind == Kind::Word || matches!(token.text, "(" | ")" | "*"));
         let (name, rest) = (body[at].text, &body[at + 1..]);
         let given = arguments(rest);
         if given.is_none() && rest.first().is_some_and(|token| token.is("(")) {
-            return Err("a \")\" is missing".to_owned());
+            return Err("\")\" is missing".to_owned());
         }
         let taken = given.as_ref().map_or(0, |(_, taken)| *taken);
         if !before || rest[taken..].iter().any(|token| !token.is(")")) {
-            return Err("it is more than a code alone".to_owned());
+            return Err("it contains more than a code".to_owned());
         }
         // The comment of the header's own macro counts, unless the macro only makes the number.
         let is_own = self.source.macros.contains_key(name) && !MAKERS.contains(&name);
@@ -144,7 +144,7 @@ impl<'h, 'a> Finder<'h, 'a> {
             Some((arguments, _)) if !is_own => self.made(name, &arguments),
             Some((arguments, _)) => match self.layouts.scoped(|scope| scope.expand(name, &arguments)) {
                 Some(expanded) => self.number(&expanded, depth + 1),
-                None => Err(format!("\"{name}\" has other arguments, or too many of them")),
+                None => Err(format!("\"{name}\" does not get the arguments that it takes, or becomes too long")),
             },
             None => match self.source.body(name) {
                 Some((body, _)) => self.number(body, depth + 1),
@@ -156,9 +156,10 @@ impl<'h, 'a> Finder<'h, 'a> {
     fn made(&self, maker: &str, arguments: &[&[Token<'a>]]) -> Result<Number, String> {
         let number = |place: usize, most: u64| {
             let tokens = arguments.get(place).ok_or_else(|| format!("{maker} lacks an argument"))?;
-            let number = self.layouts.number(tokens).map_err(|why| format!("of {maker}, {why}"))?;
+            let number =
+                self.layouts.number(tokens).map_err(|why| format!("an argument of {maker} is not known: {why}"))?;
             let fits = u32::try_from(number).ok().filter(|number| u64::from(*number) <= most);
-            fits.ok_or_else(|| format!("of {maker}, {number} is more than {most}"))
+            fits.ok_or_else(|| format!("{number} is out of range in {maker}; expected 0 to {most}"))
         };
         if maker == "CTL_CODE" {
             let (device_type, function) = (number(0, 0xffff)?, number(1, 0xfff)?);
@@ -233,7 +234,7 @@ fn makers<'a>(source: &Preprocessed<'a>) -> HashSet<&'a str> {
     makers
 }
 
-/// Whether a plain number with this name is probably a code.
+/// True if a plain number with this name is probably a code.
 fn is_named_as_code(name: &str) -> bool {
     let words: Vec<_> = name.split('_').collect();
     let is_code = words.iter().any(|word| matches!(word.to_ascii_uppercase().as_str(), "IOCTL" | "IOC" | "IOCTRL"));

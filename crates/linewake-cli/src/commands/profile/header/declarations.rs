@@ -231,7 +231,7 @@ impl<'a> Reader<'_, 'a> {
     }
 
     fn note(&mut self, line: u32, what: String) {
-        // Nobody reads more notes.
+        // A damaged header must not fill the memory.
         if self.declared.notes.len() < 1000 {
             self.declared.notes.push((line, what));
         }
@@ -396,7 +396,7 @@ impl<'a> Reader<'_, 'a> {
         let index = self.declared.records.len();
         if let Some(tag) = tag {
             if self.declared.tags.contains_key(tag) {
-                self.note(keyword.line, format!("\"{tag}\" is declared for the second time: the first one counts"));
+                self.note(keyword.line, format!("\"{tag}\" is declared twice; the first declaration counts"));
             } else {
                 self.declared.tags.insert(tag, index);
             }

@@ -36,7 +36,7 @@ pub(super) struct Scope<'s, 'a> {
     constants: Option<&'s HashMap<&'a str, Constant<'a>>>,
     /// Gives the size of a type from its words.
     size_of: Option<&'s SizeOf<'s, 'a>>,
-    /// Whether a word is a type: then parentheses around it are a cast.
+    /// Says if a word is a type: then parentheses around it are a cast.
     is_type: Option<&'s dyn Fn(&str) -> bool>,
     steps: Cell<u64>,
     /// The first unknown name.
@@ -74,7 +74,7 @@ impl<'s, 'a> Scope<'s, 'a> {
                 Some(name) => format!("\"{name}\" is not defined"),
                 None => "it cannot be computed".to_owned(),
             }),
-            Err(NoExpression) => Err("it is no expression of numbers".to_owned()),
+            Err(NoExpression) => Err("it is not a numeric expression".to_owned()),
         }
     }
 
@@ -178,26 +178,33 @@ struct Parser<'p, 's, 'a> {
     defined: Option<&'p Defined<'p>>,
 }
 
-const OPERATORS: [(&str, u8); 18] = [
-    ("||", 1),
-    ("&&", 2),
-    ("|", 3),
-    ("^", 4),
-    ("&", 5),
-    ("==", 6),
-    ("!=", 6),
-    ("<", 7),
-    (">", 7),
-    ("<=", 7),
-    (">=", 7),
-    ("<<", 8),
-    (">>", 8),
-    ("+", 9),
-    ("-", 9),
-    ("*", 10),
-    ("/", 10),
-    ("%", 10),
+/// An operator: its sign, its precedence, and its value, if it has one.
+type Operator = (&'static str, u8, fn(i128, i128) -> Option<i128>);
+
+const OPERATORS: [Operator; 18] = [
+    ("||", 1, |left, right| Some(i128::from(left != 0 || right != 0))),
+    ("&&", 2, |left, right| Some(i128::from(left != 0 && right != 0))),
+    ("|", 3, |left, right| Some(left | right)),
+    ("^", 4, |left, right| Some(left ^ right)),
+    ("&", 5, |left, right| Some(left & right)),
+    ("==", 6, |left, right| Some(i128::from(left == right))),
+    ("!=", 6, |left, right| Some(i128::from(left != right))),
+    ("<", 7, |left, right| Some(i128::from(left < right))),
+    (">", 7, |left, right| Some(i128::from(left > right))),
+    ("<=", 7, |left, right| Some(i128::from(left <= right))),
+    (">=", 7, |left, right| Some(i128::from(left >= right))),
+    ("<<", 8, |left, right| Some(left.wrapping_shl(shift(right)?))),
+    (">>", 8, |left, right| Some(left.wrapping_shr(shift(right)?))),
+    ("+", 9, |left, right| Some(left.wrapping_add(right))),
+    ("-", 9, |left, right| Some(left.wrapping_sub(right))),
+    ("*", 10, |left, right| Some(left.wrapping_mul(right))),
+    ("/", 10, i128::checked_div),
+    ("%", 10, i128::checked_rem),
 ];
+
+fn shift(by: i128) -> Option<u32> {
+    u32::try_from(by).ok().filter(|shift| *shift < 64)
+}
 
 impl<'a> Parser<'_, '_, 'a> {
     fn peek(&self) -> Option<Token<'a>> {
@@ -228,7 +235,7 @@ impl<'a> Parser<'_, '_, 'a> {
     fn binary(&mut self, least: u8) -> Value {
         let mut left = self.unary()?;
         while let Some(token) = self.peek().filter(|token| token.kind == Kind::Sign) {
-            let Some((operator, precedence)) = OPERATORS.iter().find(|(operator, _)| *operator == token.text) else {
+            let Some((sign, precedence, value)) = OPERATORS.iter().find(|(sign, ..)| *sign == token.text) else {
                 break;
             };
             if *precedence < least {
@@ -236,7 +243,12 @@ impl<'a> Parser<'_, '_, 'a> {
             }
             self.at += 1;
             let right = self.binary(precedence + 1)?;
-            left = combined(operator, left, right);
+            // `&&` and `||` may be known from one side.
+            left = match (*sign, left, right) {
+                ("&&", Some(0), _) | ("&&", _, Some(0)) => Some(0),
+                ("||", Some(number), _) | ("||", _, Some(number)) if number != 0 => Some(1),
+                _ => left.zip(right).and_then(|(left, right)| value(left, right)),
+            };
         }
         Ok(left)
     }
@@ -311,37 +323,6 @@ impl<'a> Parser<'_, '_, 'a> {
         }
         self.scope.named(token.text, self.depth, self.defined)
     }
-}
-
-fn combined(operator: &str, left: Option<i128>, right: Option<i128>) -> Option<i128> {
-    // `&&` and `||` may be known from one side.
-    match (operator, left, right) {
-        ("&&", Some(0), _) | ("&&", _, Some(0)) => return Some(0),
-        ("||", Some(number), _) | ("||", _, Some(number)) if number != 0 => return Some(1),
-        _ => {}
-    }
-    let (left, right) = (left?, right?);
-    let shift = |right: i128| u32::try_from(right).ok().filter(|shift| *shift < 64);
-    Some(match operator {
-        "&&" | "||" => i128::from(left != 0 && right != 0),
-        "|" => left | right,
-        "^" => left ^ right,
-        "&" => left & right,
-        "==" => i128::from(left == right),
-        "!=" => i128::from(left != right),
-        "<" => i128::from(left < right),
-        ">" => i128::from(left > right),
-        "<=" => i128::from(left <= right),
-        ">=" => i128::from(left >= right),
-        "<<" => left.wrapping_shl(shift(right)?),
-        ">>" => left.wrapping_shr(shift(right)?),
-        "+" => left.wrapping_add(right),
-        "-" => left.wrapping_sub(right),
-        "*" => left.wrapping_mul(right),
-        "/" => left.checked_div(right)?,
-        "%" => left.checked_rem(right)?,
-        _ => return None,
-    })
 }
 
 /// Reads a whole number as C writes it.
@@ -436,9 +417,9 @@ mod tests {
     #[test]
     fn what_is_not_known_is_named_and_no_number() {
         assert_eq!(value("", "BASE + 1"), Err("\"BASE\" is not defined".to_owned()));
-        assert_eq!(value("", "1 +"), Err("it is no expression of numbers".to_owned()));
+        assert_eq!(value("", "1 +"), Err("it is not a numeric expression".to_owned()));
         assert_eq!(value("", "1 / 0"), Err("it cannot be computed".to_owned()));
-        assert_eq!(value("#define A A", "A"), Err("it is no expression of numbers".to_owned()));
+        assert_eq!(value("#define A A", "A"), Err("it is not a numeric expression".to_owned()));
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub(in super::super) struct Shape {
     pub(in super::super) line: u32,
     pub(in super::super) size: Option<u64>,
     pub(in super::super) places: Vec<Place>,
-    /// What is unknown about it, in sentences.
+    /// The unknown facts about it, in sentences.
     pub(in super::super) doubts: Vec<String>,
 }
 
@@ -63,14 +63,14 @@ pub(in super::super) struct Layouts<'h, 'a> {
 impl<'h, 'a> Layouts<'h, 'a> {
     pub(super) fn new(source: &'h Preprocessed<'a>, declared: &'h Declarations<'a>, model: Model) -> Self {
         let layouts = Self { source, declared, model, laid: RefCell::default(), depth: Cell::default() };
-        // In the order of the file, no struct needs a later one.
+        // A struct only contains structs that are declared before it, so this order needs no deep recursion.
         (0..declared.records.len()).for_each(|record| drop(layouts.laid(record)));
         layouts
     }
 
     fn deeper<T>(&self, with: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
         if self.depth.get() > DEEPEST {
-            return Err("too much is in it".to_owned());
+            return Err("it is nested too deeply".to_owned());
         }
         self.depth.set(self.depth.get() + 1);
         let result = with();
@@ -105,13 +105,11 @@ impl<'h, 'a> Layouts<'h, 'a> {
             ..Shape::default()
         };
         if of.is_unsure {
-            shape
-                .doubts
-                .push("parts of it stand between #if and #endif: leave out those that your driver lacks".to_owned());
+            shape.doubts.push("parts of it are between #if and #endif; remove those that your driver lacks".to_owned());
         }
         match laid.as_ref().map(|laid| &laid.room) {
-            Some(Err(why)) => shape.doubts.push(format!("{why}; what comes from there on is not computed")),
-            None => shape.doubts.push("it has itself in it".to_owned()),
+            Some(Err(why)) => shape.doubts.push(format!("{why}; the fields from there on are left out")),
+            None => shape.doubts.push("it contains itself".to_owned()),
             Some(Ok(_)) => {}
         }
         self.flatten(record, 0, "", &mut shape.places, 0);
@@ -208,7 +206,7 @@ impl<'h, 'a> Layouts<'h, 'a> {
         }
         let size = end.checked_next_multiple_of(widest).unwrap_or(u64::MAX);
         let room = room.and_then(|()| match size {
-            size if size > 1 << 40 => Err("it is larger than any memory".to_owned()),
+            size if size > 1 << 40 => Err("it is too large".to_owned()),
             size => Ok((size, widest)),
         });
         Laid { room, at: places }
@@ -220,7 +218,7 @@ impl<'h, 'a> Layouts<'h, 'a> {
             name => format!("\"{name}\""),
         };
         if member.is_bits {
-            return Err(format!("{called} is a bit-field, whose place is the compiler's choice"));
+            return Err(format!("{called} is a bit-field, and the compiler chooses its place"));
         }
         let room = self.size_of(&member.of, 0);
         // One name on the way to the unknown one is enough.
@@ -231,10 +229,10 @@ impl<'h, 'a> Layouts<'h, 'a> {
     }
 
     fn size_of(&self, of: &Type<'a>, depth: u32) -> Room {
-        let of = self.resolved(of, depth).ok_or("its type is a name for itself")?;
+        let of = self.resolved(of, depth).ok_or("its type is defined by itself")?;
         let (size, align) = self.room_of_one(&of)?;
         let count = self.count(&of.dimensions)?.unwrap_or(0);
-        Ok((size.checked_mul(count).ok_or("it is larger than any memory")?, align))
+        Ok((size.checked_mul(count).ok_or("it is too large")?, align))
     }
 
     /// The number of elements; none for an array without a length.
@@ -247,7 +245,7 @@ impl<'h, 'a> Layouts<'h, 'a> {
         match all {
             Some(0) if !dimensions.is_empty() => Ok(None),
             Some(all) => Ok(Some(all)),
-            None => Err("it has more elements than any memory".to_owned()),
+            None => Err("it has too many elements".to_owned()),
         }
     }
 
@@ -354,7 +352,7 @@ impl<'h, 'a> Layouts<'h, 'a> {
     fn room_of_record(&self, record: usize) -> Room {
         self.deeper(|| match self.laid(record) {
             Some(laid) => laid.room.clone(),
-            None => Err("it has itself in it".to_owned()),
+            None => Err("it contains itself".to_owned()),
         })
     }
 

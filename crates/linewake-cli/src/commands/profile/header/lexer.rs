@@ -25,7 +25,7 @@ pub(super) struct Token<'a> {
     pub(super) text: &'a str,
     pub(super) line: u32,
     pub(super) kind: Kind,
-    /// Whether it follows the token before without a space.
+    /// It follows the token before without a space.
     pub(super) is_glued: bool,
 }
 
@@ -40,7 +40,7 @@ impl Token<'_> {
 pub(super) struct Comment<'a> {
     pub(super) first: u32,
     pub(super) last: u32,
-    /// Whether something stands before it on its line.
+    /// There is a token before it on its line.
     pub(super) is_behind: bool,
     text: &'a str,
 }

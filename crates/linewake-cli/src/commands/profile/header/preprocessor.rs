@@ -10,7 +10,7 @@ struct Level {
     is_outer_active: bool,
     is_active: bool,
     was_true: bool,
-    /// Whether this part is compiled is unknown.
+    /// It is unknown if this part is compiled.
     is_unsure: bool,
 }
 
@@ -175,7 +175,7 @@ impl<'a> Preprocessed<'a> {
         (DEFINED.contains(&name) || self.macros.contains_key(name)).then_some(true)
     }
 
-    /// Whether a name is undefined, as far as that is known; the name of a guard is taken as undefined.
+    /// Says if a name is undefined; `None` if that is not known. The name of an include guard counts as undefined.
     fn is_guard(&self, name: &str) -> Option<bool> {
         match self.is_defined(name) {
             Some(is_defined) => Some(!is_defined),

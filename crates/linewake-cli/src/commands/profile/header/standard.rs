@@ -1,5 +1,8 @@
 //! Definitions of compilers and of the systems' own headers: constants, types and qualifiers.
 
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
 /// The size of types that differs between systems.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) enum Model {
@@ -120,62 +123,20 @@ pub(super) fn room(words: &[&str], model: Model) -> Option<(u64, u64)> {
     }
 }
 
-/// Whether a word does not change the size of a type.
+/// True if a word does not change the size of a type.
 pub(super) fn is_qualifier(word: &str) -> bool {
-    matches!(
-        word,
-        "const"
-            | "volatile"
-            | "static"
-            | "extern"
-            | "register"
-            | "restrict"
-            | "__restrict"
-            | "inline"
-            | "__user"
-            | "__iomem"
-            | "__kernel"
-            | "constexpr"
-            | "mutable"
-            | "IN"
-            | "OUT"
-            | "INOUT"
-            | "OPTIONAL"
-            | "_In_"
-            | "_Out_"
-            | "_Inout_"
-            | "CONST"
-            | "VOLATILE"
-            | "FAR"
-            | "NEAR"
-            | "UNALIGNED"
-            | "__unaligned"
-            | "__extension__"
-            | "WINAPI"
-            | "CALLBACK"
-            | "__cdecl"
-            | "__stdcall"
-    )
+    static WORDS: LazyLock<HashSet<&str>> = LazyLock::new(|| {
+        let words = "const volatile static extern register restrict __restrict inline __user __iomem __kernel \
+            constexpr mutable IN OUT INOUT OPTIONAL _In_ _Out_ _Inout_ CONST VOLATILE FAR NEAR UNALIGNED __unaligned \
+            __extension__ WINAPI CALLBACK __cdecl __stdcall";
+        words.split(' ').collect()
+    });
+    WORDS.contains(word)
 }
 
-/// Whether a word is part of C's own types, and so cannot be a name.
+/// True if a word is part of C's own types, and so cannot be a name.
 pub(super) fn is_plain_type(word: &str) -> bool {
-    matches!(
-        word,
-        "char"
-            | "short"
-            | "int"
-            | "long"
-            | "signed"
-            | "unsigned"
-            | "float"
-            | "double"
-            | "void"
-            | "_Bool"
-            | "bool"
-            | "__int64"
-            | "__int32"
-            | "__int16"
-            | "__int8"
-    )
+    const WORDS: &str =
+        "char short int long signed unsigned float double void _Bool bool __int64 __int32 __int16 __int8";
+    WORDS.split(' ').any(|plain| plain == word)
 }

@@ -235,7 +235,7 @@ fn nothing_known(text: &mut String, name: &str, used: Use) -> std::fmt::Result {
     }
 }
 
-const TODO_FIELDS: &str = "fields = \"TODO: take '# ' away from what is true below, and delete this line\"";
+const TODO_FIELDS: &str = "fields = \"TODO: remove '# ' from each line below that is true, and delete this line\"";
 
 fn output(text: &mut String, name: &str, shape: &Shape, used: Use) -> std::fmt::Result {
     writeln!(text, "\n[call.{name}.output]")?;

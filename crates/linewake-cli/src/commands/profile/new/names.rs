@@ -41,7 +41,7 @@ impl Names {
     }
 }
 
-/// Whether a word only says that something is a code.
+/// True if a word only says that something is a code.
 fn is_noise(word: &str) -> bool {
     matches!(
         word.to_ascii_uppercase().as_str(),
@@ -52,32 +52,8 @@ fn is_noise(word: &str) -> bool {
 /// The call that probably waits for a change, if there is only one.
 pub(super) fn guessed_wait(header: &Header<'_>, names: &Names) -> Option<usize> {
     // "internal" codes are for other drivers; a number or a count of events is not an event.
-    const NO: [&str; 24] = [
-        "internal",
-        "count",
-        "counter",
-        "cnt",
-        "num",
-        "number",
-        "status",
-        "magic",
-        "set",
-        "enable",
-        "disable",
-        "clear",
-        "cancel",
-        "abort",
-        "config",
-        "configure",
-        "ack",
-        "mask",
-        "register",
-        "unregister",
-        "stop",
-        "start",
-        "reset",
-        "timeout",
-    ];
+    const NO: &str = "internal count counter cnt num number status magic set enable disable clear cancel abort config \
+        configure ack mask register unregister stop start reset timeout";
     let can_be = |code: &usize| match &header.codes[*code].number {
         Number::Control { method, .. } => matches!(method, 0 | 2),
         Number::Ioctl { .. } | Number::Plain(_) => true,
@@ -89,8 +65,8 @@ pub(super) fn guessed_wait(header: &Header<'_>, names: &Names) -> Option<usize> 
     ] {
         let fits = |code: &usize| {
             let words = words_of(*code);
-            let has = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
-            has(wanted) && !has(&NO) && can_be(code)
+            let is_wanted = words.iter().any(|word| wanted.contains(&word.as_str()));
+            is_wanted && !words.iter().any(|word| NO.split(' ').any(|no| no == word)) && can_be(code)
         };
         let found: Vec<_> = (0..header.codes.len()).filter(fits).collect();
         match found.as_slice() {

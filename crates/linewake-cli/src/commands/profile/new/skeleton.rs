@@ -71,7 +71,7 @@ fn write_to(text: &mut String, header: &Header<'_>, known: UserFacts<'_>) -> std
     if (0..header.codes.len()).any(|code| Some(code) != wait) {
         writeln!(
             text,
-            "# The other calls. Take \"# \" away from those that you name above: one that nothing uses is an error.\n"
+            "# The other calls. Remove \"# \" from those that you name above: a call that nothing uses is an error.\n"
         )?;
     }
     for code in (0..header.codes.len()).filter(|code| Some(*code) != wait) {
