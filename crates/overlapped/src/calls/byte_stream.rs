@@ -162,7 +162,7 @@ impl AsyncWrite for ByteStream {
         let count = bytes.len().min(MOST);
         this.taken.extend_from_slice(&bytes[..count]);
         if count > 0 {
-            // Submit now: nobody may ever poll again.
+            // Submit now: perhaps nobody polls again.
             this.write = Some(this.device.write(&this.taken));
         }
         Poll::Ready(Ok(count))

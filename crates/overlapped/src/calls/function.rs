@@ -133,9 +133,9 @@ impl Returned {
 
 impl Device {
     /// Submits any other overlapped function: `ReadDirectoryChangesW`, `LockFileEx`, `ConnectNamedPipe`,
-    /// `WinUsb_ReadPipe`, `TransmitFile`. The closure runs once, on this thread. It calls the function with what it is
-    /// [lent](Submission), and returns what the function returned. From then on this is a call like any other: await
-    /// it, cancel it, time it out or drop it; its buffers come back.
+    /// `WinUsb_ReadPipe`, `TransmitFile`. The closure runs once, on this thread. It calls the function with the handle
+    /// and the memory that it is [lent](Submission), and returns the function's return value. From then on this is a
+    /// call like any other: await it, cancel it, time it out or drop it; its buffers come back.
     ///
     /// The reply's [`information`](RawReply::information) is the byte count from the OVERLAPPED.
     ///
@@ -171,7 +171,7 @@ impl Device {
     /// ended; [`ErrorKind::Unsupported`] for a simulated device.
     ///
     /// # Panics
-    /// When the closure does. Nobody knows then what it has called, so the memory is never freed.
+    /// When the closure does. Then it is unknown what the closure has called, so the memory is never freed.
     ///
     /// # Safety
     /// The closure calls at most one function, at most once, with this OVERLAPPED, on this handle (or on one for the
