@@ -205,8 +205,7 @@ struct Inner {
     bytes: Box<[u8]>,
 }
 
-/// The kind of a Linux error number once the file is open. Some numbers then mean something else than [`errno::kind`]
-/// says.
+/// The kind of a Linux error number from a file that is open. Some numbers then mean another kind than [`errno::kind`].
 const fn kind_when_open(errno: i32, operation: Operation) -> ErrorKind {
     match errno {
         // ENODEV: every operation reports it for a device that is gone.
@@ -233,8 +232,8 @@ impl Error {
         };
         let kind = match code {
             code if matches!(operation, Operation::Open) => code.kind(),
-            // A handle was opened, and its device is not found any more: the device is gone. So is a device that waits
-            // to be deleted. But NOT_FOUND is about the thing that the request asked for.
+            // If the device of an open handle is not found, it is gone; so is a device that waits to be deleted. But
+            // NOT_FOUND is about the thing that the request asked for.
             ErrorCode::Status(Status::NOT_FOUND) => ErrorKind::NotFound,
             ErrorCode::Status(Status::DELETE_PENDING) => ErrorKind::Disconnected,
             ErrorCode::Errno(errno) => kind_when_open(errno, operation),
@@ -261,7 +260,7 @@ impl Error {
         self
     }
 
-    /// The same error, for a cancellation that nobody asked for.
+    /// Changes the kind to [`ErrorKind::Aborted`], for a cancellation that nobody asked for.
     pub(crate) fn aborted(mut self) -> Self {
         self.0.kind = ErrorKind::Aborted;
         self
@@ -325,7 +324,7 @@ impl fmt::Display for Error {
         operation.fmt(f)?;
         if let Some(device) = device {
             let preposition = if matches!(operation, Operation::Open | Operation::Close) { "" } else { "on " };
-            // Not `{device:?}`: that would double each backslash, and no device has such a name.
+            // Not `{device:?}`, which would double each backslash.
             write!(f, " {preposition}\"{device}\"")?;
         }
         write!(f, ": {kind}")?;

@@ -11,9 +11,9 @@ use crate::{CtlCode, Operation, Status};
 
 /// A simulated device in a few lines: what it answers, what it keeps pending, and what goes wrong.
 ///
-/// Clones are the same device: open one, and keep another to complete, to unplug and to look at. On a
-/// [`Port::manual`](crate::Port::manual) everything happens in a fixed order: completions come when you poll. The guide
-/// has a chapter on [testing](crate::guide::testing).
+/// Clones are the same device: open one, and keep another to complete requests, to unplug the device and to see its
+/// requests. On a [`Port::manual`](crate::Port::manual) everything happens in a fixed order: completions come when you
+/// poll. The guide has a chapter on [testing](crate::guide::testing).
 ///
 /// ```
 /// use overlapped::sim::Script;
@@ -85,7 +85,7 @@ struct State {
     seen: Vec<SeenRequest>,
     unplugged: bool,
     on_cancel: OnCancel,
-    /// Completions that are due later. Unparking `clock` tells their thread.
+    /// Completions that are due later. Unpark `clock`, their thread, after a change.
     delayed: Vec<(Instant, RequestId, Status, Vec<u8>)>,
     clock: Option<std::thread::Thread>,
 }
@@ -150,7 +150,7 @@ impl Script {
         self.rule(code, Rule::Pend)
     }
 
-    /// Pends every request with this code, and completes it after `delay`. One thread watches the time of all of them.
+    /// Pends every request with this code, and completes it after `delay`. One thread does that for all of them.
     ///
     /// ```
     /// # use overlapped::{sim::Script, Access, CtlCode, Device, Ioctl, Method, Status};
@@ -296,7 +296,7 @@ impl Inner {
 }
 
 impl State {
-    /// Keeps a request, or returns it if its caller has given it up meanwhile.
+    /// Keeps a request, or returns it if its caller has cancelled it meanwhile.
     fn keep(&mut self, pended: Pended) -> Option<Pended> {
         if pended.is_cancelled() && matches!(self.on_cancel, OnCancel::Complete) {
             return Some(pended);
@@ -403,7 +403,7 @@ fn start_clock(script: Weak<Inner>) -> std::thread::Thread {
                 }
                 next.map(|at| at.saturating_duration_since(Instant::now()))
             };
-            // Look every 100 ms whether the script still exists.
+            // Check every 100 ms whether the script still exists.
             std::thread::park_timeout(wait.unwrap_or(Duration::MAX).min(Duration::from_millis(100)));
         }
     };

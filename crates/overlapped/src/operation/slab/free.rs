@@ -16,8 +16,8 @@ pub(crate) trait Linked {
 /// No slot has this number.
 const NONE: u32 = u32::MAX;
 
-/// The low half is the number of the slot on top. The high half counts the changes of the top: if a top was taken and
-/// given back meanwhile, a thread that saw it before does not put the old next slot in its place.
+/// The low half is the number of the slot on top. The high half counts the changes of the top. So if the top was taken
+/// and given back meanwhile, the exchange of a thread that read the old link fails.
 #[derive(Debug)]
 pub(crate) struct Free(AtomicU64);
 
@@ -115,7 +115,7 @@ mod loom_tests {
         }
     }
 
-    /// One thread keeps what it saw while the other takes two slots and gives the first one back.
+    /// One thread has read the top while another takes two slots and gives the first one back.
     #[test]
     fn loom_a_slot_is_taken_once() {
         loom::model(|| {
