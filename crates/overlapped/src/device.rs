@@ -289,10 +289,7 @@ impl Device {
     #[cfg(all(target_os = "linux", not(miri)))]
     pub fn into_fd(self) -> Result<std::os::fd::OwnedFd, Error> {
         let Backend::File(file) = &self.inner.backend else { return Err(self.no_file(Operation::Adopt)) };
-        let busy = || {
-            let error = self.inner.error(ErrorKind::Busy, Operation::Adopt);
-            error.hint("drop its other clones, calls and streams first: each keeps the file")
-        };
+        let busy = || self.inner.busy(Operation::Adopt);
         if Arc::strong_count(&self.inner) > 1 {
             return Err(busy());
         }
@@ -606,23 +603,24 @@ impl Inner {
 
     pub(crate) fn cancel_all(&self) {
         self.cancel_parked();
+        self.note_cancellations();
         match &self.backend {
             Backend::Simulated(_) => self.in_flight().for_each(|(operation, _)| self.cancel_pinned(operation)),
             #[cfg(any(windows, all(target_os = "linux", not(miri))))]
-            Backend::File(file) => {
-                self.note_cancellations();
-                file.cancel_all();
-            }
+            Backend::File(file) => file.cancel_all(),
             #[cfg(windows)]
-            Backend::Event(event) => {
-                self.note_cancellations();
-                event.cancel_all();
-            }
+            Backend::Event(event) => event.cancel_all(),
         }
     }
 
     pub(crate) fn error(&self, kind: ErrorKind, what: Operation) -> Error {
         Error::new(kind, what).on(&self.name)
+    }
+
+    /// The error for a caller that wants the device for itself.
+    fn busy(&self, what: Operation) -> Error {
+        self.error(ErrorKind::Busy, what)
+            .hint("drop its other clones, calls and streams first: each keeps the device open")
     }
 }
 

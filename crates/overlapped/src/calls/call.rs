@@ -13,7 +13,7 @@ use crate::device::{self, Handle};
 use crate::operation::slot::Progress;
 use crate::port::{self, Whose};
 use crate::words::token::InFlight;
-use crate::{Error, ErrorKind, Operation, Output, Port, Reply};
+use crate::{Error, Output, Port, Reply};
 
 /// One call to a driver. It is submitted already.
 ///
@@ -271,7 +271,7 @@ impl<Out: Output + ?Sized> Call<Out> {
 
     /// The result of a call that is no longer pending.
     fn take(&mut self) -> Result<Reply<Out>, Error> {
-        let pending = self.pending.take().ok_or_else(taken_before)?;
+        let pending = self.pending.take().ok_or_else(Error::taken_before)?;
         match pending.denied() {
             Some(error) => Err(error),
             None => pending.take(),
@@ -285,12 +285,6 @@ impl<Out: Output + ?Sized> Future for Call<Out> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.get_mut().poll_reply(cx)
     }
-}
-
-#[cold]
-fn taken_before() -> Error {
-    Error::new(ErrorKind::InvalidInput, Operation::Poll)
-        .hint("the call's result was taken already; do not poll a future after it was ready")
 }
 
 impl<Out: Output + ?Sized> fmt::Debug for Call<Out> {

@@ -8,7 +8,6 @@ use windows_sys::Win32::System::IO::OVERLAPPED;
 
 use super::pending::Pending;
 use super::raw::RawReply;
-use crate::device::Inner;
 use crate::operation::slab::{Memory, What};
 use crate::words::token::InFlight;
 use crate::{Buffer, Device, Error, ErrorCode, ErrorKind, Operation, RawCall, Status};
@@ -267,15 +266,11 @@ impl Device {
         if self.inner.file().is_none() {
             return Err(self.has_no_handle());
         }
-        let busy = |inner: &Inner| {
-            let error = inner.error(ErrorKind::Busy, Operation::Handle);
-            error.hint("drop its clones, calls and streams first: each keeps the handle")
-        };
         match Arc::try_unwrap(self.inner) {
-            Err(shared) => Err(busy(&shared)),
+            Err(shared) => Err(shared.busy(Operation::Handle)),
             Ok(mut last) => {
                 last.is_closing = true;
-                last.inner.shut_and_take().ok_or_else(|| busy(&last))
+                last.inner.shut_and_take().ok_or_else(|| last.busy(Operation::Handle))
             }
         }
     }

@@ -571,15 +571,16 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
     /// As [`next`](Self::next); and [`ErrorKind::Deadlock`], once for each call, on the thread that dispatches the
     /// port.
     pub fn wait_next(&mut self) -> Option<Result<Reply<Out>, Error>> {
+        self.wait(None)
+    }
+
+    fn wait(&mut self, deadline: Option<Instant>) -> Option<Result<Reply<Out>, Error>> {
         if let Some(deadlock) = self.deadlock() {
             return Some(Err(deadlock));
         }
-        self.wait(None).expect("there is no deadline")
-    }
-
-    fn wait(&mut self, deadline: Option<Instant>) -> Option<Option<Result<Reply<Out>, Error>>> {
         let (port, ring) = (self.device.port.clone(), Arc::as_ptr(&self.ring).addr());
-        port.drive(deadline, Whose::Of(ring), |cx| self.take(cx))
+        let next = port.drive(deadline, Whose::Of(ring), |cx| self.take(cx));
+        next.unwrap_or_else(|| Some(Err(self.device.error(ErrorKind::TimedOut, self.ring.calls.what))))
     }
 
     /// [`wait_next`](Self::wait_next), at most for `timeout`.
@@ -600,14 +601,7 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
     /// # Errors
     /// As [`wait_next`](Self::wait_next); and [`ErrorKind::TimedOut`], which does not end the stream: call it again.
     pub fn wait_next_timeout(&mut self, timeout: Duration) -> Option<Result<Reply<Out>, Error>> {
-        let Some(deadline) = Instant::now().checked_add(timeout) else {
-            return self.wait_next();
-        };
-        if let Some(deadlock) = self.deadlock() {
-            return Some(Err(deadlock));
-        }
-        self.wait(Some(deadline))
-            .unwrap_or_else(|| Some(Err(self.device.error(ErrorKind::TimedOut, self.ring.calls.what))))
+        self.wait(Instant::now().checked_add(timeout))
     }
 
     /// The figures of this stream; they outlive it.

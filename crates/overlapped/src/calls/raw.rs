@@ -446,11 +446,7 @@ impl<K: Send + 'static> RawCall<K> {
         match std::mem::replace(&mut self.0, State::Pop) {
             State::Ready(reply) => reply,
             State::Pending(pending, _) => pending.take_raw(),
-            State::Pop => {
-                let error = Error::new(ErrorKind::InvalidInput, Operation::Poll)
-                    .hint("the call's reply was taken already; do not poll a future after it was ready");
-                RawReply::without_buffers(error)
-            }
+            State::Pop => RawReply::without_buffers(Error::taken_before()),
         }
     }
 }

@@ -45,17 +45,11 @@ impl Gate {
     /// Enters, unless the last owner is gone. A thread that has entered must [`leave`](Self::leave).
     #[inline]
     pub(crate) fn enter(&self) -> bool {
-        let mut word = self.word.load(Acquire);
-        while word & SHUT == 0 {
-            match self.word.compare_exchange_weak(word, word + 1, AcqRel, Acquire) {
-                Ok(_) => {
-                    INSIDE.set(INSIDE.get() + 1);
-                    return true;
-                }
-                Err(now) => word = now,
-            }
+        let entered = self.word.fetch_update(AcqRel, Acquire, |word| (word & SHUT == 0).then_some(word + 1)).is_ok();
+        if entered {
+            INSIDE.set(INSIDE.get() + 1);
         }
-        false
+        entered
     }
 
     /// Leaves. `true`: this thread must close the device.
@@ -96,14 +90,7 @@ impl Gate {
 
     /// Leaves the closing to the last thread inside. `false`: no thread is inside any more.
     pub(crate) fn leave_to_the_last(&self) -> bool {
-        let mut word = self.word.load(Acquire);
-        while word != SHUT {
-            match self.word.compare_exchange_weak(word, word | LEFT, AcqRel, Acquire) {
-                Ok(_) => return true,
-                Err(now) => word = now,
-            }
-        }
-        false
+        self.word.fetch_update(AcqRel, Acquire, |word| (word != SHUT).then_some(word | LEFT)).is_ok()
     }
 }
 

@@ -135,18 +135,16 @@ impl<T> UnsafeCell<T> {
     }
 }
 
-/// Locks `mutex`. None of our code panics while it holds a lock, so the value in a poisoned mutex is still whole.
 #[cfg(not(loom))]
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
+pub(crate) use lock_std as lock;
 
-/// Locks a mutex that loom does not check.
+/// Locks a mutex that loom does not check. None of our code panics while it holds a lock, so the value in a poisoned
+/// mutex is still whole.
 pub(crate) fn lock_std<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// Locks `mutex`.
+/// Locks a mutex that loom checks.
 #[cfg(loom)]
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().expect("loom has no poisoning")

@@ -226,11 +226,12 @@ impl Error {
     }
 
     pub(crate) fn from_code(code: ErrorCode, operation: Operation) -> Self {
-        let code = match code {
-            ErrorCode::Status(status) if !status.is_gone() => status.errno().map_or(code, ErrorCode::Errno),
+        let plain = match code {
+            ErrorCode::Status(status) => status.errno().map_or(code, ErrorCode::Errno),
             code => code,
         };
-        let kind = match code {
+        let is_gone = matches!(code, ErrorCode::Status(status) if status.is_gone());
+        let kind = match if is_gone { code } else { plain } {
             code if matches!(operation, Operation::Open) => code.kind(),
             // If the device of an open handle is not found, it is gone; so is a device that waits to be deleted. But
             // NOT_FOUND is about the thing that the request asked for.
@@ -243,10 +244,7 @@ impl Error {
             },
         };
         let mut error = Self::new(kind, operation);
-        error.0.code = Some(match code {
-            ErrorCode::Status(status) => status.errno().map_or(code, ErrorCode::Errno),
-            code => code,
-        });
+        error.0.code = Some(plain);
         error
     }
 
@@ -264,6 +262,13 @@ impl Error {
     pub(crate) fn aborted(mut self) -> Self {
         self.0.kind = ErrorKind::Aborted;
         self
+    }
+
+    /// The error of a future that is polled after it was ready.
+    #[cold]
+    pub(crate) fn taken_before() -> Self {
+        Self::new(ErrorKind::InvalidInput, Operation::Poll)
+            .hint("its result was taken already; do not poll a future after it was ready")
     }
 
     pub(crate) fn keeping(mut self, bytes: &[u8]) -> Self {
@@ -359,11 +364,10 @@ impl From<Error> for io::Error {
             ErrorKind::Unsupported => io::ErrorKind::Unsupported,
             ErrorKind::InvalidInput => io::ErrorKind::InvalidInput,
             ErrorKind::Disconnected => io::ErrorKind::NotConnected,
-            // Not `Interrupted`: the standard library retries that.
-            ErrorKind::Cancelled | ErrorKind::Aborted => io::ErrorKind::Other,
             ErrorKind::TimedOut => io::ErrorKind::TimedOut,
             ErrorKind::Deadlock => io::ErrorKind::Deadlock,
             ErrorKind::Truncated => io::ErrorKind::InvalidData,
+            // A cancelled call too, and not as `Interrupted`: the standard library retries that.
             _ => io::ErrorKind::Other,
         };
         io::Error::new(kind, error)

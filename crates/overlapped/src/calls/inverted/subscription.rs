@@ -24,7 +24,7 @@ use crate::{Error, InvertedCall, Output, Reply};
 /// # }
 /// ```
 #[must_use = "dropping it ends the stream"]
-pub struct Subscription(Arc<dyn Pumping>);
+pub struct Subscription(Box<dyn Fn(bool) + Send + Sync>);
 
 /// The stream's waker: takes the items that are ready, on the dispatcher, and calls back with them.
 struct Pump<Out: Output + ?Sized, F> {
@@ -98,6 +98,28 @@ where
             pump.is_gone.notify_all();
         });
     }
+
+    /// Ends the stream. With `wait`, waits for a running callback, and until the stream is dropped.
+    fn stop(self: &Arc<Self>, wait: bool) {
+        // A thread that runs or drops the callback cannot wait for the callback.
+        let wait = wait && !self.port.is_dispatched_here() && !Running::is_here(Arc::as_ptr(self));
+        self.awaited.fetch_or(wait, SeqCst);
+        self.stopped.store(true, SeqCst);
+        // In the child of a fork the stream belongs to the parent, and a thread of the parent may hold its locks.
+        if self.port.is_inherited() {
+            return;
+        }
+        if wait {
+            let over = lock(&self.work).take();
+            let _running = Running::begin(Arc::as_ptr(self));
+            self.end_of(over);
+            // If the dispatcher has taken the stream, it is about to drop it.
+            let _gone = self.is_gone.wait_while(lock(&self.gone), |gone| !*gone);
+        } else {
+            // Drop the stream here, since a port that nobody polls has no other thread. No callback starts any more.
+            self.run();
+        }
+    }
 }
 
 impl<Out, F> Wake for Pump<Out, F>
@@ -111,37 +133,6 @@ where
         } else {
             let port = self.port.clone();
             port.run(Box::new(move || self.run()));
-        }
-    }
-}
-
-trait Pumping: Send + Sync {
-    fn end(self: Arc<Self>, wait: bool);
-}
-
-impl<Out, F> Pumping for Pump<Out, F>
-where
-    Out: Output + ?Sized,
-    F: FnMut(Result<Reply<Out>, Error>) + Send + 'static,
-{
-    fn end(self: Arc<Self>, wait: bool) {
-        // A thread that runs or drops the callback cannot wait for the callback.
-        let wait = wait && !self.port.is_dispatched_here() && !Running::is_here(Arc::as_ptr(&self));
-        self.awaited.fetch_or(wait, SeqCst);
-        self.stopped.store(true, SeqCst);
-        // In the child of a fork the stream belongs to the parent, and a thread of the parent may hold its locks.
-        if self.port.is_inherited() {
-            return;
-        }
-        if wait {
-            let over = lock(&self.work).take();
-            let _running = Running::begin(Arc::as_ptr(&self));
-            self.end_of(over);
-            // If the dispatcher has taken the stream, it is about to drop it.
-            let _gone = self.is_gone.wait_while(lock(&self.gone), |gone| !*gone);
-        } else {
-            // Drop the stream here, since a port that nobody polls has no other thread. No callback starts any more.
-            self.run();
         }
     }
 }
@@ -181,7 +172,7 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
             let first = pump.clone();
             pump.port.run(Box::new(move || first.run()));
         }
-        Subscription(pump)
+        Subscription(Box::new(move |wait| pump.stop(wait)))
     }
 }
 
@@ -189,13 +180,13 @@ impl Subscription {
     /// Ends the stream, waits for a callback that is running, and cancels every call. Inside the callback, and anywhere
     /// on the thread that dispatches the port, it does not wait.
     pub fn stop(self) {
-        self.0.clone().end(true);
+        (self.0)(true);
     }
 }
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.0.clone().end(false);
+        (self.0)(false);
     }
 }
 

@@ -219,13 +219,10 @@ impl Idle {
         let mut freed = Vec::new();
         let mut shelves = lock(&self.0);
         for shelf in &mut shelves.shelves {
-            for _ in 0..shelf.buffers.len() {
-                match shelf.buffers.pop_front() {
-                    Some(buffer) if buffer.1 == device => freed.push(buffer),
-                    Some(buffer) => shelf.buffers.push_back(buffer),
-                    None => break,
-                }
-            }
+            let all = std::mem::take(&mut shelf.buffers).into_iter();
+            let (own, others): (Vec<_>, Vec<_>) = all.partition(|(_, of)| *of == device);
+            shelf.buffers = others.into();
+            freed.extend(own);
         }
         shelves.idle -= freed.iter().map(|(heap, _)| heap.capacity()).sum::<usize>();
         drop(shelves);
