@@ -1,5 +1,5 @@
-//! Links the driver as a driver, and only in the profile that can: the kernel cannot unwind, so the code needs `panic = "abort"`,
-//! which is what `--profile driver` is. In every other build the crate is empty, so that the workspace builds anywhere.
+//! Links the crate as a kernel-mode driver, in the profile `driver` only: the kernel cannot unwind, so the code needs
+//! that profile's `panic = "abort"`. In every other build the crate is empty, so that the workspace builds anywhere.
 
 use std::env;
 use std::path::Path;
@@ -12,7 +12,7 @@ fn main() {
     let target = is("CARGO_CFG_TARGET_OS", "windows")
         && is("CARGO_CFG_TARGET_ENV", "gnu")
         && is("CARGO_CFG_TARGET_ARCH", "x86_64");
-    // Cargo tells a build script the profile's name in no other way than the output directory; PROFILE is that of its root.
+    // Only the output directory has the profile's name: PROFILE is the name of the profile that it inherits from.
     let out = env::var("OUT_DIR").unwrap_or_default();
     let profile = Path::new(&out).components().any(|part| part.as_os_str() == "driver");
     if !target || !profile {

@@ -13,8 +13,8 @@ pub(crate) const LINES: usize = 1024;
 const READERS: usize = 64;
 const QUEUE: usize = 1024;
 
-/// Waits for a line are queued by line, so that an edge only looks at the waits of its line. After these come three
-/// queues:
+/// The first [`LINES`] queues have the waits for a line each, so that an edge only looks at the waits of its line. This
+/// one has the waits for any line.
 const ANY_LINE: usize = LINES;
 /// Waits for information about lines.
 const INFO: usize = LINES + 1;
@@ -29,7 +29,7 @@ pub(crate) type SharedChip = SpinLock<DriverChip>;
 /// KiB.
 pub(crate) static CHIPS: [SharedChip; 2] = [const { SpinLock::new(DriverChip::new()) }; 2];
 
-/// The memory the I/O manager keeps with each device object.
+/// The memory that the I/O manager allocates with each device object.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub(crate) struct Extension {
@@ -64,7 +64,7 @@ impl DriverChip {
         }
     }
 
-    /// Keeps a request until its event happens. If it was cancelled already, finishes it.
+    /// Queues a request until its event happens. If it was cancelled already, finishes it.
     fn pend(&mut self, mut request: Request, finished: &mut Finished) {
         request.mark_pending();
         let place = match request.irp().code() {
@@ -76,7 +76,7 @@ impl DriverChip {
         self.arm_or_finish(irp, place, finished);
     }
 
-    /// The line of a wait that pends; the controller has checked it.
+    /// The line for which a request waits. The controller has checked the number.
     fn waited_line(&mut self, request: &Request) -> usize {
         let input = request.irp().copy_input(&mut self.input);
         let offset = input.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
@@ -92,7 +92,7 @@ impl DriverChip {
         }
     }
 
-    /// Tries the waits again that the controller names.
+    /// Tries again the waits that the controller names.
     fn serve_ready(&mut self, finished: &mut Finished) {
         while let Some(ready) = self.controller.take_ready() {
             let (reader, place) = match ready {
@@ -106,8 +106,8 @@ impl DriverChip {
                 if irp.reader() != reader || !disarm(irp) {
                     continue;
                 }
-                // SAFETY: disarmed, so it is ours. It stays linked; if it pends again, it keeps its place and belongs
-                // to the queue alone.
+                // SAFETY: disarmed, so it is ours. It stays linked. If it pends again, it keeps its place, and then
+                // belongs to the queue alone.
                 let mut request = unsafe { Request::own(irp) };
                 let outcome = self.attempt(&mut request, 0);
                 let irp = request.into_irp();
@@ -184,7 +184,7 @@ pub(crate) fn control(chip: &SharedChip, mut request: Request) -> Status {
     }
 }
 
-/// The same for the fault device: a wait pends without a cancel routine, until its handle is closed.
+/// Like [`control`], for the fault device: a wait pends without a cancel routine, until its handle is closed.
 pub(crate) fn control_without_cancel(chip: &SharedChip, mut request: Request) -> Status {
     if !matches!(request.irp().code(), WAIT_LINE | WAIT_PIN | WAIT_ANY | WAIT_INFO) {
         return control(chip, request);
@@ -220,8 +220,7 @@ pub(crate) fn cleanup(chip: &SharedChip, file: *mut FILE_OBJECT, reader: ReaderI
     finished.complete();
 }
 
-/// The driver is being unloaded: as if the device had been unplugged, and nothing stays pended, even on the fault
-/// device.
+/// The driver is being unloaded: ends all pended requests, even on the fault device, as if the device was unplugged.
 pub(crate) fn end(chip: &SharedChip) {
     let mut finished = Finished::none();
     chip.with(|chip| {

@@ -11,8 +11,8 @@ unsafe extern "system" {
     fn KeReleaseSpinLock(lock: *mut usize, old_irql: u8);
 }
 
-// The compiler calls these. The kernel exports them. Found here first, they are not imported from msvcrt.dll, which a
-// kernel does not have.
+// The compiler's code calls these, and the kernel exports them. Without this they would be imported from msvcrt.dll,
+// which does not exist in the kernel.
 #[link(name = "ntoskrnl.exe", kind = "raw-dylib", modifiers = "+verbatim")]
 #[allow(dead_code, reason = "called by generated code only")]
 unsafe extern "C" {

@@ -1,14 +1,13 @@
 //! Queues of pended requests that can be cancelled at any time.
 //!
-//! The kernel offers IoCsq* for this, and a driver for real machines should use it: it does exactly what this file
-//! does. Wine 8 has only stubs of it. These rules hold under the lock of the chip:
+//! The kernel has IoCsq* for this, and a driver for real machines should use that: it does exactly what this file does.
+//! Wine 8 has only stubs of it. These rules hold under the lock of the chip:
 //!
 //! 1. An IRP is linked in a queue before it gets a cancel routine, so the cancel routine always finds it there.
-//! 2. The code that removes the cancel routine (by exchange) owns the IRP, and may unlink and complete it. If it is
-//!    removed already, the cancel routine is about to run: it waits for the lock, and the IRP stays in the queue for
-//!    it.
-//! 3. An IRP that was cancelled before it got its cancel routine is noticed right after that, and completed by the code
-//!    that queued it.
+//! 2. The code that removes the cancel routine (by exchange) owns the IRP, and may unlink and complete it. If the
+//!    routine is removed already, it is about to run: it waits for the lock, and then finds the IRP in the queue.
+//! 3. If an IRP was cancelled before it got its cancel routine, the code that queued it notices that right afterwards,
+//!    and completes it.
 //! 4. Nothing is completed under the lock.
 
 use windows_sys::Wdk::Foundation::DRIVER_CANCEL;
@@ -78,15 +77,15 @@ impl Queue {
     }
 }
 
-/// Lets a request in a queue be cancelled. False if it was cancelled before: then the caller must unlink and complete
-/// it.
+/// Sets the cancel routine of a request in a queue. `false`: the request was cancelled before, and the caller must
+/// unlink and complete it.
 #[must_use]
 pub(crate) fn arm(irp: Irp, routine: DRIVER_CANCEL) -> bool {
     irp.set_cancel_routine(routine);
     !(irp.is_cancelled() && disarm(irp))
 }
 
-/// Removes the cancel routine. False if it is about to run: then the request is not ours.
+/// Removes the cancel routine. `false`: it is about to run, and the request is not ours.
 #[must_use]
 pub(crate) fn disarm(irp: Irp) -> bool {
     irp.set_cancel_routine(None)

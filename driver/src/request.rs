@@ -11,9 +11,8 @@ use windows_sys::Wdk::System::SystemServices::{IofCompleteRequest, SL_PENDING_RE
 /// From wdm.h; windows-sys 0.61 lacks it.
 const IO_NO_INCREMENT: i8 = 0;
 
-// windows-sys describes some kernel structures wrongly. (It ignores POINTER_ALIGNMENT, so the lengths in
-// Parameters.DeviceIoControl are four bytes too close.) So this checks the layout that we rely on against wdm.h for
-// x64.
+// windows-sys has some kernel structures wrong. (It ignores POINTER_ALIGNMENT, so the lengths in
+// Parameters.DeviceIoControl are four bytes too close.) This compares the layout that we use with wdm.h for x64.
 const _: () = {
     assert!(offset_of!(IRP, AssociatedIrp) == 0x18 && offset_of!(IRP, IoStatus) == 0x30);
     assert!(offset_of!(IRP, Cancel) == 0x44 && offset_of!(IRP, CancelRoutine) == 0x68);
@@ -24,8 +23,8 @@ const _: () = {
     assert!(offset_of!(FILE_OBJECT, FsContext) == 0x18 && offset_of!(FILE_OBJECT, FileName) == 0x58);
 };
 
-/// A view of an IRP that is not completed: either a dispatch routine got it, or it is linked in a queue of pended
-/// requests whose lock is held. This makes its methods sound; [`pended`](crate::pended) keeps to it.
+/// A view of an IRP that is not completed. Either a dispatch routine has just got it, or it is linked in a queue of
+/// pended requests, and the lock is held. The methods are sound because of this; [`pended`](crate::pended) ensures it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(transparent)]
 pub(crate) struct Irp(NonNull<IRP>);
@@ -147,7 +146,7 @@ impl Request {
         unsafe { core::slice::from_raw_parts_mut(buffer, len) }
     }
 
-    /// Stores how it ended, for [`complete`](Request::complete).
+    /// Stores the result, for [`complete`](Request::complete).
     pub(crate) fn set_status(&mut self, status: Status, information: usize) {
         // SAFETY: the request is ours, so its status block is.
         let block = unsafe { &mut (*self.0.as_ptr()).IoStatus };

@@ -24,8 +24,8 @@ pub enum Method {
     Neither,
 }
 
-/// The access with which a handle must have been opened: bits 14 and 15 of a control code. The system refuses a call
-/// without it before the driver sees the call; a simulated device does not check it.
+/// The access with which a handle must have been opened: bits 14 and 15 of a control code. The system refuses a call on
+/// a handle without it, before the driver sees the call. A simulated device does not check it.
 ///
 /// ```
 /// use overlapped_codes::{Access, CtlCode, Method};
@@ -99,7 +99,7 @@ impl CtlCode {
     ///
     /// ```
     /// # use overlapped_codes::CtlCode;
-    /// // From a manual: who is it for, which of its functions, with which access?
+    /// // A code from a manual, and its fields.
     /// let code = CtlCode::from_u32(0x8000_a008);
     /// assert_eq!((code.device_type(), code.function()), (0x8000, 0x802));
     /// println!("{:?} {:?}", code.method(), code.access());
@@ -137,8 +137,8 @@ impl CtlCode {
         }
     }
 
-    /// Whether the code is a file-system control (FSCTL), which reaches the driver by another request than a device
-    /// control. It is so for the device types of file systems, named pipes and mailslots.
+    /// Whether the code is a file-system control (FSCTL), for which the system makes another kind of request than for a
+    /// device control. The codes of file systems, named pipes and mailslots are.
     ///
     /// ```
     /// # use overlapped_codes::CtlCode;
@@ -170,7 +170,7 @@ impl fmt::Debug for CtlCode {
     }
 }
 
-/// A text that is not a control code; `Display` shows it in quotes.
+/// The error for a text that is not a control code; `Display` shows the text in quotes.
 ///
 /// ```
 /// let e = "12".parse::<overlapped_codes::CtlCode>().unwrap_err();

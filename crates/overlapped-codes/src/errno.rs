@@ -17,8 +17,8 @@ macro_rules! errnos {
             }
         }
 
-        /// The kind of failure when a call that opens something returns it. For a call on an open file some mean
-        /// another kind.
+        /// The kind of the failure if an opening call returns this number. From a call on an open file, some numbers
+        /// mean another kind.
         ///
         /// ```
         /// use overlapped_codes::{ErrorKind, errno};

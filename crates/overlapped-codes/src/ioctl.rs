@@ -1,4 +1,4 @@
-//! A control code with its types: `unsafe` once, in the declaration; then every call is safe.
+//! A control code with its types. Only the declaration is `unsafe`; every call is safe.
 
 use core::fmt;
 use core::marker::PhantomData;

@@ -1,4 +1,4 @@
-//! The kinds of failure, to which the numbers of all systems are reduced.
+//! The kinds of failure. Each error number of a system has one.
 
 use core::fmt;
 
@@ -19,7 +19,7 @@ pub enum ErrorKind {
     NotFound,
     /// The system refused: the account lacks a right, or the handle was opened without it.
     AccessDenied,
-    /// Somebody else holds it, or the device is not ready yet.
+    /// Another program uses it, or the device is not ready yet.
     Busy,
     /// The driver does not know the control code, or the platform cannot do it.
     Unsupported,
@@ -31,12 +31,12 @@ pub enum ErrorKind {
     Disconnected,
     /// The call was cancelled on request, before the driver completed it.
     Cancelled,
-    /// The driver or the system ended the call as cancelled (STATUS_CANCELLED, ECANCELED) although nobody asked for
-    /// that: a flaky driver, or a timer whose clock was set.
+    /// The driver or the system ended the call as cancelled (STATUS_CANCELLED, ECANCELED) without a request to cancel
+    /// it: a flaky driver does that, or a timer whose clock was set.
     Aborted,
-    /// Time ran out.
+    /// The timeout has passed.
     TimedOut,
-    /// Waiting here would wait for this very thread: for example `wait` on the thread that dispatches the port.
+    /// The thread would wait for itself: for example `wait` on the thread that dispatches the port.
     Deadlock,
     /// The driver completed with fewer bytes than one record, or with a part of a record. `Error::bytes` has them.
     Truncated,

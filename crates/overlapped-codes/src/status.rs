@@ -24,7 +24,7 @@ pub struct Status(u32);
 /// A Linux error number: severity *error*, the customer bit, and our own facility; the number is in the low bits.
 const ERRNO: u32 = 0xe0e0_0000;
 const ERRNO_BITS: u32 = 0xfff;
-/// Added to it when the system has hung the file up, whatever the number says.
+/// Added to it if the system has hung the file up: then the device is gone, whatever the number is.
 const GONE: u32 = 0x8000;
 
 macro_rules! statuses {
@@ -145,7 +145,8 @@ impl Status {
         Self(ERRNO | errno as u32 & ERRNO_BITS)
     }
 
-    /// The same for a file that the system has hung up: whatever the number is, the device is gone.
+    /// Like [`from_errno`](Self::from_errno), for a file that the system has hung up: then the device is gone, whatever
+    /// the number is.
     ///
     /// ```
     /// use overlapped_codes::{ErrorKind, Status};
@@ -168,13 +169,14 @@ impl Status {
         self.errno().is_some() && self.0 & GONE != 0
     }
 
-    /// The Linux error number in it.
+    /// The Linux error number, if the status was made from one.
     #[must_use]
     pub const fn errno(self) -> Option<i32> {
         if self.0 & !(GONE | ERRNO_BITS) == ERRNO { Some((self.0 & ERRNO_BITS) as i32) } else { None }
     }
 
-    /// Whether the severity is *error* (`NT_ERROR`): there is no data, and no completion will come.
+    /// Whether the severity is *error* (`NT_ERROR`): there are no data. If a submission returns it, no completion
+    /// comes.
     #[must_use]
     pub const fn is_error(self) -> bool {
         self.0 >> 30 == 3

@@ -1,7 +1,7 @@
 //! Devices: an open handle or a simulated driver, and the port for its completions.
 //!
-//! This layer submits operations, cancels them and ends them. The layer of calls decides what is asked and what the
-//! answer becomes.
+//! This layer submits operations, cancels them and ends them. The layer of calls decides which operations these are,
+//! and makes replies of their results.
 
 use std::fmt;
 use std::ops::Deref;
@@ -28,7 +28,7 @@ use gate::Gate;
 /// An open device, real or simulated. Clones share one handle.
 ///
 /// The last clone, waiting [`Call`](crate::Call) or [`InvertedCall`](crate::InvertedCall) that is dropped closes the
-/// handle: when that drop returns, the handle is closed, so you can open an exclusive device again at once. Only a drop
+/// handle: when that drop returns, the handle is closed, so you can open an exclusive device again at once. But a drop
 /// inside a waker, a callback or a driver leaves the closing to another thread. [`close`](Self::close) also returns the
 /// system's result. A call that was dropped does not keep the handle open: some drivers complete their requests only
 /// when the last handle closes.
@@ -47,7 +47,7 @@ use gate::Gate;
 ///
 /// # Platform-specific notes
 /// *Windows*: calls go through `NtDeviceIoControlFile` (`NtFsControlFile` for file-system, pipe and mailslot codes),
-/// which tells a warning from a failure; with `DeviceIoControl` one has to guess.
+/// which tells a warning from a failure; `DeviceIoControl` does not.
 ///
 /// *Linux*: a device is a file, opened with O_NONBLOCK, O_CLOEXEC and O_NOCTTY. It has no control codes. It has
 /// [`read`](Self::read) and [`write`](Self::write), [standing reads](Self::standing_reads), and the ioctls of the
@@ -60,8 +60,8 @@ use gate::Gate;
 /// A write to a pipe without a reader raises SIGPIPE, which Rust programs ignore unless told otherwise.
 ///
 /// Regular files, disks and some devices are always ready: their operations are done before the call returns, however
-/// long that takes. For the dispatcher (the next read of a stream, or a read in a callback) one thread makes the system
-/// calls of all such files.
+/// long that takes. If the dispatcher submits one (the next read of a stream, or a read in a callback), another thread
+/// makes its system call: one thread for all such files.
 ///
 /// A child of `fork` has no dispatcher, so it cannot use the devices of its parent: calls fail with
 /// [`ErrorKind::Unsupported`]. Dropping such a device closes the child's copy; the parent's goes on. The child may open
@@ -73,18 +73,18 @@ pub struct Device {
     pub(crate) inner: Arc<Handle>,
 }
 
-/// Keeps a device open: dropping the last one closes it. Code that needs the device but must not keep it open has the
-/// [`Inner`], and [enters](Inner::enter) it.
+/// Keeps a device open: dropping the last handle closes it. Code that needs the device but must not keep it open has
+/// the [`Inner`], and [enters](Inner::enter) it.
 pub(crate) struct Handle {
     pub(crate) inner: Arc<Inner>,
-    /// The closing is done elsewhere.
+    /// The device is closed elsewhere, so dropping this does not close it.
     pub(crate) is_closing: bool,
     /// The error of a call that was not submitted. Only that call has this handle.
     pub(crate) refusal: Option<Error>,
 }
 
 impl Handle {
-    /// For a call that is not submitted for this reason: it keeps nothing open.
+    /// For a call that is not submitted, because of this error. It does not keep the device open.
     pub(crate) fn refusing(inner: Arc<Inner>, error: Error) -> Self {
         Self { inner, is_closing: true, refusal: Some(error) }
     }
@@ -108,7 +108,7 @@ impl Drop for Handle {
 }
 
 pub(crate) struct Inner {
-    /// Unlike a handle's number, this number is never used again.
+    /// No other device ever has this number, unlike a handle's.
     pub(crate) id: u64,
     pub(crate) name: Arc<str>,
     pub(crate) port: Arc<port::Inner>,
@@ -117,7 +117,7 @@ pub(crate) struct Inner {
     pub(crate) unread: Arc<Unread>,
 }
 
-/// A thread is inside the device, which is not closed meanwhile.
+/// A thread is inside the device until this is dropped; meanwhile the device is not closed.
 pub(crate) struct Entered<'a>(&'a Arc<Inner>);
 
 impl Deref for Entered<'_> {
@@ -150,12 +150,12 @@ pub(crate) enum Backend {
 pub(crate) enum Submitted {
     /// The completion will come through the port.
     Pending(InFlight),
-    /// Final at return; the operation belongs to the caller. The byte count comes from the driver.
+    /// It is over already, and the operation belongs to the caller. The byte count comes from the driver.
     Final(InFlight, Status, usize),
 }
 
 impl Submitted {
-    /// The operation. If it has its result already, the result is published.
+    /// Returns the operation. If it is over, publishes its result first.
     #[inline]
     pub(crate) fn published(self, port: &port::Inner) -> InFlight {
         match self {
@@ -289,10 +289,7 @@ impl Device {
     #[cfg(all(target_os = "linux", not(miri)))]
     pub fn into_fd(self) -> Result<std::os::fd::OwnedFd, Error> {
         let Backend::File(file) = &self.inner.backend else { return Err(self.no_file(Operation::Adopt)) };
-        let busy = || {
-            let error = self.inner.error(ErrorKind::Busy, Operation::Adopt);
-            error.hint("drop its other clones, calls and streams first: each keeps the file")
-        };
+        let busy = || self.inner.busy(Operation::Adopt);
         if Arc::strong_count(&self.inner) > 1 {
             return Err(busy());
         }
@@ -344,7 +341,7 @@ impl fmt::Debug for Device {
     }
 }
 
-/// How long the last owner's drop waits for threads inside the device: not longer if a driver does not return.
+/// How long the last owner's drop waits for threads inside the device. A driver might never return.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);
 
 impl Inner {
@@ -354,7 +351,7 @@ impl Inner {
         self.gate.enter().then(|| Entered(self))
     }
 
-    /// The device, as its port lists it.
+    /// The device, in the form in which its port lists it.
     pub(crate) fn listed(self: &Arc<Self>) -> Weak<dyn port::Device> {
         Arc::downgrade(self) as Weak<Self>
     }
@@ -368,7 +365,8 @@ impl Inner {
         }
     }
 
-    /// Shuts the gate. Returns whether nobody is inside now, or soon; otherwise the last one inside closes the device.
+    /// Shuts the gate, and waits up to [`PATIENCE`] until no thread is inside, if this thread may wait. `false`: a
+    /// thread is still inside, and the last one that leaves will close the device.
     fn is_empty_for_good(&self) -> bool {
         let must_not_wait = || Port::is_dispatching() || gate::is_inside();
         self.port.is_inherited()
@@ -376,7 +374,7 @@ impl Inner {
             || if must_not_wait() { !self.gate.leave_to_the_last() } else { self.gate.wait(PATIENCE) }
     }
 
-    /// Closes the device if nobody is inside. Otherwise waits for that, or leaves it to the last one inside.
+    /// Closes the device, or leaves that to the last thread inside.
     fn last_owner_is_gone(self: &Arc<Self>) {
         if !self.is_empty_for_good() {
             return;
@@ -388,8 +386,8 @@ impl Inner {
         }
     }
 
-    /// For [`Closing`]: the last owner is gone, and this thread may wait. `None`: a thread inside has not come out, and
-    /// will close it.
+    /// For [`Closing`]: the last owner is gone, and this thread may wait. `None`: a thread is still inside, and will
+    /// close the device.
     pub(crate) fn shut_and_close(self: &Arc<Self>) -> Option<Result<(), Error>> {
         self.is_empty_for_good().then(|| self.close_now())
     }
@@ -399,7 +397,7 @@ impl Inner {
         off_the_dispatcher(move || drop(inner.close_now()));
     }
 
-    /// Closes the handle. Nobody is inside, and nobody owns it any more.
+    /// Closes the handle. No thread is inside the device, and it has no owner any more.
     fn close_now(&self) -> Result<(), Error> {
         if self.port.is_inherited() {
             // The child of a fork closes its copy of the handle without taking a lock: threads of the parent may have
@@ -430,7 +428,7 @@ impl Inner {
         closed.map_err(|code: ErrorCode| Error::from_code(code, Operation::Close).on(&self.name))
     }
 
-    /// Notes for every operation in flight that it is being cancelled.
+    /// Marks every operation in flight as cancelled.
     fn note_cancellations(&self) {
         for (operation, slot) in self.in_flight() {
             slot.cancelled.store(operation.generation(), Release);
@@ -504,7 +502,7 @@ impl Inner {
         }
         match self.hand_over(operation, slot, what) {
             None => {
-                // If the promise came before the driver had the operation, it could not cancel it.
+                // A promise that came before the driver had the operation could not cancel it: cancel it now.
                 if what == What::STREAM_READ && self.unread.any() && self.unread.is_promised(operation) {
                     self.cancel_pinned(operation);
                 }
@@ -535,14 +533,14 @@ impl Inner {
         }
     }
 
-    /// The last owner takes the handle. `None`: a thread inside has not come out, and will close it.
+    /// The last owner takes the handle. `None`: a thread is still inside, and will close the device.
     #[cfg(windows)]
     pub(crate) fn shut_and_take(self: &Arc<Self>) -> Option<std::os::windows::io::OwnedHandle> {
         if !self.is_empty_for_good() {
             return None;
         }
         let handle = self.file().and_then(crate::completers::windows::File::take);
-        // This does the rest: there is nothing left to close.
+        // This does the rest of closing; the handle is gone already.
         let _ = self.close_now();
         handle
     }
@@ -565,7 +563,7 @@ impl Inner {
     pub(crate) fn cancel_pinned(&self, operation: InFlight) {
         let slot = self.port.slot(operation);
         if slot.machine.pin(operation.generation()) {
-            // The thread that searched the device's slots may have seen one that another device uses by now.
+            // The slot may have been found by a search, and have an operation of another device by now.
             if slot.device() == self.id {
                 self.ask_to_cancel(operation, slot);
             }
@@ -605,23 +603,24 @@ impl Inner {
 
     pub(crate) fn cancel_all(&self) {
         self.cancel_parked();
+        self.note_cancellations();
         match &self.backend {
             Backend::Simulated(_) => self.in_flight().for_each(|(operation, _)| self.cancel_pinned(operation)),
             #[cfg(any(windows, all(target_os = "linux", not(miri))))]
-            Backend::File(file) => {
-                self.note_cancellations();
-                file.cancel_all();
-            }
+            Backend::File(file) => file.cancel_all(),
             #[cfg(windows)]
-            Backend::Event(event) => {
-                self.note_cancellations();
-                event.cancel_all();
-            }
+            Backend::Event(event) => event.cancel_all(),
         }
     }
 
     pub(crate) fn error(&self, kind: ErrorKind, what: Operation) -> Error {
         Error::new(kind, what).on(&self.name)
+    }
+
+    /// The error for a caller that wants the device for itself.
+    fn busy(&self, what: Operation) -> Error {
+        self.error(ErrorKind::Busy, what)
+            .hint("drop its other clones, calls and streams first: each keeps the device open")
     }
 }
 

@@ -37,7 +37,8 @@
 //!   [`RawCall`] lends the driver your own buffers.
 //! - [`views`] reads answers whose length the driver chooses: a header and the rest, and lists of records.
 //! - [`Port`] is where completions arrive. A waiting thread takes them; one dispatcher thread takes those that no
-//!   thread waits for. Other ports have no thread, or use the system's thread pool. It keeps the time too: [`Port::sleep`] needs no runtime.
+//!   thread waits for. Other ports have no thread, or use the system's thread pool. A port also has timers:
+//!   [`Port::sleep`] needs no runtime.
 //! - On Windows, `Event` awaits the Win32 events that many vendors' libraries signal, `InterfaceClass` finds devices
 //!   by their kind, and `Device::call_with` calls any other overlapped function.
 //!

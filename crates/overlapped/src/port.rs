@@ -1,7 +1,7 @@
 //! Ports: where completions arrive, and which thread dispatches them.
 //!
-//! The layer of ports knows operations by their slots and waiters, and devices by a trait (`port/devices.rs`). None of
-//! its files knows what completes an operation, or a call.
+//! A port knows operations by their slots and waiters, and devices by a trait (`port/devices.rs`). No file of this
+//! layer knows what completes an operation, or what a call is.
 
 mod devices;
 mod dispatch;
@@ -43,8 +43,8 @@ use crate::{Error, ErrorKind, Operation};
 /// Where completions arrive.
 ///
 /// Every [`Device`](crate::Device) belongs to a port. By default that is the process-wide [`Port::global`]. A thread
-/// that waits handles completions itself. A task, a callback or a timer has no waiting thread; for these there is one
-/// dispatcher thread, which starts at its first use. However many calls are in flight, there is no other thread.
+/// that waits handles completions itself. A task, a callback or a timer has no waiting thread; one dispatcher thread
+/// serves them all, and starts when it is first needed. However many calls are in flight, there is no other thread.
 ///
 /// A [`Port::manual`] has no thread at all: completions are handled while you [`poll`](Port::poll). On Linux another
 /// event loop, such as tokio's, can watch it: it is `AsFd`.
@@ -103,7 +103,7 @@ pub struct PortStats {
     pub lost_bytes: u64,
     /// Wakers and callbacks that panicked. The panic was caught.
     pub panics: u64,
-    /// Timeouts in the port's list; some may belong to calls that are over.
+    /// Timers of calls and sleeps; some may belong to calls and sleeps that are over.
     pub timers: usize,
 }
 
@@ -120,15 +120,15 @@ pub struct PortStats {
 pub struct PendingCall {
     /// The operation.
     pub operation: Operation,
-    /// The device's name; `None` when the device is closed and its driver has not let go of the operation.
+    /// The device's name; `None` when the device is closed and its driver has not ended the operation yet.
     pub device: Option<Arc<str>>,
     /// How long ago it was submitted, in steps of 16 milliseconds. The clock wraps after two years.
     pub age: Duration,
 }
 
 impl Port {
-    /// How long a driver may take to end a call that was cancelled because its time was over: one second. If the result
-    /// comes within that time, it is still delivered; after that the call ends with [`ErrorKind::TimedOut`].
+    /// How long a driver may take to end a call that was cancelled at its timeout: one second. If the result comes
+    /// within that time, it is still delivered; after that the call ends with [`ErrorKind::TimedOut`].
     ///
     /// ```
     /// assert_eq!(overlapped::Port::GRACE_PERIOD.as_secs(), 1);
@@ -138,12 +138,11 @@ impl Port {
     /// The process-wide port. A thread that waits, for example in [`Call::wait`](crate::Call::wait) or
     /// [`block_on`](Self::block_on), handles completions until its own has come. It runs wakers, but no callbacks.
     ///
-    /// A thread named `overlapped`, the dispatcher, starts when something is in flight for the first time that no
-    /// thread waits for: a call with a callback, a call that a task awaits, a timer, a dropped call that is not over,
-    /// an inverted call (unless it is [armed by its consumer](crate::InvertedCallBuilder::armed_by_consumer)). It
-    /// sleeps while there is nothing of that kind. On Linux it blocks all signals. If the system cannot start the
-    /// thread, the next such call, callback or wait tries again; until then callbacks and tasks wait, but waiting
-    /// threads go on.
+    /// The dispatcher, a thread named `overlapped`, starts with the first call that no thread waits for: one with a
+    /// callback, one that a task awaits, a dropped one that is not over, an inverted call (unless it is [armed by its
+    /// consumer](crate::InvertedCallBuilder::armed_by_consumer)); or with the first timer. While there is none of
+    /// these, it sleeps. On Linux it blocks all signals. If the system cannot start the thread, the next such call,
+    /// callback or wait tries again; until then callbacks and tasks wait, but waiting threads go on.
     ///
     /// # Errors
     /// [`ErrorKind::Other`] when the system cannot make the port. The next call tries again.
@@ -168,9 +167,9 @@ impl Port {
     /// when callbacks take long: a callback that waits for another completion delays nobody, and is not reported as
     /// [`ErrorKind::Deadlock`].
     ///
-    /// One thread of the pool waits at the port, and starts the next one's wait before it handles its packet. Handles
-    /// are not bound with `CreateThreadpoolIo`: that corrupts memory when an operation of somebody else on a duplicate
-    /// of the handle completes.
+    /// One thread of the pool waits at the port. Before it handles its packet, it makes the next thread wait. Handles
+    /// are not bound with `CreateThreadpoolIo`: that corrupts memory when another program's operation on a duplicate of
+    /// the handle completes.
     ///
     /// ```
     /// # fn example() -> Result<(), overlapped::Error> {
@@ -309,7 +308,8 @@ impl Port {
         self.block_on_timeout(future, None).map(|ready| ready.expect("without a deadline it is ready when it returns"))
     }
 
-    /// [`block_on`](Self::block_on) for at most `timeout`, then `None`. What is ready at the end is still returned.
+    /// [`block_on`](Self::block_on) for at most `timeout`, then `None`. A future that is ready at the end of `timeout`
+    /// is still returned.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -341,12 +341,8 @@ impl Port {
         Ok(self.inner.drive(deadline, whose, |cx| future.as_mut().poll(cx)))
     }
 
-    /// For a future with many parts that polls each part with its own waker, `relay`, which in turn wakes `waker`.
-    /// While the return value exists, `relay` stands for `waker`. So if a thread waits for the whole future, that
-    /// thread also dispatches the calls of the parts, and no dispatcher starts for them.
-    /// A future that is ready after `time`, which begins now.
-    ///
-    /// The port keeps the time: a thread that waits at it, or else its dispatcher. A manual port is to be polled.
+    /// A future that is ready when `time` has passed from now. A thread that waits at the port wakes it, or else the
+    /// port's dispatcher does. A manual port must be polled for that.
     ///
     /// ```
     /// use std::time::{Duration, Instant};
@@ -363,7 +359,8 @@ impl Port {
         self.sleep_until(Instant::now().checked_add(time))
     }
 
-    /// [`sleep`](Self::sleep), until then; `None`: for ever, or until it is [reset](Sleep::reset).
+    /// A future that is ready at the time `until`, like [`sleep`](Self::sleep). `None`: never, unless it is
+    /// [reset](Sleep::reset).
     ///
     /// ```
     /// # use std::time::{Duration, Instant};
@@ -379,18 +376,18 @@ impl Port {
         Sleep::new(self.inner.clone(), until.into())
     }
 
-    /// For a future of many parts that polls each with a waker of its own, which wakes `waker`: while what this returns is
-    /// there, `relay` stands for it. So if a thread waits for the whole, that thread dispatches the calls of the parts too,
-    /// and no dispatcher is started for them.
+    /// For a future with many parts that polls each part with its own waker, `relay`, which in turn wakes `waker`.
+    /// While the return value exists, `relay` stands for `waker`. So if a thread waits for the whole future, that
+    /// thread also dispatches the calls of the parts, and no dispatcher starts for them.
     ///
-    /// Such a future must sometimes poll all of its parts again: when a thread [waited for it](Self::waits_for) at the
-    /// last poll and none does now. Otherwise a part that was not woken still relies on the thread that waited, and not
-    /// on the task that waits now.
+    /// If a thread [waited](Self::waits_for) for such a future at the last poll, and none does now, the future must
+    /// poll all of its parts again. Otherwise a part that was not woken still relies on that thread.
     ///
     /// ```
     /// # use std::task::{Context, Poll, Waker};
     /// # use overlapped::Port;
-    /// fn poll_a_part(cx: &mut Context<'_>, its_own: &Waker, part: impl FnOnce(&mut Context<'_>) -> Poll<()>) -> Poll<()> {
+    /// fn poll_a_part(cx: &mut Context<'_>, its_own: &Waker, part: impl FnOnce(&mut Context<'_>) -> Poll<()>) ->
+    /// Poll<()> {
     ///     let _relay = Port::relay(cx.waker(), its_own);
     ///     part(&mut Context::from_waker(its_own))
     /// }
@@ -417,8 +414,9 @@ impl Port {
         wait::waits_for(waker)
     }
 
-    /// Whether this thread is running a waker or a callback of some port: it might wait for itself if it waited for
-    /// another completion there. On the threads of the system's pool it is `false`, since they may wait.
+    /// Whether this thread is running a waker or a callback of some port. If so, it must not wait for another
+    /// completion of that port, which it might have to dispatch itself. On the threads of the system's pool it is
+    /// `false`, since they may wait.
     ///
     /// ```
     /// assert!(!overlapped::Port::is_dispatching());
@@ -428,8 +426,8 @@ impl Port {
         dispatching::is_dispatching()
     }
 
-    /// The operations in flight, oldest first: it shows a driver that never completes. It is a snapshot. In the child
-    /// of a fork it is empty, since the port belongs to the parent.
+    /// A snapshot of the operations in flight, oldest first. It shows a driver that never completes. In the child of a
+    /// fork it is empty, since the port belongs to the parent.
     ///
     /// ```
     /// # use overlapped::{sim::Script, Access, CtlCode, Device, Ioctl, Method, Port};
@@ -500,9 +498,10 @@ impl Port {
 /// timeout has something to do: posted packets, files, timers, or callbacks that a waiting thread has put off.
 ///
 /// Each time the descriptor is readable, poll *until it returns 0*. A level-triggered loop (poll(2), GLib, libuv,
-/// calloop) may poll less often, to give others their turn: it is told again of what is left. An edge-triggered one
-/// (`EPOLLET`, tokio's `AsyncFd`) is not told again. While another thread waits on the port and handles its
-/// completions, a poll finds nothing to do, and a level-triggered loop may poll in vain a few hundred times.
+/// calloop) may poll less often, to serve its other sources: the descriptor stays readable while something is left. An
+/// edge-triggered loop (`EPOLLET`, tokio's `AsyncFd`) gets no second event. While another thread waits on the port and
+/// handles its completions, a poll finds nothing to do, and a level-triggered loop may poll in vain a few hundred
+/// times.
 ///
 /// ```
 /// # use overlapped::{Device, Port};

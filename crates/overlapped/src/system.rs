@@ -1,4 +1,4 @@
-//! The layer of threads and processes: it starts threads, tells processes apart, and has clocks and locks. It also runs
+//! The layer of threads and processes: it starts threads, detects a fork, and has clocks and locks. It also runs
 //! callbacks and other foreign code. Nothing here knows an operation.
 
 pub(crate) mod dispatching;

@@ -56,6 +56,13 @@ fn toggle(device: &Device, lines: u32, count: u32) {
     device.call(MOVE, &all[..]).wait().unwrap();
 }
 
+/// How many edges were driven and delivered on all lines, by the driver's own counters.
+fn driven_and_delivered(device: &Device) -> (u64, u64) {
+    let counters = device.call(COUNTERS, &First::default()).wait().unwrap();
+    assert!(counters.iter().all(LineCounters::is_closed));
+    (counters.iter().map(|line| line.driven).sum(), counters.iter().map(|line| line.delivered).sum())
+}
+
 fn threads() -> usize {
     // SAFETY: the snapshot is a handle of ours; the entry lives through the calls and says its size.
     unsafe {
@@ -155,11 +162,7 @@ fn ten_thousand_waits_and_no_more_threads_than_for_one() {
         seen[line as usize] |= bit;
     }
     assert!(seen.iter().all(|bits| *bits == (1 << (EACH + 1)) - 2), "each edge exactly once");
-    let counters = device.call(COUNTERS, &First::default()).wait().unwrap();
-    let delivered: u64 = counters.iter().map(|c| c.delivered).sum();
-    let driven: u64 = counters.iter().map(|c| c.driven).sum();
-    assert!(counters.iter().all(LineCounters::is_closed));
-    assert_eq!((driven, delivered), ((LINES * EACH).into(), (LINES * EACH).into()));
+    assert_eq!(driven_and_delivered(&device), ((LINES * EACH).into(), (LINES * EACH).into()));
 }
 
 fn ten_thousand_dropped_leave_nothing_behind() {
@@ -235,10 +238,7 @@ fn random_operations_and_every_edge_exactly_once() {
         }
     }
     until("the dropped calls are over", || in_flight() == 0);
-    let counters = device.call(COUNTERS, &First::default()).wait().unwrap();
-    assert!(counters.iter().all(LineCounters::is_closed));
-    let delivered: u64 = counters.iter().map(|line| line.delivered).sum();
-    let driven: u64 = counters.iter().map(|line| line.driven).sum();
+    let (driven, delivered) = driven_and_delivered(&device);
     let lost_with_drops = delivered - seen.len() as u64;
     println!(
         "{operations} operations: {driven} edges driven, {delivered} delivered, {} seen, {lost_with_drops} came to the \

@@ -88,30 +88,26 @@ impl ByteStream {
         &self.device
     }
 
-    /// Waits until the accepted bytes are written.
+    /// Waits until the accepted bytes are written. After an error, drops the rest.
     fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let end = ready!(self.poll_parts(cx));
+        self.taken.clear();
+        self.written = 0;
+        Poll::Ready(end)
+    }
+
+    fn poll_parts(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.written < self.taken.len() {
             let (device, left) = (&self.device, &self.taken[self.written..]);
             let call = self.write.get_or_insert_with(|| device.write(left));
             let ended = ready!(Pin::new(call).poll(cx));
             self.write = None;
-            let written = match ended {
-                Ok(reply) => reply.information().min(left.len()),
-                Err(error) => {
-                    self.taken.clear();
-                    self.written = 0;
-                    return Poll::Ready(Err(error.into()));
-                }
-            };
+            let written = ended?.information().min(left.len());
             self.written += written;
             if written == 0 {
-                self.taken.clear();
-                self.written = 0;
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
         }
-        self.taken.clear();
-        self.written = 0;
         Poll::Ready(Ok(()))
     }
 }
@@ -162,7 +158,7 @@ impl AsyncWrite for ByteStream {
         let count = bytes.len().min(MOST);
         this.taken.extend_from_slice(&bytes[..count]);
         if count > 0 {
-            // Submit now: nobody may ever poll again.
+            // Submit now: perhaps nobody polls again.
             this.write = Some(this.device.write(&this.taken));
         }
         Poll::Ready(Ok(count))

@@ -13,7 +13,7 @@ use crate::device::{self, Handle};
 use crate::operation::slot::Progress;
 use crate::port::{self, Whose};
 use crate::words::token::InFlight;
-use crate::{Error, ErrorKind, Operation, Output, Port, Reply};
+use crate::{Error, Output, Port, Reply};
 
 /// One call to a driver. It is submitted already.
 ///
@@ -36,9 +36,10 @@ use crate::{Error, ErrorKind, Operation, Output, Port, Reply};
 /// # Ok::<(), overlapped::Error>(())
 /// ```
 ///
-/// # In `select!` A call that loses a race is dropped, which cancels it; but its result may have come already. The
-/// bytes of a stream's read then go to the device's next read, or standing read, in order: nothing is lost. The answer
-/// of a control code or an ioctl can go nowhere else: it is dropped, and counted in
+/// # In `select!`
+/// A call that loses a race is dropped, which cancels it; but its result may have come already. The bytes of a
+/// stream's read then go to the device's next read, or standing read, in order: nothing is lost. The answer of a
+/// control code or an ioctl can go nowhere else: it is dropped, and counted in
 /// [`PortStats::lost_results`](crate::PortStats::lost_results). To lose none of these answers, keep the call and poll
 /// it again:
 ///
@@ -53,7 +54,7 @@ use crate::{Error, ErrorKind, Operation, Output, Port, Reply};
 /// # async fn example(card: &Device, script: &Script) -> Result<(), Error> {
 /// let mut change = card.call(WAIT_CHANGE, &());
 /// let levels = loop {
-///     // `&mut`: the loser stays what it is.
+///     // `&mut`: the call is not dropped when it loses.
 ///     match futures::future::select(&mut change, Box::pin(tick())).await {
 ///         futures::future::Either::Left((levels, _)) => break *levels?,
 ///         futures::future::Either::Right(_) => println!("still nothing"),
@@ -67,8 +68,8 @@ use crate::{Error, ErrorKind, Operation, Output, Port, Reply};
 /// ```
 #[must_use = "a call that is dropped is cancelled"]
 pub struct Call<Out: Output + ?Sized> {
-    /// `None` when the result was taken. It is two words, which travel in registers: calls are moved often, and a value
-    /// that is written in two pieces and read back as one makes the processor wait.
+    /// `None` when the result was taken. It has two words, which the processor keeps in registers when a call is moved.
+    /// A larger value would be written to memory in pieces and read back as one, which makes the processor wait.
     pending: Option<Pending>,
     output: PhantomData<fn() -> Box<Out>>,
 }
@@ -111,8 +112,8 @@ impl<Out: Output + ?Sized> Call<Out> {
         }
     }
 
-    /// Waits on this thread for at most `timeout`. Then it cancels the call and waits for its end. If the result came
-    /// before the cancellation, it is still returned.
+    /// Waits on this thread for at most `timeout`. After that it cancels the call and waits for its end. If the result
+    /// comes before the cancellation, it is still returned.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -229,21 +230,22 @@ impl<Out: Output + ?Sized> Call<Out> {
     /// # Errors
     /// The callback gets the errors of [`wait`](Self::wait) and [`timeout`](Self::timeout).
     ///
-    /// # Closing The call does not keep the device open. When the last device, call and stream are gone, the device
-    /// closes, and the call ends with the result of that.
+    /// # Closing
+    /// The call does not keep the device open. When the last device, waiting call and stream are dropped, the device
+    /// closes, and this call usually ends as cancelled.
     pub fn then(self, callback: impl FnOnce(Result<Reply<Out>, Error>) + Send + 'static) {
         if let Some(pending) = self.pending {
             pending.then(callback);
         }
     }
 
-    /// The call, if the driver has it or had it and nobody has taken its result.
+    /// The call, if it was submitted and its result was not taken.
     #[inline]
     fn submission(&self) -> Option<&Pending> {
         self.pending.as_ref().filter(|pending| pending.operation != InFlight::NONE)
     }
 
-    /// The port on which this thread must wait, or the error of waiting here. `None` when there is nothing to wait for.
+    /// The port at which this thread must wait, or the error of waiting here. `None`: the call is over.
     fn where_to_wait(&self) -> Option<Result<Arc<port::Inner>, Error>> {
         let pending = self.submission().filter(|pending| pending.has_to_wait())?;
         Some(pending.deadlock().map_or_else(|| Ok(pending.port()), Err))
@@ -269,7 +271,7 @@ impl<Out: Output + ?Sized> Call<Out> {
 
     /// The result of a call that is no longer pending.
     fn take(&mut self) -> Result<Reply<Out>, Error> {
-        let pending = self.pending.take().ok_or_else(taken_before)?;
+        let pending = self.pending.take().ok_or_else(Error::taken_before)?;
         match pending.denied() {
             Some(error) => Err(error),
             None => pending.take(),
@@ -283,12 +285,6 @@ impl<Out: Output + ?Sized> Future for Call<Out> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.get_mut().poll_reply(cx)
     }
-}
-
-#[cold]
-fn taken_before() -> Error {
-    Error::new(ErrorKind::InvalidInput, Operation::Poll)
-        .hint("the call's result was taken already; do not poll a future after it was ready")
 }
 
 impl<Out: Output + ?Sized> fmt::Debug for Call<Out> {

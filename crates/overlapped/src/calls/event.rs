@@ -20,7 +20,7 @@ use crate::{Call, Device, Error, InvertedCallBuilder, Operation, Port};
 /// # // SAFETY: no name, no security; the handle is new and ours.
 /// # let handle = unsafe { OwnedHandle::from_raw_handle(CreateEventW(std::ptr::null(), 0, 0, std::ptr::null())) };
 /// # let raw = handle.as_raw_handle();
-/// let event = Event::new(handle)?; // the vendor's library gave it
+/// let event = Event::new(handle)?; // a handle from the vendor's library
 /// let signal = event.signal();
 /// # // SAFETY: the event's handle is open.
 /// # unsafe { SetEvent(raw) };

@@ -8,7 +8,6 @@ use windows_sys::Win32::System::IO::OVERLAPPED;
 
 use super::pending::Pending;
 use super::raw::RawReply;
-use crate::device::Inner;
 use crate::operation::slab::{Memory, What};
 use crate::words::token::InFlight;
 use crate::{Buffer, Device, Error, ErrorCode, ErrorKind, Operation, RawCall, Status};
@@ -133,9 +132,9 @@ impl Returned {
 
 impl Device {
     /// Submits any other overlapped function: `ReadDirectoryChangesW`, `LockFileEx`, `ConnectNamedPipe`,
-    /// `WinUsb_ReadPipe`, `TransmitFile`. The closure runs once, on this thread. It calls the function with what it is
-    /// [lent](Submission), and returns what the function returned. From then on this is a call like any other: await
-    /// it, cancel it, time it out or drop it; its buffers come back.
+    /// `WinUsb_ReadPipe`, `TransmitFile`. The closure runs once, on this thread. It calls the function with the handle
+    /// and the memory that it is [lent](Submission), and returns the function's return value. From then on this is a
+    /// call like any other: await it, cancel it, time it out or drop it; its buffers come back.
     ///
     /// The reply's [`information`](RawReply::information) is the byte count from the OVERLAPPED.
     ///
@@ -171,7 +170,7 @@ impl Device {
     /// ended; [`ErrorKind::Unsupported`] for a simulated device.
     ///
     /// # Panics
-    /// When the closure does. Nobody knows then what it has called, so the memory is never freed.
+    /// When the closure does. Then it is unknown what the closure has called, so the memory is never freed.
     ///
     /// # Safety
     /// The closure calls at most one function, at most once, with this OVERLAPPED, on this handle (or on one for the
@@ -267,15 +266,11 @@ impl Device {
         if self.inner.file().is_none() {
             return Err(self.has_no_handle());
         }
-        let busy = |inner: &Inner| {
-            let error = inner.error(ErrorKind::Busy, Operation::Handle);
-            error.hint("drop its clones, calls and streams first: each keeps the handle")
-        };
         match Arc::try_unwrap(self.inner) {
-            Err(shared) => Err(busy(&shared)),
+            Err(shared) => Err(shared.busy(Operation::Handle)),
             Ok(mut last) => {
                 last.is_closing = true;
-                last.inner.shut_and_take().ok_or_else(|| busy(&last))
+                last.inner.shut_and_take().ok_or_else(|| last.busy(Operation::Handle))
             }
         }
     }

@@ -202,10 +202,10 @@ impl fmt::Debug for InterfaceWatch {
 #[derive(Debug)]
 pub struct RemovalNotice(#[expect(dead_code, reason = "kept for its end")] sys::Registration);
 
-/// How long a removal waits for everybody to let go of the device. The system waits meanwhile.
+/// How long a removal waits until the device is closed. The system waits meanwhile.
 const LETTING_GO: Duration = Duration::from_secs(1);
 
-/// A device that closes by itself when somebody wants to remove it; made by [`Device::until_removal`].
+/// A device that closes by itself when its removal is asked for; made by [`Device::until_removal`].
 ///
 /// ```no_run
 /// use overlapped::Device;
@@ -217,7 +217,8 @@ const LETTING_GO: Duration = Duration::from_secs(1);
 ///     while let Some(Ok(levels)) = changes.wait_next() {
 ///         println!("{:#x}", *levels);
 ///     }
-///     // Somebody wants to remove the card: the calls of the stream were cancelled. It is dropped here, and lets go.
+///     // The card's removal was asked for, so the stream's calls were cancelled. The stream is dropped here, and the
+///     // handle is closed.
 /// }
 /// # Ok(()) }
 /// ```
@@ -236,8 +237,8 @@ impl UntilRemoval {
     }
 }
 
-/// The handler of the system's notice. It cancels the calls, runs the callback, and makes the system wait a moment
-/// until the handle is closed.
+/// Makes the handler of the system's notice. If a removal is asked for, it cancels the calls; then it runs the
+/// callback, and waits up to [`LETTING_GO`] until the handle is closed.
 fn on_notice(
     device: Weak<device::Inner>,
     is_open: Weak<()>,
@@ -269,10 +270,12 @@ fn let_go_of(device: Arc<Mutex<Option<Device>>>) -> impl FnMut(Removal) + Send {
 }
 
 impl Device {
-    /// Calls `callback` when somebody wants to remove the device, and when it is gone. The callback runs on a thread of
-    /// the system, which waits for it. When the removal is [`Asked`](Removal::Asked) for, the calls of the handle are
-    /// cancelled first. After the callback the system waits at most one second until the handle is closed: in this time
-    /// everybody who has the device, a call or a stream of it can let go. The callback may drop the notice.
+    /// Calls `callback` when the removal of the device is [asked](Removal::Asked) for, when that is refused, and when
+    /// the device is gone. The callback runs on a thread of the system, which waits for it. When the removal is asked
+    /// for, the calls of the handle are cancelled first. After the callback the system waits at most one second until
+    /// the handle is closed: drop all clones, calls and streams of the device in this time. The callback may drop the
+    /// notice.
+    ///
     /// # Errors
     /// [`ErrorKind::Unsupported`] where the system gives no notices, and for a simulated device.
     pub fn on_removal(&self, callback: impl FnMut(Removal) + Send + 'static) -> Result<RemovalNotice, Error> {
@@ -286,9 +289,9 @@ impl Device {
         sys::watch_handle(file.raw_handle(), Box::new(tell)).map(RemovalNotice)
     }
 
-    /// Lets go of the device by itself when somebody wants to remove it: [`on_removal`](Self::on_removal) with a
-    /// callback that drops it. The handle is closed, and the removal goes on, once nobody else has a clone, a call or a
-    /// stream of it; calls and streams are cancelled.
+    /// Drops the device when its removal is asked for: [`on_removal`](Self::on_removal) with a callback that does this.
+    /// Its calls and streams are cancelled. The handle is closed, and the removal goes on, when the last clone, call
+    /// and stream of the device is dropped.
     ///
     /// # Errors
     /// As [`on_removal`](Self::on_removal); the device is dropped then.

@@ -43,11 +43,11 @@ use crate::words::error::STREAM_READ;
 use crate::words::token::InFlight;
 use crate::{Error, ErrorCode, ErrorKind, Input, Ioctl, Operation, Output, Reply, Status};
 
-/// After this many failures in a row that the caller let pass, the stream ends. Otherwise a driver that fails each call
-/// at once would be called without a pause.
+/// After this many failures in a row the stream ends, even if the caller lets it go on after each. Otherwise a driver
+/// that fails each call at once would be called without a pause.
 const FAILURES: u32 = 64;
 
-/// After this many ready items in a row the stream yields, so that a driver that always has one starves nobody.
+/// After this many ready items in a row the stream yields, so that a busy driver does not starve other tasks.
 const BUDGET: u32 = 32;
 
 /// A stream of the results of pending calls; made by [`Device::inverted`](crate::Device::inverted).
@@ -90,9 +90,9 @@ pub struct InvertedCall<Out: Output + ?Sized> {
     /// Keeps the handle open; the calls in flight do not.
     device: Arc<Handle>,
     ready_in_a_row: u32,
-    /// Nothing was ready behind the item that was taken last.
+    /// When the last item was taken, no further one was ready.
     was_last: bool,
-    /// Used in the child of a fork: the consumer got its error.
+    /// In the child of a fork: the consumer got its error.
     is_over: bool,
     out: PhantomData<fn() -> Box<Out>>,
 }
@@ -158,27 +158,27 @@ impl Stopper {
 /// The calls of one stream.
 struct StreamCalls {
     what: Operation,
-    /// The device's name, for errors. (The ring must not keep the device itself.)
+    /// The device's name, for errors. (The calls must not keep the device open.)
     name: Arc<str>,
     input: Box<[u8]>,
     next_input: Option<Mutex<NextInput>>,
     output_len: Option<u32>,
-    /// Whether the bytes of a result are whole records.
+    /// Checks that the bytes of a result are whole records.
     is_whole: fn(&[u8]) -> bool,
     go_on_after: Option<GoOn>,
     /// How many failures came since the last result.
     failures: AtomicU32,
-    /// Bytes that came back from reads that were given up.
+    /// Bytes that came back from dropped reads.
     unread: Arc<Unread>,
     device: Weak<device::Inner>,
     port: Weak<port::Inner>,
     /// The stream is dropped: no callback of the caller runs any more.
     is_closed: AtomicBool,
-    /// Threads wait for the stream, and nobody else needs its calls, so the dispatcher does not serve them.
+    /// Only waiting threads take from the stream, so the dispatcher does not serve its calls.
     by_consumer: AtomicBool,
 }
 
-/// Makes the next call's input from the last result; then one call is pending at a time.
+/// Makes the next call's input from the last result. A stream that has this keeps one call pending.
 struct NextInput {
     make: MakeInput,
     bytes: Vec<u8>,
@@ -233,7 +233,7 @@ impl Calls for StreamCalls {
 
     fn submit(&self, device: &Self::Device, number: u64, ring: &Arc<Ring<Self>>) -> Submission<InFlight> {
         let Some(device) = device.enter() else {
-            // On another thread the stream is being dropped, and its device closes.
+            // Another thread is dropping the stream, and its device is closing.
             return Submission::Refused(self.error(Status::CANCELLED));
         };
         let waiter = Some(Waiter::Arrive(ring.clone(), Number::new(number)));
@@ -254,13 +254,13 @@ impl Calls for StreamCalls {
         match submitted {
             Ok(Submitted::Pending(operation)) => Submission::Pending(operation),
             Ok(Submitted::Final(operation, status, information)) => {
-                // If the call has a packet, the packet must not find the waiter. If it found it already, the call
-                // arrives.
+                // Windows may queue a packet for the call. Take the waiter, so that the packet does not find it. If the
+                // packet was faster, the call arrives through it.
                 let slot = device.port.slot(operation);
                 if slot.machine.take_waiter(operation.generation()).is_none() {
                     return Submission::Arriving;
                 }
-                // From here on nobody who looks for pending calls finds this one.
+                // From here on a search for pending calls does not find this one.
                 // SAFETY: final at return, and no packet has it, so this thread owns the operation.
                 unsafe { slot.ended_at_once(operation.generation(), status, information) };
                 let ended = self.settle(&device.port, operation, (status, information));
@@ -547,7 +547,7 @@ impl<Out: Output + ?Sized, In: ?Sized> InvertedCallBuilder<Out, In> {
     /// # Errors
     /// From the stream: a call that cannot be submitted ends it, with the reason as its last item.
     pub fn start(self) -> InvertedCall<Out> {
-        // Pending calls and waiting results each use a slot: have enough slots from the start.
+        // Each pending call and each waiting result uses a slot: make enough slots now.
         self.device.port.slab.reserve(self.pending.saturating_add(self.window).min(1 << 16));
         let pending = if self.calls.next_input.is_some() { 1 } else { self.pending };
         let ring = Ring::start(self.calls, Arc::clone(&self.device), pending, self.window, self.order);
@@ -571,15 +571,16 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
     /// As [`next`](Self::next); and [`ErrorKind::Deadlock`], once for each call, on the thread that dispatches the
     /// port.
     pub fn wait_next(&mut self) -> Option<Result<Reply<Out>, Error>> {
+        self.wait(None)
+    }
+
+    fn wait(&mut self, deadline: Option<Instant>) -> Option<Result<Reply<Out>, Error>> {
         if let Some(deadlock) = self.deadlock() {
             return Some(Err(deadlock));
         }
-        self.wait(None).expect("there is no deadline")
-    }
-
-    fn wait(&mut self, deadline: Option<Instant>) -> Option<Option<Result<Reply<Out>, Error>>> {
         let (port, ring) = (self.device.port.clone(), Arc::as_ptr(&self.ring).addr());
-        port.drive(deadline, Whose::Of(ring), |cx| self.take(cx))
+        let next = port.drive(deadline, Whose::Of(ring), |cx| self.take(cx));
+        next.unwrap_or_else(|| Some(Err(self.device.error(ErrorKind::TimedOut, self.ring.calls.what))))
     }
 
     /// [`wait_next`](Self::wait_next), at most for `timeout`.
@@ -600,14 +601,7 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
     /// # Errors
     /// As [`wait_next`](Self::wait_next); and [`ErrorKind::TimedOut`], which does not end the stream: call it again.
     pub fn wait_next_timeout(&mut self, timeout: Duration) -> Option<Result<Reply<Out>, Error>> {
-        let Some(deadline) = Instant::now().checked_add(timeout) else {
-            return self.wait_next();
-        };
-        if let Some(deadlock) = self.deadlock() {
-            return Some(Err(deadlock));
-        }
-        self.wait(Some(deadline))
-            .unwrap_or_else(|| Some(Err(self.device.error(ErrorKind::TimedOut, self.ring.calls.what))))
+        self.wait(Instant::now().checked_add(timeout))
     }
 
     /// The figures of this stream; they outlive it.
@@ -632,7 +626,7 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
         )
     }
 
-    /// [`take`](Self::take), with a yield now and then, as a task needs.
+    /// [`take`](Self::take) for a task, with a yield after every [`BUDGET`] items.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Reply<Out>, Error>>> {
         if self.ready_in_a_row >= BUDGET {
             self.ready_in_a_row = 0;
@@ -659,10 +653,10 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
         taken.map(|taken| self.item(taken))
     }
 
-    /// From now on somebody other than a waiting thread needs the calls.
+    /// From now on a task or a callback takes from the stream, so the dispatcher must serve its calls.
     fn leave_to_the_dispatcher(&self) {
         let calls = &self.ring.calls;
-        // The dispatcher serves most streams from the start; for those this takes no lock.
+        // The dispatcher serves most streams from the start. The plain load is enough for them.
         if calls.by_consumer.load(Relaxed) && calls.by_consumer.swap(false, SeqCst) {
             let port = &self.device.port;
             self.ring.pending().into_iter().for_each(|call| port.unattended(port.slot(call), call));
@@ -699,7 +693,7 @@ impl<Out: Output + ?Sized> Drop for InvertedCall<Out> {
                 let leave = |call| port.abandoned(port.slot(call), call, Whose::Only(ring));
                 self.ring.pending().into_iter().for_each(leave);
             }
-            // Run what waiting threads had put off: later reads wait for it.
+            // Run the jobs that waiting threads have put off: later reads wait for their results.
             port.run_what_was_put_off(ring);
         }
     }

@@ -25,16 +25,21 @@
 //!
 //! # Which one to use
 //!
-//! | the driver takes | in a header, say | declare | run | `nix` says |
+//! | the driver takes | in a header, for example | declare | run | in the crate `nix` |
 //! |---|---|---|---|---|
-//! | a record at an address | `_IOWR('x', 1, struct thing)` | [`Ioctl::new`] | [`Device::ioctl`], [`Device::ioctl_when`] | `ioctl_readwrite!` |
+//! | a record at an address | `_IOWR('x', 1, struct thing)` | [`Ioctl::new`] | [`Device::ioctl`],
+//! [`Device::ioctl_when`] | `ioctl_readwrite!` |
 //! | nothing | `_IO('x', 2)` | [`Ioctl<()>`](Ioctl) | the same | `ioctl_none!` |
-//! | a number, by value | `_IOW('x', 3, int)`, `_IO('x', 3)` | [`IoctlByValue::new`] | [`Device::ioctl_by_value`] | `ioctl_write_int!` |
+//! | a number, by value | `_IOW('x', 3, int)`, `_IO('x', 3)` | [`IoctlByValue::new`] | [`Device::ioctl_by_value`] |
+//! `ioctl_write_int!` |
 //! | a number at an address | `_IOW('x', 4, int)` | [`Ioctl::at_address`] | as a record | `ioctl_write_ptr!` |
-//! | a record that the header calls something else | `_IOW('x', 5, int)` | [`Ioctl::from_request`] | as a record | `ioctl_write_ptr_bad!` |
-//! | bytes, as many as you have room for | `NAME(len)` | [`IoctlBytes::new`] | [`Device::ioctl_bytes`] | `ioctl_read_buf!` |
-//! | addresses or descriptors inside of a record | `_IOWR('x', 6, struct message)` | nothing | [`Device::ioctl_raw`] | |
-//! | what a file or a user says, when the program runs | | nothing | [`Device::ioctl_with`] | |
+//! | a record that the header calls something else | `_IOW('x', 5, int)` | [`Ioctl::from_request`] | as a record |
+//! `ioctl_write_ptr_bad!` |
+//! | bytes, as many as you have room for | `NAME(len)` | [`IoctlBytes::new`] | [`Device::ioctl_bytes`] |
+//! `ioctl_read_buf!` |
+//! | addresses or descriptors inside of a record | `_IOWR('x', 6, struct message)` | nothing | [`Device::ioctl_raw`] |
+//! |
+//! | an argument that is known only at run time | | nothing | [`Device::ioctl_with`] | |
 //!
 //! A request from before the numbering scheme has no macro in its header, and its number does not describe its
 //! argument: give `from_request` the number, and vouch for the argument yourself.
@@ -93,9 +98,9 @@ impl Device {
     /// ```
     ///
     /// # Safety
-    /// The driver takes the argument for this request as what it is: none, a number, or the address of bytes. It reads
-    /// and writes no more than these bytes, and only until the call returns. The bytes, or the number, are valid as
-    /// what the driver takes them for: they hold no address or file descriptor that the caller may not use in this way.
+    /// The argument is of the kind that the driver takes for this request: none, a number, or the address of bytes. The
+    /// driver reads and writes no more than these bytes, and only until the call returns. If it takes the number, or a
+    /// part of the bytes, for an address or a file descriptor, the caller may use that one in this way.
     ///
     /// # Errors
     /// As [`ioctl`](Self::ioctl).
@@ -141,9 +146,9 @@ impl Device {
     /// let socket = Device::from_fd(std::net::UdpSocket::bind("127.0.0.1:0")?)?;
     /// let mut records = [0; 4096];
     /// let mut ifconf = Ifconf { len: 4096, records: records.as_mut_ptr() };
-    /// // SAFETY: the driver reads and writes one `ifconf`, and writes `len` bytes at most to the records, which live on.
-    /// unsafe { socket.ioctl_raw(SIOCGIFCONF, (&raw mut ifconf).cast()) }?;
-    /// println!("{:?}", &records[..ifconf.len as usize]);
+    /// // SAFETY: the driver reads and writes one `ifconf`, and writes `len` bytes at most to the records, which live
+    /// on. unsafe { socket.ioctl_raw(SIOCGIFCONF, (&raw mut ifconf).cast()) }?; println!("{:?}", &records[..ifconf.len
+    /// as usize]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -182,7 +187,7 @@ impl Device {
     /// The argument is what the driver takes for this request on this file. If it is an address, the memory that the
     /// driver reads is valid and initialised, and the memory that it writes belongs to the caller alone; both stay so
     /// until the call returns, or for as long as the driver keeps the address. The same holds for each address inside.
-    /// Each file descriptor that the driver uses, closes or keeps is the caller's to be used so.
+    /// The caller may have each file descriptor used, closed or kept as the driver does it.
     ///
     /// # Errors
     /// As [`ioctl`](Self::ioctl).

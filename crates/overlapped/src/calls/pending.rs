@@ -1,4 +1,4 @@
-//! The owner's side of an operation in flight: it asks whether the operation is over, takes the result, or leaves.
+//! The owner's side of an operation in flight: checks whether the operation is over, takes the result, or leaves.
 
 use std::sync::Arc;
 use std::task::Context;
@@ -13,11 +13,11 @@ use crate::words::error::STREAM_READ;
 use crate::words::token::InFlight;
 use crate::{Error, ErrorKind, Operation, Output, Reply, Status};
 
-/// A call that the driver has, or has ended already. It keeps the handle open, as a device does.
+/// A call that is in flight, or over with its result not taken. It keeps the handle open, as a device does.
 pub(crate) struct Pending {
     pub(super) device: Arc<Handle>,
-    /// [`InFlight::NONE`] when another owner has it. Also for a refused call, which the driver has never seen; then
-    /// `device` holds the error.
+    /// [`InFlight::NONE`] when the operation has another owner by now; and for a refused call, which was never
+    /// submitted: then `device` holds the error.
     pub(super) operation: InFlight,
 }
 
@@ -33,7 +33,7 @@ impl Pending {
                 self.device.port.unattended(slot, self.operation);
             }
             Progress::Complete if self.is_preceded() => {
-                // The dispatcher needs only a moment to handle what is there: look again.
+                // The earlier read is about to end: let the dispatcher run, and poll again.
                 std::thread::yield_now();
                 cx.waker().wake_by_ref();
                 return Progress::Pending;
@@ -43,7 +43,7 @@ impl Pending {
         progress
     }
 
-    /// The time of the waiting thread is over: this cancels the operation for that reason.
+    /// The waiting thread has reached its deadline: cancels the operation, and notes that as the reason.
     pub(super) fn overdue(&self) {
         if self.slot().machine.set_overdue(self.operation.generation()) {
             self.cancel();
@@ -69,18 +69,18 @@ impl Pending {
         self.slot().machine.is_complete()
     }
 
-    /// The error of a call that the driver has never seen.
+    /// The error of a call that was never submitted.
     pub(super) fn refusal(&self) -> Option<Error> {
         if self.operation == InFlight::NONE { self.device.refusal.clone() } else { None }
     }
 
-    /// The reason why there is no result here: the driver has never seen the call; or this is the child of a fork,
-    /// where the result belongs to the parent and a thread of the parent may hold its locks.
+    /// The reason why there is no result: the call was never submitted; or this is the child of a fork, where the
+    /// result belongs to the parent and a thread of the parent may hold the locks.
     pub(super) fn denied(&self) -> Option<Error> {
         self.refusal().or_else(|| self.inherited())
     }
 
-    /// The error of a call whose time is over.
+    /// The error of a call that has timed out.
     pub(super) fn expired(&self) -> Error {
         self.device.error(ErrorKind::TimedOut, self.what())
     }
@@ -118,8 +118,8 @@ impl Pending {
         !self.is_complete() || self.is_preceded()
     }
 
-    /// Whether an earlier read was given up and is not over: its bytes come first. The dispatcher itself does not wait
-    /// for that.
+    /// Whether an earlier read was dropped and is not over: its bytes come first. On the dispatcher this is `false`,
+    /// since the dispatcher must not wait.
     #[inline]
     pub(super) fn is_preceded(&self) -> bool {
         self.device.unread.any() && self.is_preceded_by_some()
@@ -133,7 +133,7 @@ impl Pending {
             && !self.device.port.is_dispatched_here()
     }
 
-    /// Whether it ended as cancelled: then it has no bytes that must wait for earlier ones.
+    /// Whether the operation ended as cancelled: then it has no bytes that must wait for earlier ones.
     fn was_cancelled(&self) -> bool {
         // SAFETY: the result is published, and this call owns it.
         self.is_complete() && unsafe { self.slot().status() }.0.kind() == ErrorKind::Cancelled
@@ -191,7 +191,7 @@ impl Pending {
         unsafe { published(port, slot, name, operation) }
     }
 
-    /// Leaves the call to its completion, which then runs the callback.
+    /// Gives the call to its completion, which will run the callback.
     pub(super) fn then<Out: Output + ?Sized>(
         mut self,
         callback: impl FnOnce(Result<Reply<Out>, Error>) + Send + 'static,
@@ -203,7 +203,7 @@ impl Pending {
         let device = Arc::downgrade(&**self.device);
         let operation = std::mem::replace(&mut self.operation, InFlight::NONE);
         let run = move |port: &Arc<port::Inner>, operation: InFlight| {
-            // An expired call is left to its packet, unless the packet has come since.
+            // If the call has expired and its packet has not come since, leave the slot to the packet.
             let slot = port.slot(operation);
             callback(if slot.machine.abandon(operation.generation()) {
                 if unread.any() {
@@ -223,7 +223,7 @@ impl Pending {
         let to_deliver = match machine.register(Waiter::Callback(Box::new(run))) {
             Ok(Progress::Pending) => return port.unattended(port.slot(operation), operation),
             Err(waiter) => Some(waiter),
-            // The time is over; unless a result has come since: then its packet has the callback.
+            // The call has expired. If its packet has come since, the packet has the callback.
             Ok(_) => machine.take_waiter(operation.generation()),
         };
         if let Some(waiter) = to_deliver {
@@ -247,8 +247,8 @@ impl Pending {
             self.device.cancel(self.operation);
         }
         drop(slot.machine.take_waiter(self.operation.generation()));
-        // Later reads wait for this one if it may still bring bytes. But not if the driver had its second to end it and
-        // did not.
+        // Later reads wait for this one if it may still bring bytes, unless the driver has not ended it within the
+        // grace period.
         let is_orphan =
             what == STREAM_READ && !slot.machine.is_complete() && !slot.has_nothing() && !slot.machine.is_expired();
         if is_orphan {
@@ -288,7 +288,7 @@ unsafe fn published<Out: Output + ?Sized>(
     finish::finish(port, slot, name, operation, ended)
 }
 
-/// The error of an operation that was cancelled because its time was over. Releases its slot.
+/// The error of an operation that was cancelled at its deadline. Releases its slot.
 #[cold]
 fn timed_out(port: &port::Inner, slot: &Slot, name: &Arc<str>, operation: InFlight) -> Error {
     let error = Error::new(ErrorKind::TimedOut, slot.operation()).on(name);

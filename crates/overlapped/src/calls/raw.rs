@@ -51,7 +51,7 @@ enum State<K> {
     Pop,
 }
 
-// The value needs no pin: it is only handed on.
+// The value `K` does not have to be pinned: it is only passed on.
 impl<K> Unpin for RawCall<K> {}
 
 /// The outcome of a [`RawCall`], even of a failed one: status, byte count and both buffers.
@@ -93,7 +93,7 @@ impl<K> RawReply<K> {
         Self { status: Err(error), ..self }
     }
 
-    /// The status: a success or a warning.
+    /// The status, which is a success or a warning.
     ///
     /// # Errors
     /// The errors of a [`Call`](crate::Call).
@@ -161,11 +161,9 @@ impl Device {
     /// let mut record = Buffer::aligned(16, 16)?;
     /// record[..8].copy_from_slice(&(data.as_ptr() as u64).to_ne_bytes());
     /// record[8..12].copy_from_slice(&4096_u32.to_ne_bytes());
-    /// // SAFETY: card.h: reads the record and the data it leads to, which is kept, and is done with both at completion.
-    /// let sent = unsafe { card.call_raw_keeping(SEND_SCATTERED, record, Buffer::empty(), data) };
-    /// let reply = sent.wait();
-    /// reply.status()?;
-    /// assert_eq!(reply.kept.map_or(0, |data| data.len()), 4096);
+    /// // SAFETY: card.h: reads the record and the data it leads to, which is kept, and is done with both at
+    /// completion. let sent = unsafe { card.call_raw_keeping(SEND_SCATTERED, record, Buffer::empty(), data) }; let
+    /// reply = sent.wait(); reply.status()?; assert_eq!(reply.kept.map_or(0, |data| data.len()), 4096);
     /// # Ok::<(), overlapped::Error>(())
     /// ```
     ///
@@ -194,7 +192,8 @@ impl Device {
     /// # use overlapped::{sim, Buffer, Device, Status};
     /// # struct Ticks;
     /// # impl sim::Driver for Ticks {
-    /// #     fn control(&self, request: sim::Request) -> sim::Outcome { request.complete(Status::INVALID_DEVICE_REQUEST) }
+    /// #     fn control(&self, request: sim::Request) -> sim::Outcome {
+    /// request.complete(Status::INVALID_DEVICE_REQUEST) }
     /// #     fn read(&self, mut request: sim::Request) -> sim::Outcome {
     /// #         request.write(b"tick");
     /// #         request.complete(Status::SUCCESS)
@@ -244,7 +243,8 @@ impl Device {
     /// # use overlapped::{sim, Buffer, Device, Status};
     /// # struct Sink;
     /// # impl sim::Driver for Sink {
-    /// #     fn control(&self, request: sim::Request) -> sim::Outcome { request.complete(Status::INVALID_DEVICE_REQUEST) }
+    /// #     fn control(&self, request: sim::Request) -> sim::Outcome {
+    /// request.complete(Status::INVALID_DEVICE_REQUEST) }
     /// #     fn write(&self, mut request: sim::Request) -> sim::Outcome {
     /// #         let count = request.input().len();
     /// #         request.set_information(count);
@@ -446,11 +446,7 @@ impl<K: Send + 'static> RawCall<K> {
         match std::mem::replace(&mut self.0, State::Pop) {
             State::Ready(reply) => reply,
             State::Pending(pending, _) => pending.take_raw(),
-            State::Pop => {
-                let error = Error::new(ErrorKind::InvalidInput, Operation::Poll)
-                    .hint("the call's reply was taken already; do not poll a future after it was ready");
-                RawReply::without_buffers(error)
-            }
+            State::Pop => RawReply::without_buffers(Error::taken_before()),
         }
     }
 }

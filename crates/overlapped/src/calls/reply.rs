@@ -31,8 +31,8 @@ impl<T: IntoBytes + Immutable + ?Sized> Input for T {}
 /// What a control code can write: a plain record for which every bit pattern is a value, or a slice of them.
 ///
 /// The trait is sealed; it holds for every `T` and `[T]` where `T: FromBytes + Immutable + KnownLayout`, and `Send`,
-/// `Sync` and `'static`, as all plain records are. So a generic function needs no bound but `Output`: calls, streams and
-/// replies may go to other threads.
+/// `Sync` and `'static`, as all plain records are. So a generic function needs no bound but `Output`: calls, streams
+/// and replies may go to other threads.
 ///
 /// ```
 /// fn gives_output<T: overlapped::Output + ?Sized>() {}
@@ -52,7 +52,7 @@ impl<T: sealed::Take + ?Sized> Output for T {}
 pub(crate) mod sealed {
     use super::*;
 
-    /// Makes a reply from a finished operation's bytes. Releases the operation, or keeps it in what it returns.
+    /// Makes a reply from a finished operation's bytes. Releases the operation, or keeps it in the returned value.
     pub trait Take: Record + 'static {
         type Owned: Deref<Target = Self> + Send + Sync;
         /// `Err` holds the bytes when they are not whole records.

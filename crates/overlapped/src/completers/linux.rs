@@ -1,6 +1,6 @@
 //! Linux: files, the epoll set they wait in, and the system calls that read and write them.
 //!
-//! Linux has no completions, only readiness, so this code plays the kernel's side of a pending operation:
+//! Linux has no completions, only readiness. So this code does what the kernel does on Windows:
 //!
 //! ```text
 //!   submit ──► the system call, at once ──► it would block ──► wait in the file's queue, the file in the epoll set
@@ -12,7 +12,7 @@
 //!
 //! - [`source`] is a file and the operations that wait for it; [`transfer`] is one operation and its system call.
 //! - [`kind`] says what kind of file it is, and what a read without bytes means for it.
-//! - [`always`] is the thread that serves, for the dispatcher, files that never say that they would block.
+//! - [`always`] is the thread that makes the dispatcher's system calls on files that are always ready.
 //! - [`file`] opens and adopts files; [`flag`] restores O_NONBLOCK.
 
 mod always;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::Port;
 
-/// What to do if the file exists, and if it does not: the creation disposition of `CreateFile`. Devices exist.
+/// What to do if the file exists, and if it does not: the creation disposition of `CreateFile`. For a device, keep the
+/// default.
 ///
 /// ```
 /// assert_eq!(overlapped::Disposition::default(), overlapped::Disposition::OpenExisting);
@@ -28,7 +29,7 @@ pub enum Disposition {
 /// How much a server at the other end of a pipe learns of the caller: the impersonation level of `CreateFile`.
 ///
 /// ```
-/// // A hostile server that answers to a device's name may not act in our name.
+/// // A hostile server that took a device's name cannot act in our name.
 /// assert_eq!(overlapped::SecurityQos::default(), overlapped::SecurityQos::Identification);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -152,17 +153,17 @@ impl OpenOptions {
         self
     }
 
-    /// What to do if it exists, and if it does not.
+    /// What to do if the file exists, and if it does not.
     #[must_use]
     pub fn disposition(mut self, disposition: Disposition) -> Self {
         self.disposition = disposition;
         self
     }
 
-    /// More file attributes and flags (`dwFlagsAndAttributes`). They do not say what a pipe's server learns: use
-    /// [`security_qos`](Self::security_qos) for that. SECURITY_SQOS_PRESENT and the bits of the levels (`0x001f_0000`)
-    /// are [`ErrorKind::InvalidInput`](crate::ErrorKind) here, since two levels in one word would make a third.
-    /// FILE_FLAG_OPEN_NO_RECALL and FILE_FLAG_OPEN_REQUIRING_OPLOCK share those bits, and cannot be set.
+    /// More file attributes and flags (`dwFlagsAndAttributes`). Set what a pipe's server learns with
+    /// [`security_qos`](Self::security_qos). SECURITY_SQOS_PRESENT and the bits of the levels (`0x001f_0000`) are
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind) here, since the bits of two levels together mean a third.
+    /// FILE_FLAG_OPEN_NO_RECALL and FILE_FLAG_OPEN_REQUIRING_OPLOCK share these bits, and cannot be set.
     #[must_use]
     pub fn attributes(mut self, attributes: u32) -> Self {
         self.attributes = attributes;
@@ -187,11 +188,11 @@ impl OpenOptions {
 
     /// Whether a serial port keeps its timeouts: no by default.
     ///
-    /// Windows' default lets a read of a serial port end only when its buffer is full. So a port that is opened here
-    /// gets timeouts with which a read ends as soon as there are bytes, and brings those that are there
-    /// (`SERIAL_TIMEOUTS`: `ReadIntervalTimeout` and `ReadTotalTimeoutMultiplier` are MAXULONG,
-    /// `ReadTotalTimeoutConstant` is one less). The port keeps its timeouts for the next program that opens it. The
-    /// timeouts of writes do not change, and neither do those of a port that is [adopted](Self::adopt).
+    /// By Windows' default a read of a serial port ends only when its buffer is full. So a port that is opened here
+    /// gets other timeouts: a read ends as soon as there are bytes, and returns them (`SERIAL_TIMEOUTS`:
+    /// `ReadIntervalTimeout` and `ReadTotalTimeoutMultiplier` are MAXULONG, `ReadTotalTimeoutConstant` is one less).
+    /// The port has these timeouts also for the next program that opens it. The timeouts of writes do not change, and
+    /// neither do those of a port that is [adopted](Self::adopt).
     ///
     /// ```no_run
     /// use overlapped::Device;

@@ -147,10 +147,9 @@ pub trait Driver: Send + Sync + 'static {
     /// Linux does not tell a driver the length of an argument. The default refuses it.
     ///
     /// ```
-    /// # use overlapped::{linux::{Argument, Direction, Ioctl}, sim::{Driver, FileId, Outcome, Request}, Device, Status};
-    /// /// Gives the levels of its inputs by `_IOR('c', 1, unsigned int)`, little-endian.
-    /// struct Card;
-    /// impl Driver for Card {
+    /// # use overlapped::{linux::{Argument, Direction, Ioctl}, sim::{Driver, FileId, Outcome, Request}, Device,
+    /// Status}; /// Gives the levels of its inputs by `_IOR('c', 1, unsigned int)`, little-endian. struct Card; impl
+    /// Driver for Card {
     ///     fn control(&self, request: Request) -> Outcome {
     ///         request.complete(Status::INVALID_DEVICE_REQUEST)
     ///     }
@@ -162,10 +161,9 @@ pub trait Driver: Send + Sync + 'static {
     ///         Ok(0)
     ///     }
     /// }
-    /// # #[cfg(not(any(target_arch = "mips", target_arch = "mips64", target_arch = "sparc64", target_endian = "big")))] {
-    /// // SAFETY: the driver above writes four bytes.
-    /// const LEVELS: Ioctl<u32> = unsafe { Ioctl::new(Direction::Read, b'c', 1) };
-    /// assert_eq!(Device::simulated(Card)?.ioctl(LEVELS, 0)?, 5);
+    /// # #[cfg(not(any(target_arch = "mips", target_arch = "mips64", target_arch = "sparc64", target_endian = "big")))]
+    /// { // SAFETY: the driver above writes four bytes. const LEVELS: Ioctl<u32> = unsafe { Ioctl::new(Direction::Read,
+    /// b'c', 1) }; assert_eq!(Device::simulated(Card)?.ioctl(LEVELS, 0)?, 5);
     /// # }
     /// # Ok::<(), overlapped::Error>(())
     /// ```
@@ -202,9 +200,9 @@ pub trait Driver: Send + Sync + 'static {
         request.complete(Status::NOT_SUPPORTED)
     }
 
-    /// A caller has given up a pended request. Complete it with [`Status::CANCELLED`], or with a result that came
-    /// first, or leave it. The request may not be in your queue yet: check [`Pended::is_cancelled`] when you put it
-    /// there ([`Queue`] does). The default is a driver without cancel routines.
+    /// A caller has cancelled a pended request. Complete it with [`Status::CANCELLED`], or with a result that came
+    /// first, or leave it pending. The request may not be in your queue yet: check [`Pended::is_cancelled`] when you
+    /// put it there ([`Queue`] does). The default does nothing, like a driver without cancel routines.
     fn cancel(&self, request: RequestId) {
         let _ = request;
     }
@@ -273,7 +271,7 @@ pub fn from_fn(control: impl Fn(Request) -> Outcome + Send + Sync + 'static) -> 
     Function(control)
 }
 
-/// Names one open handle of a driver. No number is used twice.
+/// Identifies one open handle of a driver. No number is used twice.
 ///
 /// ```
 /// # use overlapped::{sim, Status};
@@ -285,7 +283,7 @@ pub fn from_fn(control: impl Fn(Request) -> Outcome + Send + Sync + 'static) -> 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FileId(u64);
 
-/// Names one request among those of all devices on its port.
+/// Identifies one request among those of all devices on its port.
 ///
 /// ```
 /// # use overlapped::sim;
@@ -335,7 +333,8 @@ impl File {
         })?;
         let mut raw = outcome.0?;
         if raw.operation != operation || !Arc::ptr_eq(&raw.port, port) {
-            // The driver returned the outcome of another request; dropping it completes that one through its packet.
+            // The driver returned the outcome of another request. Dropping this outcome completes that other request
+            // with a packet.
             return None;
         }
         raw.operation = InFlight::NONE;
@@ -376,12 +375,12 @@ impl Drop for File {
     }
 }
 
-/// The kernel's side of one operation. The operation is in flight as long as this exists; whatever happens, dropping it
-/// queues the packet that is owed. It is moved often, so it is small: the slot's status block holds the status (PENDING
-/// until there is one) and the number of bytes written so far.
+/// The kernel's side of one operation. The operation is in flight as long as this exists. Dropping it always queues the
+/// operation's packet. It is moved often, so it is small: the slot's status block holds the status (PENDING until there
+/// is one) and the number of bytes written so far.
 struct Raw {
     port: Arc<port::Inner>,
-    /// [`InFlight::NONE`] when no packet is owed.
+    /// [`InFlight::NONE`] when no packet is to be queued.
     operation: InFlight,
 }
 
@@ -443,7 +442,7 @@ impl Raw {
         // SAFETY: this is the kernel's side of the operation in flight.
         unsafe {
             match (status, information) {
-                // A driver that completes a request with PENDING has a bug, and has not answered.
+                // PENDING is no final status: the driver has a bug.
                 (Status::PENDING, _) => slot.set_status(Status::DRIVER_INTERNAL_ERROR, 0),
                 (_, Some(information)) => slot.set_status(status, information),
                 (_, None) if status.is_error() => slot.set_status(status, 0),
@@ -541,7 +540,7 @@ macro_rules! shared_by_requests {
                 FileId(self.0.slot().device())
             }
 
-            /// Names this request among all others.
+            /// Identifies this request.
             #[must_use]
             pub fn id(&self) -> RequestId {
                 RequestId(self.0.port.id, self.0.operation)
@@ -586,13 +585,13 @@ macro_rules! shared_by_requests {
                 self.0.note(count);
             }
 
-            /// Whether the caller has given up this request.
+            /// Whether the caller has cancelled this request.
             ///
             /// ```
             /// # use overlapped::{sim::Pended, Status};
             /// fn put(waiting: &mut Vec<Pended>, pended: Pended) {
             ///     if pended.is_cancelled() {
-            ///         pended.complete(Status::CANCELLED); // nobody will ask again
+            ///         pended.complete(Status::CANCELLED); // `Driver::cancel` will not come again
             ///     } else {
             ///         waiting.push(pended);
             ///     }

@@ -51,11 +51,8 @@ impl Device {
     /// open for them. Otherwise the system's error, such as EIO or ENOSPC for data that could not be written any more.
     /// The handle is closed even then.
     pub fn close(self) -> Closing {
-        let what = Operation::Close;
         match Arc::try_unwrap(self.inner) {
-            Err(shared) => Closing::ready(Err(shared
-                .error(ErrorKind::Busy, what)
-                .hint("drop its other clones, calls and streams first: each keeps the device open"))),
+            Err(shared) => Closing::ready(Err(shared.busy(Operation::Close))),
             Ok(mut handle) => {
                 handle.is_closing = true;
                 Closing::start(handle.inner.clone())
@@ -111,11 +108,7 @@ impl Closing {
                 *state = State::Closing(Some(waker));
                 (before, Poll::Pending)
             }
-            State::Told => (
-                None,
-                Poll::Ready(Err(Error::new(ErrorKind::InvalidInput, Operation::Poll)
-                    .hint("the result was returned before; do not poll a future again after it was ready"))),
-            ),
+            State::Told => (None, Poll::Ready(Err(Error::taken_before()))),
         };
         drop(state);
         // Dropping the waker runs the caller's code, so it happens without the lock.

@@ -1,11 +1,12 @@
-//! Counts the threads that are inside of a device without owning it. Its last owner waits for them before it closes.
+//! Counts the threads that are inside a device without owning it. The last owner waits for them before it closes the
+//! device.
 //!
 //! The thread that drops a device's last owner closes the handle, before that drop returns: so an exclusive device can
-//! be opened again at once. The dispatcher, which submits for a stream or cancels a call whose time is over, is not an
-//! owner. It *enters* the device, and while it is inside, the device is not closed. A thread that must not wait,
-//! because it dispatches or is inside itself, leaves the closing to the last one inside.
+//! be opened again at once. The dispatcher, which submits for a stream or cancels a call at its deadline, is not an
+//! owner. It *enters* the device, and while it is inside, the device is not closed. An owner that must not wait,
+//! because its thread dispatches or is itself inside a device, leaves the closing to the last thread inside.
 //!
-//! This file uses no operating system: loom checks it as it is.
+//! This file does not use the operating system, so loom checks it unchanged.
 
 use std::cell::Cell;
 use std::sync::atomic::Ordering::{AcqRel, Acquire};
@@ -27,11 +28,11 @@ pub(crate) struct Gate {
 }
 
 thread_local! {
-    /// How many gates this thread is inside of.
+    /// How many devices this thread is inside.
     static INSIDE: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Whether this thread is inside of a device. Then it must not wait until all have left.
+/// Whether this thread is inside a device. Then it must not wait until all threads have left.
 pub(crate) fn is_inside() -> bool {
     INSIDE.get() > 0
 }
@@ -44,17 +45,11 @@ impl Gate {
     /// Enters, unless the last owner is gone. A thread that has entered must [`leave`](Self::leave).
     #[inline]
     pub(crate) fn enter(&self) -> bool {
-        let mut word = self.word.load(Acquire);
-        while word & SHUT == 0 {
-            match self.word.compare_exchange_weak(word, word + 1, AcqRel, Acquire) {
-                Ok(_) => {
-                    INSIDE.set(INSIDE.get() + 1);
-                    return true;
-                }
-                Err(now) => word = now,
-            }
+        let entered = self.word.fetch_update(AcqRel, Acquire, |word| (word & SHUT == 0).then_some(word + 1)).is_ok();
+        if entered {
+            INSIDE.set(INSIDE.get() + 1);
         }
-        false
+        entered
     }
 
     /// Leaves. `true`: this thread must close the device.
@@ -64,7 +59,8 @@ impl Gate {
         INSIDE.set(INSIDE.get() - 1);
         let now = self.word.fetch_sub(1, AcqRel) - 1;
         if now == SHUT {
-            // The owner checks the count under the lock, and sleeps without giving the lock up in between.
+            // Take the lock once: the owner holds it from its check of the count until it sleeps, so it does not miss
+            // the notice.
             drop(lock(&self.lock));
             self.empty.notify_all();
         }
@@ -94,14 +90,7 @@ impl Gate {
 
     /// Leaves the closing to the last thread inside. `false`: no thread is inside any more.
     pub(crate) fn leave_to_the_last(&self) -> bool {
-        let mut word = self.word.load(Acquire);
-        while word != SHUT {
-            match self.word.compare_exchange_weak(word, word | LEFT, AcqRel, Acquire) {
-                Ok(_) => return true,
-                Err(now) => word = now,
-            }
-        }
-        false
+        self.word.fetch_update(AcqRel, Acquire, |word| (word != SHUT).then_some(word | LEFT)).is_ok()
     }
 }
 

@@ -1,5 +1,5 @@
-//! Bytes that came back from a device's reads: which reads get them, which wait for them, and what of other operations
-//! is passed on.
+//! Bytes that came back from a device's reads: which reads get them, and which wait for them. Also passes on signals of
+//! events that nobody took.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Release};
@@ -16,7 +16,7 @@ use crate::words::token::InFlight;
 use crate::{ErrorKind, Status};
 
 impl Inner {
-    /// The kind of stream: how its reads go on.
+    /// How the reads of this device continue.
     pub(super) fn stream_kind(&self) -> StreamKind {
         match &self.backend {
             #[cfg(any(windows, all(target_os = "linux", not(miri))))]
@@ -25,7 +25,7 @@ impl Inner {
         }
     }
 
-    /// The bytes that came back from reads are lost.
+    /// Drops the bytes that came back from reads, and counts them as lost.
     pub(super) fn lose_unread(&self) {
         let (results, bytes) = self.unread.clear();
         self.port.lost(results, bytes);
@@ -102,7 +102,7 @@ impl Inner {
             }
             Admission::Parked => {
                 self.port.parked(operation, self.listed());
-                // The read that it waits for may have ended since.
+                // The earlier read may have ended since it was parked.
                 self.offer_unread();
                 Some(Submitted::Pending(operation))
             }
@@ -141,7 +141,7 @@ impl Inner {
         }
     }
 
-    /// Submits a read that was parked to the driver.
+    /// Submits a parked read to the driver.
     pub(super) fn submit_parked(&self, operation: InFlight) {
         let slot = self.port.slot(operation);
         let ended = self.hand_over(operation, slot, What::STREAM_READ);
@@ -149,13 +149,13 @@ impl Inner {
         if let Some((status, information)) = ended {
             self.end_parked(operation, status, information);
         }
-        // If somebody cancelled the read meanwhile, the driver did not know it yet.
+        // If another thread cancelled the read meanwhile, the driver did not have it yet: cancel it now.
         if slot.cancelled.load(Acquire) == operation.generation() {
             self.cancel_pinned(operation);
         }
     }
 
-    /// Ends a read that was parked.
+    /// Ends a parked read.
     pub(super) fn end_parked(&self, operation: InFlight, status: Status, information: usize) {
         // SAFETY: the read is no longer among the parked ones, and the driver does not have it, or has ended it: this
         // thread acts as its kernel.
@@ -163,7 +163,7 @@ impl Inner {
         self.port.queue().post(operation.token());
     }
 
-    /// Earlier reads have not ended, though their driver had enough time: the parked reads stop waiting for them.
+    /// Earlier reads have not ended within the grace period: the parked reads stop waiting for them.
     pub(crate) fn give_up_orphans(self: &Arc<Self>) {
         if let Some(then) = Instant::now().checked_sub(GRACE_PERIOD) {
             self.unread.give_up_orphans(then);

@@ -1,11 +1,11 @@
 //! The OVERLAPPED structures that are lent to functions of Win32, and the operations that have them.
 //!
-//! Such a function takes no token: its packet names the structure by its address. The address is looked up, and never
-//! followed. Each slot has its own structure, made at its first use and kept. So an address names a slot as long as the
-//! port exists, and the generation that is noted with it names the operation.
+//! Such a function takes no token: its packet has the address of the structure. The address is looked up in a table,
+//! and never dereferenced. Each slot has its own structure, made at its first use and kept. So an address names a slot
+//! as long as the port exists, and the table has the generation that names the operation.
 //!
-//! A packet may be late: the packet of a success at once comes when its operation is over, and the slot may have the
-//! next operation by then. So a packet counts only when the status in the structure is final. Before that, nothing has
+//! A packet may be late: if an operation succeeds at once, its packet comes afterwards, and the slot may have the next
+//! operation by then. So a packet counts only if the status in the structure is final. Before that, nothing has
 //! completed; after that, it does not matter which packet reports it first.
 
 use std::cell::UnsafeCell;
@@ -20,8 +20,8 @@ use crate::Status;
 use crate::system::sync::lock_std as lock;
 use crate::words::token::InFlight;
 
-/// The status of a structure that no function has touched. It is nobody's number: of success severity, with the
-/// customer bit (`ntstatus.h`).
+/// The status of a structure that no function has touched. No system or driver uses this number: it has success
+/// severity and the customer bit (`ntstatus.h`).
 const UNTOUCHED: Status = Status::from_u32(0x2f6c_6e74);
 
 /// The structures of one port.
@@ -39,7 +39,8 @@ struct Table {
 #[derive(Clone, Copy, Debug)]
 struct Structure(NonNull<UnsafeCell<OVERLAPPED>>);
 
-// SAFETY: the memory is the port's; it is touched under the table's lock, or by the operation's owner or its kernel.
+// SAFETY: the memory belongs to the port; it is touched under the table's lock, or by the operation's owner or the
+// kernel.
 unsafe impl Send for Structure {}
 
 impl Structure {
@@ -152,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_nobody_lent_is_not_followed() {
+    fn an_unknown_address_is_not_followed() {
         let loans = Loans::default();
         for address in [0, 8, 0x7fff_ffff_fff0, u64::MAX] {
             assert_eq!(loans.completed(address), None);

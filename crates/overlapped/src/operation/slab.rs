@@ -1,9 +1,9 @@
 //! The memory of operations: slots in append-only chunks, and the list of free ones.
 //!
 //! A slot never moves, and is not freed before its port. So an address that the kernel got stays valid. Memory that the
-//! kernel may write lies apart from memory that it may not: each slot has a *block*, and the blocks of a chunk lie side
-//! by side, with unused bytes behind them. A driver that writes too much spoils the bytes and counts of other
-//! operations, which nobody trusts anyway, but no pointer or state of ours. Blocks are reached by raw pointers; no
+//! kernel may write is separate from memory that it may not: each slot has a *block*, and the blocks of a chunk lie
+//! side by side, with unused bytes behind them. A driver that writes too much spoils bytes and counts of other
+//! operations, which are not trusted anyway, but no pointer or state of ours. Blocks are reached by raw pointers; no
 //! reference to a block exists while the kernel may write it.
 
 mod free;
@@ -37,8 +37,8 @@ use crate::{Buffer, CtlCode, Operation, Status};
 const INLINE: usize = 64;
 /// Unused bytes behind the blocks of a chunk: an overrun of the last blocks lands there.
 const SLACK: usize = 4096;
-/// The first chunks have this many slots. After every sixteen chunks the length doubles. So when there are many slots,
-/// at most a sixteenth of them has never been needed.
+/// The first chunks have this many slots. After every sixteen chunks the length doubles. So of many slots at most about
+/// a sixteenth was never needed.
 const FIRST_CHUNK: usize = 8;
 /// How many chunks have the same length.
 const EQUAL: usize = 16;
@@ -47,7 +47,7 @@ const CHUNKS: usize = 21 * EQUAL;
 const PLACE_BITS: u32 = 23;
 /// The longest chunk uses all of these places.
 const _: () = assert!(FIRST_CHUNK << ((CHUNKS - 1) / EQUAL) == 1 << PLACE_BITS);
-/// And there is a chunk number that no chunk has, for numbers that mean no slot.
+/// Some chunk number is unused, so that a number can mean "no slot".
 const _: () = assert!(CHUNKS < 1 << (u32::BITS - PLACE_BITS));
 
 /// The kernel's IO_STATUS_BLOCK (`wdm.h`): a status in a pointer-sized union, and the byte count.
@@ -92,7 +92,7 @@ pub(crate) struct Lent {
 }
 
 impl Lent {
-    /// Frees it when nobody will take it. A foreign destructor does not run on the dispatcher.
+    /// Frees the buffers and the value, which nobody will take. A foreign destructor does not run on the dispatcher.
     fn abandon(self) {
         if !self.kept.is::<()>() {
             dropped(self.kept);
@@ -100,28 +100,28 @@ impl Lent {
     }
 }
 
-/// One operation: its state, and the place of its memory.
+/// One operation: its state, and where its memory is.
 ///
 /// From [`Machine::begin`] until its packet is dequeued (or its submission has returned a final status), the block, the
 /// buffer and their contents belong to the kernel, or to the simulated driver that plays it. Before and after, they
 /// belong to the one thread that owns the operation. The rest is atomic or has a lock.
 pub(crate) struct Slot<W> {
-    /// One of the chunk's blocks. The pointer may reach all of them and their slack.
+    /// One of the chunk's blocks. The pointer may access all blocks of the chunk, and the slack.
     block: NonNull<Block>,
-    /// Fields that few operations need. The box stays for later operations.
+    /// Fields that few operations need. The box is kept for later operations.
     more: UnsafeCell<Option<Box<More>>>,
     input_len: UnsafeCell<u32>,
     output_len: UnsafeCell<u32>,
     pub(crate) machine: Machine<W>,
-    /// The device whose bytes are in the buffer, 0 for none.
+    /// The device whose bytes are in the slot's memory; 0 for none.
     device: AtomicU64,
-    /// The operation, a [`What`]. For a read of a stream it contains the read's number among those of its device.
+    /// The operation, as a [`What`]. For a read of a stream it also has the read's number among those of its device.
     what: AtomicU64,
     /// When it was submitted, in [`UNIT`]s of a clock that wraps.
     started: AtomicU32,
     /// The generation whose cancellation was asked for; 0 for none.
     pub(crate) cancelled: AtomicU32,
-    /// For a free slot: its link in the free list. For a read that got the bytes of another read: the number of that
+    /// In a free slot: the link to the next free one. In a read that got the bytes of another read: the number of that
     /// other read.
     link: Link,
 }
@@ -303,7 +303,7 @@ impl<W> Slot<W> {
         self.device.store(device, Relaxed);
     }
 
-    /// Whether a success needs only its byte count, which says how much of the output is valid.
+    /// Whether a success of this operation needs no check: the byte count says how much of the output is valid.
     #[inline]
     pub(crate) fn is_plain(&self) -> bool {
         match self.what() {
@@ -312,7 +312,7 @@ impl<W> Slot<W> {
         }
     }
 
-    /// Whether it is a write for which writing a part is an error.
+    /// Whether it is a write that fails if it writes only a part.
     #[inline]
     pub(crate) fn is_whole_write(&self) -> bool {
         self.what.load(Relaxed) == WRITE | ALL
@@ -324,16 +324,16 @@ impl<W> Slot<W> {
         self.started.store(now(), Relaxed);
     }
 
-    /// The submission has returned the result, and nobody has to be woken. Publishes it, unless the packet was faster.
+    /// The submission has returned the result. Publishes it, unless the packet was faster. Wakes nobody.
     ///
     /// # Safety
     /// The status is final at return, and the caller owns the operation.
     #[inline]
     pub(crate) unsafe fn ended_at_once(&self, generation: Generation, status: Status, information: usize) {
-        // SAFETY: the caller's promise: the operation is finished and the caller's.
+        // SAFETY: the caller's promise: the operation is over and belongs to the caller.
         unsafe { self.set_status(status, information) };
         if let (Packet::Awaited(held), _) = self.machine.publish(generation) {
-            // An operation that is being submitted has no waiter.
+            // Nobody waits for an operation that is being submitted.
             drop(held.hand_out());
         }
     }
@@ -442,25 +442,25 @@ impl<W> Slot<W> {
         self.what().number()
     }
 
-    /// The operation has ended, or ends now. If it is a read of a stream, it has no bytes.
+    /// The operation has ended, or ends now. If it is a read of a stream, marks it as one without bytes.
     pub(crate) fn set_nothing(&self) {
         if self.what().is_stream_read() {
             self.what.fetch_or(NOTHING, Relaxed);
         }
     }
 
-    /// Whether it is known that the read has no bytes.
+    /// Whether it is a read of a stream that is marked as one without bytes.
     pub(crate) fn has_nothing(&self) -> bool {
         self.what().is_stream_read() && self.what().0 & NOTHING != 0
     }
 
-    /// For a read of a stream.
+    /// Sets the number of a read of a stream.
     #[inline]
     pub(crate) fn set_number(&self, number: u64) {
         self.what.store(STREAM | number & NUMBER, Relaxed);
     }
 
-    /// The position of its bytes among those of all reads.
+    /// The position of its bytes in the stream.
     pub(crate) fn place(&self) -> Place {
         let what = self.what();
         if what.is_stream_read() && what.0 & GIVEN != 0 {
@@ -474,12 +474,12 @@ impl<W> Slot<W> {
     pub(crate) fn set_place(&self, place: Place) {
         // The read is over, so nobody asks when it was submitted.
         self.started.store(place.part, Relaxed);
-        // A thread that counts the free slots and sees this also sees that the slot is not free.
+        // Release: a thread that counts the free slots and reads this also sees that the slot is not free.
         self.link.store(place.number, Release);
         self.what.store(STREAM | GIVEN | self.number(), Relaxed);
     }
 
-    /// The result was taken or given away: nothing is lost when the slot is given back.
+    /// The result was taken or passed on: nothing is lost when the slot is given back.
     #[inline]
     pub(crate) fn taken(&self) {
         self.what.store(LEAVES_NOTHING, Relaxed);
@@ -490,7 +490,7 @@ impl<W> Slot<W> {
         self.what.load(Relaxed) == LEAVES_NOTHING
     }
 
-    /// How long ago it was submitted, in whole [`UNIT`]s.
+    /// The time since its submission, in whole [`UNIT`]s.
     pub(crate) fn age(&self) -> Duration {
         Duration::from_millis(u64::from(now().wrapping_sub(self.started.load(Relaxed))) * UNIT)
     }
@@ -506,7 +506,7 @@ impl<W> Slot<W> {
         What(self.what.load(Relaxed))
     }
 
-    /// Gives away buffers that must not stay with the slot.
+    /// Removes buffers that must not stay with the slot.
     ///
     /// # Safety
     /// The caller owns the slot.
@@ -523,8 +523,8 @@ impl<W> Slot<W> {
     }
 }
 
-/// Where an output begins behind an input of `input_len` bytes. An alignment is a power of two; the compiler would use
-/// a division otherwise, which takes as long as an atomic step or two.
+/// The offset of an output behind an input of `input_len` bytes. It uses that an alignment is a power of two: the
+/// compiler would make a division, which takes as long as one or two atomic instructions.
 #[inline]
 fn behind(input_len: usize, output_len: u32) -> Option<usize> {
     let mask = alignment(output_len as usize) - 1;
@@ -540,6 +540,7 @@ const GIVEN: u64 = 1 << 60;
 const NUMBER: u64 = GIVEN - 1;
 /// Stands for an operation whose result was taken: a write, which has no result to lose.
 const LEAVES_NOTHING: u64 = WRITE;
+
 /// The time now, in [`UNIT`]s.
 #[inline]
 fn now() -> u32 {
@@ -552,9 +553,9 @@ const READ: u64 = 2 << 62;
 const WRITE: u64 = 3 << 62;
 /// The first offset that is too large: 4 EiB, which no file or disk has.
 pub(crate) const PLACES: u64 = !WRITE - 1;
-/// Stands for an offset: there is none, and writing fewer bytes than all is an error.
+/// In place of an offset: there is none, and writing fewer bytes than all is an error.
 const ALL: u64 = !WRITE;
-/// Given as the output length of a write, which has no output: writing fewer bytes than all is an error.
+/// As the output length of a write, which has no output: writing fewer bytes than all is an error.
 pub(crate) const WHOLE: u32 = 1;
 /// A bit above the 32 bits of a control code or a request, and below the two bits of reads and writes, names the kind.
 #[cfg(target_os = "linux")]
@@ -566,7 +567,7 @@ const READY: u64 = 16 << 32;
 #[cfg(windows)]
 const FUNCTION: u64 = 1 << 32;
 
-/// The operation in one word: a code as it is; a read or write as its two highest bits, and its offset plus 1.
+/// The operation in one word: the code itself; or the two highest bits for a read or a write, and its offset plus 1.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct What(u64);
 
@@ -574,7 +575,8 @@ impl What {
     /// A read that continues where the last one ended.
     pub(crate) const STREAM_READ: Self = Self(STREAM);
 
-    /// Operations travel in this form: a value that is written in pieces and read as one makes the processor wait.
+    /// Operations are passed in this form, in a register. A larger value would be written to memory in pieces and read
+    /// as one, which makes the processor wait.
     #[inline(always)]
     pub(crate) fn of(what: Operation) -> Self {
         let place = |offset: Option<u64>| offset.map_or(0, |at| at.min(PLACES) + 1);
@@ -662,7 +664,7 @@ fn number(chunk: usize, place: u32) -> u32 {
 
 /// The blocks of a chunk's slots, and the slack behind them.
 struct Blocks {
-    /// Every address that the kernel gets derives from this one, so it may reach as far as the slack.
+    /// Every address that the kernel gets is derived from this pointer, so it may access all blocks and the slack.
     start: NonNull<Block>,
     layout: Layout,
 }
@@ -751,7 +753,7 @@ impl<W> Slab<W> {
         }
     }
 
-    /// The slot with this number, if there is one. Numbers come back from the kernel, and are not trusted.
+    /// The slot with this number, if there is one. Numbers come from the kernel, and are not trusted.
     #[inline]
     pub(crate) fn get(&self, index: u32) -> Option<&Slot<W>> {
         let (chunk, place) = (index >> PLACE_BITS, index & ((1 << PLACE_BITS) - 1));
@@ -916,7 +918,7 @@ mod tests {
         slab.give_back(slot, index, Recycle::Pool);
     }
 
-    /// The operation leaves its buffer to the next one, which is at the same place if it fits.
+    /// Each operation uses the slot's buffer again if it is large enough.
     #[test]
     fn input_and_output_are_aligned_to_their_lengths() {
         let slab = Slab::<()>::new();

@@ -2,9 +2,9 @@
 //!
 //! Four parties race: the *owner*, which submitted (a [`Call`](crate::Call)); the *completer*, which dequeued a packet;
 //! a *canceller*, which is neither; and late packets of calls that ended long ago. One word holds all they must agree
-//! on: the slot's generation, its phase, whether a canceller is at work, and which party is at the waiter. There is no
-//! lock. A party that finds another one at the waiter leaves. The party that comes out sees what has happened
-//! meanwhile.
+//! on: the slot's generation, its phase, whether a canceller is at work, and whether a party has *entered*, that is,
+//! may read and replace the waiter. There is no lock. A completer that finds another party inside goes away; when that
+//! party comes out, it sees what has happened meanwhile, and does what is left to do.
 //! ```text
 //!            begin             complete              release
 //!   FREE ───────────► PENDING ───────────► COMPLETE ─────────► FREE, next generation
@@ -13,43 +13,43 @@
 //!                    ABANDONED ───────────────────────────────────┘
 //! ```
 //!
-//! The owner also does `release` when the submission itself returned a final status. The phase is then PENDING or, if a
-//! packet came first, COMPLETE. Any packet that is still on its way has the old generation.
+//! The owner also calls `release` when the submission itself returned a final status. The phase is then PENDING or, if
+//! a packet came first, COMPLETE. A packet that comes later has the old generation, and is ignored.
 //!
-//! This file uses neither the operating system nor the operation's memory. So loom checks it as it is, and checks that
-//! only one party is at the waiter at a time.
+//! This file uses neither the operating system nor the operation's memory. So loom checks it unchanged, and checks that
+//! only one party at a time has entered.
 
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 
 use crate::system::sync::{AtomicU64, UnsafeCell, yield_now};
 use crate::words::token::{Generation, LAST_GENERATION};
 
-/// In the pool, or held by the one thread that took the slot from there.
+/// In the pool, or held by the one thread that took the slot from the pool.
 const FREE: u64 = 0;
 /// Submitted. The kernel may write the operation's memory, and no one else touches it. The owner has a call.
 const PENDING: u64 = 1;
-/// The packet has come. The memory belongs to the owner, who releases the slot.
+/// The packet has come. The memory belongs to the owner, which releases the slot.
 const COMPLETE: u64 = 2;
-/// The owner has left. The kernel may still write the memory. The party that brings the packet releases the slot.
+/// The owner has left. The kernel may still write the memory. The thread that takes the packet releases the slot.
 const ABANDONED: u64 = 3;
 const PHASE: u64 = 3;
-/// A canceller uses the operation's address. No party releases the slot: a party that wants to sets DEFERRED instead.
+/// A canceller uses the operation's address. Other parties do not release the slot now; they set DEFERRED instead.
 const PINNED: u64 = 4;
-/// The canceller, or the party at the waiter, must release the slot.
+/// The party that set PINNED or HELD must release the slot. If both are set, the last one does.
 const DEFERRED: u64 = 8;
 
-/// The operation's time is over, and it was cancelled for that reason.
+/// The operation was cancelled because it reached its deadline.
 const OVERDUE: u64 = 16;
-/// The operation is overdue for so long that the owner must stop waiting for the driver.
+/// The driver did not end the operation within the grace period after that: the owner must stop waiting.
 const EXPIRED: u64 = 32;
 /// There is a waiter. The party that completes the operation, or reports its expiry, takes it.
 const AWAITED: u64 = 64;
-/// A party is at the waiter, and no other one goes there. As with [`PINNED`], no party releases the slot.
+/// A party has entered: no other one may touch the waiter. As with [`PINNED`], no other party releases the slot.
 const HELD: u64 = 256;
-/// While one of these is set, a party that wants to release the slot leaves that to its holder.
+/// While one of these is set, other parties leave the release of the slot to the one that set it.
 const BUSY: u64 = PINNED | HELD;
 
-/// The operation counts as one that no thread waits for, until it is complete.
+/// The port counts the operation among those that no thread waits for, until the operation is complete.
 const UNATTENDED: u64 = 128;
 
 fn pack(generation: Generation, phase: u64) -> u64 {
@@ -65,12 +65,12 @@ fn is_pending(word: u64, of: Generation) -> bool {
     generation(word) == of && word & PHASE == PENDING
 }
 
-/// Whether there is a waiter, and nobody at it.
+/// Whether there is a waiter, and no party has entered.
 fn is_awaited(word: u64) -> bool {
     word & (AWAITED | HELD) == AWAITED
 }
 
-/// What a packet meant. Without the waiter itself: mostly there is none, and then nothing is moved about.
+/// The meaning of a packet. It does not contain the waiter: most packets find none, and this must be small.
 pub(crate) enum Packet<'a, W> {
     /// The result is published, and there is no waiter to wake.
     Published,
@@ -78,19 +78,19 @@ pub(crate) enum Packet<'a, W> {
     Awaited(WaiterAccess<'a, W>),
     /// The owner has left. The slot is free: give it back.
     Recycle(Recycle),
-    /// The owner has left. The party that is at work will give the slot back.
+    /// The owner has left. The party that set PINNED or HELD will give the slot back.
     Left,
     /// No operation in flight has this token: the packet is old, or came twice.
     Stray,
 }
 
-/// The right to be at the waiter alone. It keeps the slot from being released.
+/// The exclusive right to touch the waiter. It keeps the slot from being released.
 #[must_use = "without this the slot is never given back"]
 pub(crate) struct WaiterAccess<'a, W>(&'a Machine<W>, Generation);
 
 impl<W> WaiterAccess<'_, W> {
-    /// The waiter, and the slot's recycling if the owner has already taken the result and left. Then the caller must
-    /// give the slot back, and the waiter is not needed any more.
+    /// Takes the waiter out. `Some` recycling: the owner has already taken the result and left. Then the caller must
+    /// give the slot back, and nobody needs the waiter.
     #[inline]
     pub(crate) fn hand_out(self) -> (Option<W>, Option<Recycle>) {
         // SAFETY: the party that made this had set HELD.
@@ -99,14 +99,14 @@ impl<W> WaiterAccess<'_, W> {
     }
 }
 
-/// What an owner finds when it looks for the result.
+/// The state of an operation, as its owner finds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
     /// No result yet; the waiter will be woken.
     Pending,
     /// The result is published.
     Complete,
-    /// The time is over and the driver did not react to the cancellation.
+    /// The deadline has passed, and the driver did not react to the cancellation.
     Expired,
 }
 
@@ -155,8 +155,8 @@ impl<W> Machine<W> {
         generation(word)
     }
 
-    /// A packet with this generation has come: publish the result, and take the waiter in the same step. Also says whether
-    /// the operation was [unattended](Self::set_unattended).
+    /// A packet with this generation has come: publishes the result, and enters in the same step if there is a waiter.
+    /// Also returns whether the operation was [unattended](Self::set_unattended).
     #[inline]
     pub(crate) fn publish(&self, of: Generation) -> (Packet<'_, W>, bool) {
         let before = self.change(|word| {
@@ -164,7 +164,7 @@ impl<W> Machine<W> {
             match word & PHASE {
                 _ if generation(word) != of => None,
                 PENDING if is_awaited(word) => Some(published & !AWAITED | HELD),
-                // Who is at the waiter looks at the phase when coming out.
+                // A party that has entered looks at the phase when it comes out.
                 PENDING => Some(published),
                 ABANDONED if word & BUSY != 0 => Some(published | DEFERRED),
                 ABANDONED => Some(Self::after(of)),
@@ -181,8 +181,8 @@ impl<W> Machine<W> {
         (packet, word & UNATTENDED != 0)
     }
 
-    /// Changes the word to what `next` makes of it, which is asked again when somebody else was faster: gives what the word
-    /// was. `Err`: it stays as it is.
+    /// Replaces the word by `next(word)`, and returns the old word. `Err`: `next` returned `None`, and the word is
+    /// unchanged. Calls `next` again if another thread has changed the word meanwhile.
     #[inline]
     fn change(&self, next: impl FnMut(u64) -> Option<u64>) -> Result<u64, u64> {
         self.word.fetch_update(AcqRel, Acquire, next)
@@ -198,7 +198,7 @@ impl<W> Machine<W> {
         self.waiter.with_mut(|there| unsafe { std::mem::replace(&mut *there, waiter) })
     }
 
-    /// Ends the hold on the slot that is `mine`: PINNED or HELD. `Some`: the release was left to the caller.
+    /// Clears `mine`, which is PINNED or HELD. `Some`: the caller must give the slot back.
     #[inline]
     fn let_go(&self, of: Generation, mine: u64) -> Option<Recycle> {
         let is_last = |word| word & DEFERRED != 0 && word & BUSY == mine;
@@ -209,7 +209,7 @@ impl<W> Machine<W> {
         before.is_ok_and(is_last).then(|| Self::recycle(of))
     }
 
-    /// The owner takes the waiter of the operation `of` back. `None` if there is none, or another party has taken it to
+    /// The owner takes the waiter of the operation `of` back. `None`: there is none, or another party has entered to
     /// wake it.
     pub(crate) fn take_waiter(&self, of: Generation) -> Option<W> {
         let is_there = |word| generation(word) == of && is_awaited(word);
@@ -239,8 +239,8 @@ impl<W> Machine<W> {
         (word & PHASE == PENDING).then(|| generation(word))
     }
 
-    /// Leaves a waiter, unless the result is published. Makes a new waiter unless the current one `will_do`. Making and
-    /// dropping waiters runs the caller's code, so this happens while HELD is not set.
+    /// Leaves a waiter, unless the result is published. Makes a new waiter unless the current one `will_do`. Waiters
+    /// are made and dropped while HELD is not set, since that runs the caller's code.
     pub(crate) fn wait(&self, will_do: impl FnOnce(&W) -> bool, make: impl FnOnce() -> W) -> Progress {
         let word = self.word.load(Acquire);
         if Self::progress(word) == Progress::Complete {
@@ -255,12 +255,12 @@ impl<W> Machine<W> {
                 return progress;
             }
         }
-        // Even if the operation has expired: a caller may go on waiting for the result.
+        // Also if the operation has expired: the caller may go on waiting for the result.
         self.register(make()).unwrap_or(Progress::Complete)
     }
 
-    /// The owner leaves a waiter in place of the current one. If the result is published, the waiter is returned, and
-    /// no other party has it.
+    /// The owner replaces the waiter. If the result is published, this returns the new waiter, which no other party has
+    /// seen.
     pub(crate) fn register(&self, waiter: W) -> Result<Progress, W> {
         if !self.enter() {
             return Err(waiter);
@@ -272,20 +272,20 @@ impl<W> Machine<W> {
         left.map_or(Ok(progress), Err)
     }
 
-    /// The owner goes to the waiter. `false`: the result is published.
+    /// Sets HELD for the owner. `false`: the result is published.
     fn enter(&self) -> bool {
         loop {
             match self.change(|word| (word & PHASE != COMPLETE && word & HELD == 0).then_some(word | HELD)) {
                 Ok(_) => return true,
                 Err(word) if word & PHASE == COMPLETE => return false,
-                // Whoever tells of the expiry has the waiter in hand, and comes out.
+                // The thread that reports the expiry has entered, and soon comes out.
                 Err(_) => yield_now(),
             }
         }
     }
 
-    /// The owner comes from the waiter. From now on the waiter will be woken. But if a completer was here meanwhile, it
-    /// left the waiter alone: then the waiter is returned.
+    /// Clears HELD for the owner. From now on a completer wakes the waiter. If the result was published meanwhile, the
+    /// completer has left the waiter alone: then this returns it.
     fn come_out(&self) -> (Progress, Option<W>) {
         match self.change(|word| (word & PHASE != COMPLETE).then_some(word & !HELD | AWAITED)) {
             Ok(word) => (Self::progress(word), None),
@@ -313,17 +313,17 @@ impl<W> Machine<W> {
         self.word.load(Acquire) & EXPIRED != 0
     }
 
-    /// Whether the operation was cancelled because its time was over.
+    /// Whether the operation was cancelled because it reached its deadline.
     pub(crate) fn is_overdue(&self) -> bool {
         self.word.load(Acquire) & OVERDUE != 0
     }
 
-    /// The time of the operation `of` is over: if it ends as cancelled, this says why.
+    /// The operation `of` has reached its deadline. If it ends as cancelled, this flag tells the reason.
     pub(crate) fn set_overdue(&self, of: Generation) -> bool {
         self.change(|word| is_pending(word, of).then_some(word | OVERDUE)).is_ok()
     }
 
-    /// The driver had its chance. The waiter is returned, so that the owner is told to stop waiting.
+    /// The grace period of the operation `of` is over. Returns the waiter, to wake the owner, which must stop waiting.
     pub(crate) fn expire(&self, of: Generation) -> Option<WaiterAccess<'_, W>> {
         let before = self.change(|word| {
             let held = if is_awaited(word) { word & !AWAITED | HELD } else { word };
@@ -332,7 +332,7 @@ impl<W> Machine<W> {
         before.is_ok_and(is_awaited).then_some(WaiterAccess(self, of))
     }
 
-    /// Counts the operation `of` as one that no thread waits for. `false` if it is counted already, or over.
+    /// Marks the operation `of` as one that no thread waits for. `false`: it is marked already, or over.
     pub(crate) fn set_unattended(&self, of: Generation) -> bool {
         self.mark(of, UNATTENDED)
     }
@@ -351,13 +351,13 @@ impl<W> Machine<W> {
         before.is_err()
     }
 
-    /// The owner gives the slot up: the result is taken, or the submission returned a final status. From now on a
-    /// packet with this generation is a stray. `None`: a canceller, or the party at the waiter, will give the slot
-    /// back.
+    /// The owner gives the slot up: it has taken the result, or the submission returned a final status. From now on a
+    /// packet with this generation is a stray. `None`: the party that set PINNED or HELD will give the slot back.
     #[inline]
     pub(crate) fn release(&self, of: Generation) -> Option<Recycle> {
         let word = self.word.load(Acquire);
-        // Complete, and nobody at work: none but the owner changes the word, so that a plain store will do.
+        // The operation is complete, and neither PINNED nor HELD is set. So only the owner changes the word, and a
+        // plain store is enough.
         if word & (PHASE | BUSY) == COMPLETE {
             self.word.store(Self::after(of), Release);
             return Some(Self::recycle(of));
@@ -370,26 +370,26 @@ impl<W> Machine<W> {
         (!before.is_ok_and(is_busy)).then(|| Self::recycle(of))
     }
 
-    /// A party that is not the owner wants to cancel the operation `of`. If `true`, the slot stays with this operation
-    /// until [`unpin`](Self::unpin), and so does its address.
+    /// A canceller wants to use the address of the operation `of`. `true`: the slot keeps this operation until
+    /// [`unpin`](Self::unpin).
     pub(crate) fn pin(&self, of: Generation) -> bool {
         self.mark(of, PINNED)
     }
 
-    /// Sets a flag of the operation `of`, if it is in flight and the flag is not set.
+    /// Sets a flag of the operation `of`. `false`: the flag is set already, or the operation is not in flight.
     fn mark(&self, of: Generation, flag: u64) -> bool {
         let in_flight = |word| matches!(word & PHASE, PENDING | ABANDONED);
         let may = |word| generation(word) == of && in_flight(word) && word & flag == 0;
         self.change(|word| may(word).then_some(word | flag)).is_ok()
     }
 
-    /// The canceller is done. `Some`: the release was left to the canceller, which must give the slot back.
+    /// The canceller is done. `Some`: it must give the slot back.
     pub(crate) fn unpin(&self, of: Generation) -> Option<Recycle> {
         self.let_go(of, PINNED)
     }
 
     fn after(of: Generation) -> u64 {
-        // Past the last generation the slot is retired: no token has that number, so no packet can name it.
+        // After the last generation the slot is retired. No token has this generation, so no packet can name the slot.
         pack(of + 1, FREE)
     }
 
@@ -398,7 +398,7 @@ impl<W> Machine<W> {
     }
 }
 
-/// What a packet meant and what the dispatcher does about it, for tests.
+/// The meaning of a packet, and what the dispatcher then does. For tests.
 #[cfg(test)]
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Completion<W> {

@@ -1,21 +1,22 @@
-//! Bytes that reads of a stream brought when nobody was there any more to take them.
+//! Bytes that a read of a stream brought after its caller had dropped it.
 //!
 //! A read that loses a `select!` may have its bytes already, or may get them before its cancellation arrives. The bytes
-//! belong to the stream: the next read gets them, in the order in which they came. Reads are numbered as they are
-//! submitted, and bytes that come back are kept by those numbers:
+//! belong to the stream: the next read gets them, in the order in which they came. Reads are numbered in the order of
+//! their submission, and bytes that *come back* are kept in the order of these numbers:
 //!
 //! - A read that is submitted while there are such bytes gets them at once.
 //! - A read that waits in the driver gets a *promise*: the bytes are kept for it, and it is cancelled, so that it ends
-//!   now. When its owner finds it over, the owner takes the promised bytes.
+//!   now. Then its owner takes the promised bytes.
 //! - A read may end with its own bytes although older ones were promised to it, or came back meanwhile. Then it gets
-//!   the older ones, and its own take their place here.
-//! - A read that was given up, and that the driver has not ended yet, may still bring bytes: it is an *orphan*. Reads
-//!   that are submitted meanwhile are *parked*, and go to the driver when the orphan is over; otherwise they might get
-//!   later bytes first. Reads that have ended already are told when it is over. This lasts as long as a cancellation.
-//!   If a driver takes longer than a second, nobody waits for it.
+//!   the older ones, and its own bytes are kept here instead.
+//! - A dropped read that the driver has not ended yet may still bring bytes: it is an *orphan*. Reads that are
+//!   submitted meanwhile are *parked*, and go to the driver when the orphan is over; otherwise they might get later
+//!   bytes first. Reads that have ended already wait for its end, too. This takes as long as a cancellation. If a
+//!   driver needs more than a second for it, nobody waits any longer.
 //!
-//! Taking, promising and leaving happen under one lock, after the state of the operation has changed. So a promise is
-//! kept, or the owner that leaves finds it. Nobody locks while there are no such bytes, which is nearly always.
+//! Bytes are taken and promised, and reads dropped, under one lock, after the state of the operation has changed. So an
+//! owner takes the bytes that were promised to it; or, if it drops its read, it finds the promise and withdraws it.
+//! While there are no such bytes, which is nearly always, nobody takes the lock.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{
@@ -35,9 +36,9 @@ pub(crate) const GRACE_PERIOD: Duration = Duration::from_secs(1);
 pub(crate) enum StreamKind {
     /// Byte after byte: pipes, terminals, stream sockets. A read may join bytes that came in pieces.
     Bytes,
-    /// In messages, reports or records, which a read brings whole.
+    /// Messages, reports or records, which a read brings whole.
     Messages,
-    /// Like the bytes of a regular file, which has a position of its own.
+    /// Bytes at positions, as in a regular file.
     Places,
 }
 
@@ -46,7 +47,7 @@ pub(crate) enum StreamKind {
 pub(crate) struct Unread {
     numbers: AtomicU64,
     state: Mutex<State>,
-    /// Whether the state holds anything. It saves a lock when it does not.
+    /// `false` if the state is empty: then nobody needs the lock.
     any: AtomicBool,
 }
 
@@ -54,28 +55,28 @@ pub(crate) struct Unread {
 struct State {
     /// The bytes that came back, in the order of the reads that brought them.
     chunks: VecDeque<Chunk>,
-    /// Reads that were given up and are not over.
+    /// Dropped reads that are not over.
     orphans: Vec<Awaited>,
     /// Reads that are not submitted yet, in order.
     parked: VecDeque<InFlight>,
-    /// A parked read is being submitted: one at a time, so that they stay in order.
+    /// A parked read is being submitted. Only one is at a time, so that they stay in order.
     submitting: bool,
 }
 
 #[derive(Debug)]
 struct Chunk {
     bytes: Box<[u8]>,
-    /// How many of them were given out.
+    /// How many of the bytes were handed out.
     start: usize,
-    /// The position of the first byte that was not given out.
+    /// The position of the first byte that was not handed out.
     place: Place,
     promised: Option<Awaited>,
 }
 
-/// A read whose end somebody waits for: it has a promise, or was given up and may bring bytes.
+/// A read whose end others wait for: it has a promise, or it was dropped and may still bring bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Awaited {
-    /// [`InFlight::NONE`] for a read that is given up while it is being submitted.
+    /// [`InFlight::NONE`] for a read that is dropped while it is being submitted.
     operation: InFlight,
     number: u64,
     since: Instant,
@@ -91,12 +92,12 @@ impl Chunk {
     }
 }
 
-/// The position of bytes among those of all reads.
+/// The position of bytes in the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
     /// The number of the read that brought them.
     pub(crate) number: u64,
-    /// How many bytes of that read are before them.
+    /// How many bytes of that read come before them.
     pub(crate) part: u32,
 }
 
@@ -117,7 +118,7 @@ pub(crate) struct Handout {
     pub(crate) place: Place,
 }
 
-/// What a read ended with.
+/// The result of a read itself.
 #[derive(Debug)]
 pub(crate) enum Own {
     Bytes(Box<[u8]>),
@@ -126,20 +127,20 @@ pub(crate) enum Own {
     Cancelled,
 }
 
-/// What happens to a read that is being submitted.
+/// What to do with a read that is being submitted.
 #[derive(Debug)]
 pub(crate) enum Admission {
-    /// There is nothing for it: it goes to the driver.
+    /// No bytes came back: submit it to the driver.
     Go,
     /// It got bytes that came back. `true`: there are no more, and none are expected.
     Given(Handout, bool),
-    /// It waits until earlier reads are over.
+    /// It is parked until earlier reads are over.
     Parked,
-    /// A read that has waited longer has a promise now; ask again.
+    /// The bytes are promised to this read, which has waited longer. Cancel that one, and ask again.
     Promised(InFlight),
 }
 
-/// Finds the read that has waited longest, among those that may have a promise according to the given closure.
+/// Finds the read that has waited longest, among those for which the given closure is true.
 pub(crate) type Longest<'a> = &'a dyn Fn(&dyn Fn(InFlight) -> bool) -> Option<(u64, InFlight)>;
 
 impl Unread {
@@ -147,14 +148,14 @@ impl Unread {
         Self { numbers: AtomicU64::new(1), state: Mutex::default(), any: AtomicBool::new(false) }
     }
 
-    /// The number of a read that is being submitted.
+    /// Gives a number to a read that is being submitted.
     #[inline]
     pub(crate) fn number(&self) -> u64 {
         self.numbers.fetch_add(1, Relaxed)
     }
 
-    /// Whether there may be something. A thread that put something in, or was told by one that did, never gets a false
-    /// `false`.
+    /// Whether there may be bytes, orphans or parked reads. A thread that added one, or that knows of it from such a
+    /// thread, always gets `true`.
     #[inline]
     pub(crate) fn any(&self) -> bool {
         self.any.load(Acquire)
@@ -180,7 +181,7 @@ impl Unread {
                 return Admission::Promised(reader);
             }
             let mut given = state.give(at, kind, output);
-            // Add more bytes, if nobody else waits for them.
+            // Add the next bytes too, if no other read waits for them.
             while kind != StreamKind::Messages
                 && given.len < output.len()
                 && state.parked.is_empty()
@@ -200,9 +201,9 @@ impl Unread {
         admission
     }
 
-    /// The read `operation` is over; `place` is the position of its own bytes. `Some`: `output` holds older bytes
-    /// instead of its own, which were kept; `note` was called, under the lock, with the position of the older ones. The
-    /// end of the stream, or a failure, will come to a later read again.
+    /// The read `operation` is over; `place` is the position of its own bytes. `Some`: `output` now holds older bytes,
+    /// and its own are kept for a later read; `note` was called, under the lock, with the position of the older ones.
+    /// If its own result was the end of the stream or a failure, a later read will find that again.
     pub(crate) fn settle(
         &self,
         kind: StreamKind,
@@ -221,15 +222,15 @@ impl Unread {
             state.withdraw(operation);
             promised = None;
         }
-        // Take bytes that are older than its own, even if they are promised to a later read: that read then gets the
-        // bytes that are kept here.
+        // Take bytes that are older than its own, even if they are promised to a later read: that read then gets this
+        // one's own bytes.
         let keeps = matches!(&own, Own::Bytes(own) if !own.is_empty() || kind == StreamKind::Messages);
         let older = || {
             let may = |chunk: &Chunk| chunk.promised.is_none_or(|promise| keeps && promise.number > number);
             let at = state.chunks.iter().position(may)?;
             (state.chunks[at].place < place && state.is_settled(at)).then_some(at)
         };
-        // An orphan gets none: nobody takes them from it, and they would be missing here.
+        // An orphan gets none: nobody would take them, and they would be lost.
         let gets_older = !matches!(own, Own::Cancelled) && !state.is_orphan(operation);
         let at = promised.or_else(|| if gets_older { older() } else { None })?;
         let later = state.chunks[at].promised.filter(|promise| promise.operation != operation);
@@ -249,18 +250,18 @@ impl Unread {
         self.change(|state| state.keep(place, bytes));
     }
 
-    /// The read with this number is being given up, and is not over: later reads wait for its end. A read that is being
-    /// submitted has no name and the number 0: all reads wait for it.
+    /// The read is being dropped and is not over: later reads wait for its end. A read that is still being submitted is
+    /// [`InFlight::NONE`] with the number 0: all reads wait for it.
     pub(crate) fn orphan(&self, operation: InFlight, number: impl FnOnce() -> u64) {
         self.change(|state| {
-            // Under the lock: the read may be about to get older bytes than its own.
+            // Under the lock: the read may just be getting older bytes, which changes its place and so its number.
             let number = number();
             state.withdraw(operation);
             state.orphans.push(Awaited { operation, number, since: Instant::now() });
         });
     }
 
-    /// A read is over; its bytes were given back before.
+    /// An orphan is over. If it brought bytes, they were given back before this call.
     pub(crate) fn resolve(&self, operation: InFlight) {
         self.change(|state| {
             let at = state.orphans.iter().position(|orphan| orphan.operation == operation);
@@ -268,7 +269,7 @@ impl Unread {
         });
     }
 
-    /// Stops waiting for orphans from before `then`, and for reads that got a promise before it and do not end.
+    /// Stops waiting for reads that became orphans, or got a promise, at `then` or before.
     pub(crate) fn give_up_orphans(&self, then: Instant) {
         let is_stale = |chunk: &&mut Chunk| chunk.promised.is_some_and(|promise| promise.since <= then);
         self.change(|state| {
@@ -277,7 +278,7 @@ impl Unread {
         });
     }
 
-    /// The next parked read, if there is nothing left to wait for. The caller must submit it, and then call
+    /// Takes the next parked read, if it has nothing left to wait for. The caller must submit it, and then call
     /// [`submitted`](Self::submitted).
     pub(crate) fn unpark_next(&self) -> Option<InFlight> {
         self.change(|state| {
@@ -293,12 +294,12 @@ impl Unread {
         self.change(|state| state.submitting = false);
     }
 
-    /// Takes out a parked read, to cancel it.
+    /// Takes out the first parked read, to cancel it.
     pub(crate) fn unpark_first(&self) -> Option<InFlight> {
         self.change(|state| state.parked.pop_front())
     }
 
-    /// Takes this read out of the parked ones, to cancel it. Returns whether it was there.
+    /// Takes out this parked read, to cancel it. `false`: it was not parked.
     pub(crate) fn unpark(&self, operation: InFlight) -> bool {
         self.change(|state| {
             let at = state.parked.iter().position(|parked| *parked == operation);
@@ -306,17 +307,18 @@ impl Unread {
         })
     }
 
-    /// The owner of the read `operation` has left: bytes that were promised to it are for another read.
+    /// The owner of the read `operation` has left: withdraws its promise, so that another read gets the bytes.
     pub(crate) fn withdraw(&self, operation: InFlight) {
         lock(&self.state).withdraw(operation);
     }
 
-    /// Promises the bytes that are there to the read that has waited longest.
+    /// Promises the first bytes to the read that has waited longest, and returns that read.
     pub(crate) fn promise(&self, longest: Longest<'_>) -> Option<InFlight> {
         lock(&self.state).promise(longest)
     }
 
-    /// Whether a read before this position was given up a moment ago, and may bring bytes that come first.
+    /// Whether a read before this position was dropped less than [`GRACE_PERIOD`] ago, and may bring bytes that come
+    /// first.
     pub(crate) fn is_preceded(&self, place: Place) -> bool {
         let comes_first = |orphan: &Awaited| orphan.number < place.number && orphan.since.elapsed() < GRACE_PERIOD;
         lock(&self.state).orphans.iter().any(comes_first)
@@ -327,7 +329,7 @@ impl Unread {
         lock(&self.state).chunks.iter().any(|chunk| chunk.is_promised_to(operation))
     }
 
-    /// Takes everything, since the device is closed. Returns how many reads brought it, and how many bytes it is.
+    /// The device is closed: drops all bytes. Returns how many reads brought them, and how many bytes they are.
     pub(crate) fn clear(&self) -> (u64, u64) {
         let chunks = std::mem::take(&mut lock(&self.state).chunks);
         (chunks.len() as u64, chunks.iter().map(|chunk| chunk.rest().len() as u64).sum())
@@ -367,14 +369,14 @@ impl State {
         self.orphans.iter().any(|orphan| orphan.operation == operation)
     }
 
-    /// The first bytes, if no read has a promise and no other bytes may come before them. There is one promise at a
-    /// time, since only the read itself shows how many of the bytes it takes.
+    /// The first bytes, if no read has a promise and no other bytes may come before them. There is only one promise at
+    /// a time: how many bytes a read takes is not known before it takes them.
     fn first_free(&self) -> Option<usize> {
         let is_free = !self.chunks.is_empty() && self.chunks.iter().all(|chunk| chunk.promised.is_none());
         (is_free && self.is_settled(0)).then_some(0)
     }
 
-    /// Whether no other bytes may come before these.
+    /// Whether no orphan may bring bytes that come before these.
     fn is_settled(&self, at: usize) -> bool {
         let number = self.chunks[at].place.number;
         self.orphans.iter().all(|orphan| number < orphan.number)
@@ -402,8 +404,8 @@ impl State {
         self.in_order(None);
     }
 
-    /// Moves the promise to the first bytes, whatever came or went before them. `more` is a promise of bytes that are
-    /// gone.
+    /// Moves the promise to the bytes that are now the first. `more` is a promise whose bytes were handed out to
+    /// another read.
     fn in_order(&mut self, more: Option<Awaited>) {
         let promise = self.chunks.iter_mut().find_map(|chunk| chunk.promised.take()).or(more);
         if let (Some(first), Some(promise)) = (self.chunks.front_mut(), promise) {
@@ -441,7 +443,7 @@ mod loom_tests {
             Arc::new(Self { unread: Unread::new(), slot, ended, brought })
         }
 
-        /// The driver ends the read, once, and the dispatcher handles the packet.
+        /// The driver ends the read, if it has not yet, and the dispatcher handles the packet.
         fn end(&self, brings: bool) {
             if self.ended.swap(true, SeqCst) {
                 return;
@@ -491,7 +493,7 @@ mod loom_tests {
         }
     }
 
-    /// Bytes come back while the read that waits for them ends by itself; its owner takes what it finds.
+    /// Bytes come back while the read that waits for them ends by itself; its owner takes the result.
     #[test]
     fn loom_a_promise_against_a_completion() {
         loom::model(|| {

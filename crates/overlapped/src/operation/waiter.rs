@@ -7,16 +7,16 @@ use crate::words::token::InFlight;
 
 /// The waiter of an operation.
 pub(crate) enum Waiter<P> {
-    /// Wake a task or a thread, which then looks for itself.
+    /// Wakes a task or a thread, which then polls the operation.
     Wake(Waker),
-    /// Hand the operation over, with the number that its owner gave it.
+    /// Gives the operation to its owner, with the number that the owner gave it.
     Arrive(Arc<dyn Arrival<P>>, Number),
-    /// Hand the operation over, once.
+    /// Gives the operation to a function.
     Callback(Callback<P>),
 }
 
-/// The number that its owner gave to an operation. It is 56 bits long, which leaves one byte to tell the kinds of
-/// waiters apart: there are many waiters.
+/// The number that its owner gave to an operation. It has 56 bits. The last byte is left for the discriminant of
+/// [`Waiter`], which should be small, since each operation has one.
 #[derive(Clone, Copy)]
 pub(crate) struct Number {
     low: u32,
@@ -52,9 +52,9 @@ pub(crate) type Callback<P> = Box<dyn FnOnce(&Arc<P>, InFlight) + Send>;
 pub(crate) trait Arrival<P>: Send + Sync {
     /// The operation is complete and belongs to the receiver, which must release it.
     fn arrived(self: Arc<Self>, number: u64, port: &Arc<P>, operation: InFlight);
-    /// Submits more operations, later, as the owner has asked the port.
+    /// Submits more operations. The owner has asked the port to call this later.
     fn arm_again(self: Arc<Self>);
-    /// Whether [`arrived`](Self::arrived) runs the caller's code. Once it does not, it never does again.
+    /// Whether [`arrived`](Self::arrived) runs the caller's code. Once this is `false`, it stays so.
     fn calls_back(&self) -> bool;
 }
 

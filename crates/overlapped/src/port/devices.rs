@@ -1,4 +1,4 @@
-//! The devices of a port: the open ones by number, and what the port may ask of one.
+//! The open devices of a port, by number, and what the port needs from a device.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, Weak};
@@ -8,12 +8,12 @@ use crate::words::token::InFlight;
 
 /// A device, as its port sees it.
 pub(crate) trait Device: Send + Sync {
-    /// The operation's time is over: ask for its cancellation.
+    /// The operation has reached its deadline: asks the driver to cancel it.
     fn time_is_over(self: Arc<Self>, operation: InFlight);
-    /// Parked reads have waited long enough for earlier ones.
+    /// The grace period of a parked read is over: it stops waiting for earlier reads.
     fn was_parked_long_enough(self: Arc<Self>);
-    /// The operation is over and the caller's, and nobody will take its result. Gives the result to another read if
-    /// possible, and otherwise counts it as lost. Returns whether it was given away.
+    /// The operation is over and belongs to the calling thread, and nobody will take its result. Passes the result on
+    /// if possible, and otherwise counts it as lost. Returns whether it was passed on.
     fn takes_left_over(self: Arc<Self>, operation: InFlight) -> bool;
 }
 

@@ -10,7 +10,7 @@ use super::timers::{Due, Expired};
 use crate::operation::slot::Packet;
 use crate::words::token::{EXPIRE, InFlight, LOOK};
 
-/// How long a driver may take to end an operation that was cancelled because its time was over.
+/// How long a driver may take to end an operation that was cancelled at its deadline.
 pub(super) use crate::operation::unread::GRACE_PERIOD;
 
 impl Inner {
@@ -44,11 +44,11 @@ impl Inner {
         if let Some(sleeper) = sleeper {
             sleeper.leave_queue();
         }
-        // A thread of the system's pool starts the next one's wait now, and is then free to take its time.
+        // A thread of the system's pool now makes the next one wait. After that nobody waits for this thread.
         let is_free = self.hand_over();
         let dispatching = if is_free { None } else { self.begin_dispatching(whose) };
         if dispatching.is_none() && !is_free {
-            // Nobody nests so deep. The packets are for a dispatcher further out.
+            // Waits are nested too deep to dispatch here. Put the packets back, for a dispatcher further out.
             tokens[..count].iter().for_each(|token| self.queue.post(*token));
             return 0;
         }
@@ -60,11 +60,11 @@ impl Inner {
         if self.is_inherited() {
             return count;
         }
-        // Timers may run a driver's cancellation: not on a thread that does not wait.
+        // A timer may run a driver's cancellation, which must not happen on a thread that only submits or drops a call.
         let rang = if next.is_some() && !matches!(whose, Whose::Only(_)) { self.run_timers() } else { 0 };
         let count = if all { count.max(ran + self.run_jobs(self.jobs_waiting())) } else { count };
         let count = count.max(rang);
-        // A caller that polls without a timeout polls again until nothing is left.
+        // A caller that polls with the timeout zero is expected to poll until nothing is left.
         let comes_again = all && only_looks;
         self.queue.tell_others(count > 0 && !comes_again, !all && self.has_jobs(), || self.timers.next());
         count
@@ -113,7 +113,7 @@ impl Inner {
         }
     }
 
-    /// Tells the waiter of an operation.
+    /// Runs the waiter of an operation.
     #[inline]
     pub(super) fn wake(self: &Arc<Self>, waiter: Waiter, operation: InFlight) {
         self.guarded(|| match waiter {
@@ -123,7 +123,7 @@ impl Inner {
         });
     }
 
-    /// Starts the wait of another thread of the system's pool. After that nobody waits for this thread.
+    /// Makes another thread of the system's pool wait. `false`: the port is not the pool's.
     pub(super) fn hand_over(&self) -> bool {
         #[cfg(windows)]
         return self.queue.hand_over();
@@ -131,7 +131,7 @@ impl Inner {
         false
     }
 
-    /// Sets the time `at` at which the operation's time is over.
+    /// Sets the deadline of an operation.
     pub(crate) fn at(self: &Arc<Self>, at: Instant, operation: InFlight, device: Weak<dyn Device>) {
         self.timer(at, operation, Due::Timeout(device));
     }
@@ -143,7 +143,7 @@ impl Inner {
 
     pub(super) fn timer(self: &Arc<Self>, at: Instant, operation: InFlight, due: Due) {
         if self.timers.add(at, operation, due, |operation| self.is_over(operation)) {
-            // It expires first, so the waiting thread must shorten its wait.
+            // It is the next timer to expire, so the waiting thread must shorten its wait.
             self.queue.post(LOOK);
         }
         self.unattended(self.slot(operation), operation);
@@ -159,7 +159,7 @@ impl Inner {
         while let Some(expired) = self.timers.expired(Instant::now()) {
             match expired {
                 Expired::Operation(operation, Due::Timeout(device)) => self.overdue(operation, device),
-                // Results that the driver has delivered by now are in the queue before this.
+                // By the queue, not at once: a result that the driver has delivered by now is ahead of it there.
                 Expired::Operation(operation, Due::Grace) => self.queue.post(operation.token() | EXPIRE),
                 Expired::Operation(_, Due::Parked(device)) => {
                     if let Some(device) = device.upgrade() {
@@ -175,8 +175,8 @@ impl Inner {
         rang
     }
 
-    /// An operation's time is over: asks for its cancellation. The operation then ends in its own way. If the driver
-    /// does not react, the caller waits no longer than the grace period.
+    /// An operation has reached its deadline: asks the driver to cancel it. The driver then ends it. If the driver does
+    /// not react, the caller waits no longer than the grace period.
     pub(super) fn overdue(self: &Arc<Self>, operation: InFlight, device: Weak<dyn Device>) {
         if self.slot(operation).machine.set_overdue(operation.generation()) {
             if let Some(device) = device.upgrade() {

@@ -20,11 +20,11 @@ impl Inner {
             Dispatcher::Starts => {}
             Dispatcher::None => {
                 let port = self.clone();
-                // Never joined: it may be inside a foreign waker, and the process may end at any time.
+                // Nobody joins the thread: it may be inside foreign code when the process ends.
                 if crate::system::spawn("overlapped", move || port.run_as_dispatcher()).is_ok() {
                     *dispatcher = Dispatcher::Starts;
                 } else if self.turn.take_dispatchers() {
-                    // The next call that needs it tries again. Until then waiting threads have the turn.
+                    // The next call that needs the dispatcher tries again. Until then waiting threads take the turn.
                     self.turn.give_back();
                 }
             }

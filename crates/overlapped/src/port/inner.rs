@@ -1,4 +1,4 @@
-//! A port: its queue, its memory, its turn, and its counters. The files above this one use them.
+//! The data of a port: its queue, memory, turn and counters. The other files of the port work on them.
 
 use std::collections::VecDeque;
 use std::mem::ManuallyDrop;
@@ -34,7 +34,7 @@ pub(super) enum Kind {
     Pool,
 }
 
-/// The waiter of a port's operation, the owner of many operations, and an operation's slot.
+/// The waiter, the slot, and the owner of many operations (a stream), with the types of this port.
 pub(crate) type Waiter = waiter::Waiter<Inner>;
 pub(crate) type Slot = slab::Slot<Waiter>;
 pub(super) type Arrival = dyn waiter::Arrival<Inner>;
@@ -42,13 +42,13 @@ pub(super) type Arrival = dyn waiter::Arrival<Inner>;
 /// Which callbacks may run on a thread that handles completions.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Whose {
-    /// All: the thread is there for that.
+    /// All callbacks and wakers: the thread is the dispatcher, or polls the port.
     All,
-    /// Wakers, and the callbacks of one owner of calls, given by its address. The thread waits for that owner, and may
-    /// hold a lock that another callback wants. Other callbacks wait until somebody polls the port.
+    /// Wakers, and the callbacks of the stream at this address, for which the thread waits. The thread may hold a lock
+    /// that another callback needs. So other callbacks are put off until a thread polls the port.
     Of(usize),
-    /// As `Of`, but no wakers: the thread does not wait; it submits or drops calls. It may hold a lock that a waker
-    /// wants.
+    /// As `Of`, but no wakers. The thread does not wait: it submits or drops calls, and may hold a lock that a waker
+    /// needs.
     Only(usize),
 }
 
@@ -176,7 +176,7 @@ impl Inner {
         })
     }
 
-    /// Whether this is the child of a fork, and the port belongs to the parent: then its completions never arrive here.
+    /// Whether this is the child of a fork, and the port belongs to the parent. Completions never arrive in the child.
     #[inline]
     pub(crate) fn is_inherited(&self) -> bool {
         #[cfg(all(target_os = "linux", not(miri)))]
@@ -185,7 +185,7 @@ impl Inner {
         false
     }
 
-    /// How many slots are in use. No more completions can come before other operations are submitted.
+    /// How many slots are in use, which is the most completions that can come now.
     pub(super) fn in_flight(&self) -> usize {
         self.slab.census().in_flight()
     }
@@ -210,7 +210,7 @@ impl Inner {
         matches!(self.kind, Kind::Manual | Kind::Dispatched)
     }
 
-    /// The port's name among those that a thread dispatches.
+    /// Identifies the port among those that a thread dispatches.
     pub(super) fn address(&self) -> usize {
         std::ptr::from_ref(self).addr()
     }
@@ -219,7 +219,7 @@ impl Inner {
         Dispatching::begin(self.address(), whose != Whose::All)
     }
 
-    /// Whether this very thread would have to dispatch a completion of this port.
+    /// Whether this very thread is dispatching this port now.
     #[inline]
     pub(crate) fn is_dispatched_here(&self) -> bool {
         dispatching::dispatches(self.address())
@@ -254,8 +254,8 @@ impl Inner {
         self.lost_bytes.fetch_add(bytes, Relaxed);
     }
 
-    /// The operation in `slot` is over and the caller's, and nobody will take its result. Gives the result to another
-    /// read if possible, and otherwise counts it as lost. Returns whether it was given away.
+    /// The operation in `slot` is over and belongs to the calling thread, and nobody will take its result. Passes the
+    /// result on if possible, and otherwise counts it as lost. Returns whether it was passed on.
     pub(crate) fn left_over(&self, slot: &Slot, operation: InFlight) -> bool {
         let may_be_given_on = matches!(slot.operation(), STREAM_READ | Operation::Signal);
         if !slot.is_taken()
@@ -268,12 +268,12 @@ impl Inner {
         false
     }
 
-    /// The operation in `slot` is over and the caller's. If it has a result, counts the result as lost.
+    /// The operation in `slot` is over and belongs to the calling thread. If it has a result, counts that as lost.
     pub(crate) fn lost_result(&self, slot: &Slot, operation: InFlight) {
         if slot.is_taken() {
             return;
         }
-        // SAFETY: the operation is over and the caller's, and the slot is not given back meanwhile.
+        // SAFETY: the operation is over and belongs to the caller, and the slot is not given back meanwhile.
         let (is_error, bytes) = unsafe {
             let (status, information) = self.result(slot, operation);
             (status.is_error(), slot.output(if status.is_error() { 0 } else { information }).len())
@@ -336,7 +336,7 @@ impl Inner {
         }
     }
 
-    /// Gives back the slot of an operation that is over and whose owner has left, or has left this to a canceller.
+    /// Gives back the slot of an operation that is over and whose owner has left.
     pub(crate) fn give_back(&self, slot: &Slot, operation: InFlight, how: Recycle) {
         self.left_over(slot, operation);
         self.slab.give_back(slot, operation.index(), how);
@@ -345,7 +345,7 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        // A real driver may still write to the memory it got, however late: such memory is never freed.
+        // If an operation is in flight, its driver may still write to the memory. Then the memory is never freed.
         if self.slab.iter().all(|(_, slot)| slot.machine.in_flight().is_none()) {
             // SAFETY: nothing is in flight.
             #[cfg(windows)]
@@ -358,7 +358,7 @@ impl Drop for Inner {
     }
 }
 
-/// The error of every call in the child of a fork, on a port of the parent.
+/// The error of each call in the child of a fork whose port belongs to the parent.
 pub(crate) fn inherited(what: Operation) -> Error {
     Error::new(ErrorKind::Unsupported, what)
         .hint("open the device again in this process: it was forked, and the port belongs to its parent")

@@ -77,20 +77,19 @@ impl Inner {
         self.jobs_waiting.load(SeqCst)
     }
 
-    /// Whether a thread of this kind should get the turn for a job. If there is a dispatcher, the dispatcher runs the
-    /// jobs.
+    /// Whether there is a job for which this thread should get the turn. On a port with a dispatcher there is none: the
+    /// dispatcher runs the jobs.
     pub(super) fn has_jobs_for(&self, whose: Whose) -> bool {
         self.is_manual() && self.has_jobs() && lock(&self.jobs).queue.iter().any(|job| job.may_run(whose))
     }
 
-    /// Runs `count` jobs, which were there before. Jobs that they add wait for the next time, after the packets that
-    /// have come by then.
+    /// Runs the first `count` jobs. Jobs that they add run next time, after the packets that have come by then.
     pub(super) fn run_jobs(self: &Arc<Self>, count: usize) -> usize {
         let run_one = || self.take_job(|_| true).map(|job| self.run_job(job)).is_some();
         (0..count).take_while(|_| run_one() && !self.is_inherited()).count()
     }
 
-    /// Takes the first job for which `of_these` is true, and counts it off under the lock.
+    /// Takes the first job for which `of_these` is true.
     pub(super) fn take_job(&self, of_these: impl Fn(&Job) -> bool) -> Option<Job> {
         let mut jobs = lock(&self.jobs);
         let at = jobs.queue.iter().position(of_these)?;
@@ -98,15 +97,16 @@ impl Inner {
         jobs.queue.remove(at)
     }
 
-    /// Runs the jobs that were put off for an owner that makes no callbacks any more.
+    /// Runs the jobs that were put off for the owner at this address, which runs no more callbacks.
     pub(crate) fn run_what_was_put_off(self: &Arc<Self>, address: usize) {
         if self.is_manual() && self.has_jobs() && self.run_jobs_of(Whose::Of(address)) > 0 {
-            // Another event loop was told of these jobs: the next thread with the turn takes that back.
+            // Another event loop may have been told of these jobs. This makes the next thread with the turn reset the
+            // loop's alarm.
             self.queue.post(LOOK);
         }
     }
 
-    /// Runs the jobs that a thread may run that waits for one owner of calls.
+    /// Runs the jobs that this thread may run.
     pub(super) fn run_jobs_of(self: &Arc<Self>, whose: Whose) -> usize {
         let mut count = 0;
         while let Some(job) = self.take_job(|job| job.may_run(whose)) {

@@ -1,4 +1,4 @@
-//! Sleeping: a future that is ready at a time, which the port's own timers keep.
+//! [`Sleep`]: a future that is ready at a given time. The port's timers wake it.
 
 use std::fmt;
 use std::future::Future;
@@ -12,11 +12,11 @@ use super::timers::{Alarm, Ended};
 use crate::system::sync::lock_std as lock;
 use crate::words::token::{InFlight, LOOK};
 
-/// A sleep, made by [`Port::sleep`](crate::Port::sleep): ready when its time has come.
+/// A future that is ready at a given time. [`Port::sleep`](crate::Port::sleep) makes one.
 ///
-/// Await it in any executor, wait for it with [`Port::block_on`](crate::Port::block_on), or hand it to a callback with
-/// [`then`](Self::then). It has no thread of its own: a thread that waits at the port keeps the time, and where nobody
-/// does, the port's dispatcher. Dropping it ends the sleep.
+/// Await it in any executor, wait for it with [`Port::block_on`](crate::Port::block_on), or call
+/// [`then`](Self::then) to run a callback at its end. It has no thread of its own: a thread that waits at the port
+/// wakes it, or else the port's dispatcher does. Dropping it cancels it.
 ///
 /// ```
 /// use std::time::{Duration, Instant};
@@ -30,9 +30,9 @@ use crate::words::token::{InFlight, LOOK};
 #[must_use = "it does nothing unless it is polled"]
 pub struct Sleep {
     port: Arc<Inner>,
-    /// `None`: for ever.
+    /// `None`: it never ends.
     until: Option<Instant>,
-    /// Its place among the port's timers, from its first poll until it is over.
+    /// Its place among the port's timers, from its first poll to its end.
     place: Option<usize>,
 }
 
@@ -41,8 +41,8 @@ impl Sleep {
         Self { port, until, place: None }
     }
 
-    /// Has the sleep end at another time, sooner or later, also after it was over; `None`: never. It is to be polled then:
-    /// whoever awaits it is told of the time by that.
+    /// Sets another end, earlier or later; `None`: it never ends. A sleep that has ended starts anew. Poll it after
+    /// this: the new time takes effect with the next poll.
     ///
     /// ```
     /// # use std::time::{Duration, Instant};
@@ -56,9 +56,9 @@ impl Sleep {
         self.until = until.into();
     }
 
-    /// Calls `callback` at the end of the sleep, on the thread that dispatches the port, and as for
-    /// [`Call::then`](crate::Call::then). On a manual port that nobody can poll any more, and in the child of a fork, it is
-    /// dropped and not called.
+    /// Calls `callback` at the end of the sleep, on the thread that dispatches the port, like
+    /// [`Call::then`](crate::Call::then). If nobody can poll a manual port any more, or in the child of a fork, the
+    /// callback is dropped without a call.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -79,10 +79,10 @@ impl Sleep {
         if let Some(place) = self.place.take()
             && !self.port.is_inherited()
         {
-            // The alarm is somebody's code, and goes when no lock is held.
+            // Drop the alarm without a lock: that runs foreign code.
             drop(self.port.attend(self.port.timers.leave(place)));
             if self.port.has_dispatcher() && !self.port.turn.is_unattended() && !self.port.turn.is_free() {
-                // The dispatcher may have the turn for this alone.
+                // The dispatcher may hold the turn only for this sleep. Make it look, so that it gives the turn up.
                 self.port.queue.post(LOOK);
             }
         }
@@ -102,7 +102,7 @@ impl Future for Sleep {
             return Poll::Ready(());
         }
         if self.port.is_inherited() {
-            // In the child of a fork nobody dispatches its parent's port.
+            // In the child of a fork nobody dispatches the parent's port, so poll for the time.
             std::thread::sleep(Duration::from_millis(1));
             cx.waker().wake_by_ref();
             return Poll::Pending;
@@ -127,12 +127,13 @@ impl fmt::Debug for Sleep {
 }
 
 impl Inner {
-    /// Has a sleep end then. `is_attended`: this very thread waits for it, and keeps the time.
+    /// Sets the end of a sleep. `is_attended`: this very thread waits for it, and will run its timer.
     fn sleep(self: &Arc<Self>, place: &mut Option<usize>, until: Instant, alarm: Alarm, is_attended: bool) {
         let is_over = |operation: InFlight| self.is_over(operation);
         let slept = self.timers.sleep(place, until, alarm, !is_attended, is_over);
         drop(slept.old);
-        // A thread that takes the turn from now on sees the timer. Nobody may, where somebody else's loop polls the port.
+        // If the turn is free, a thread that takes it later sees the new timer. But on a port that another event loop
+        // polls, perhaps no thread takes it: wake the loop.
         let is_seen = self.is_led() && self.turn.is_free() && (is_attended || self.has_dispatcher());
         if !is_seen && (slept.is_first || slept.becomes_unattended && self.is_manual()) {
             self.queue.post(LOOK);
@@ -143,9 +144,10 @@ impl Inner {
         }
     }
 
-    /// Runs a callback then, on a thread that runs callbacks.
+    /// Runs a callback at this time, on a thread that runs callbacks.
     fn run_at(self: &Arc<Self>, until: Instant, callback: Box<dyn FnOnce() + Send>) {
-        // Under the lock of what says whether somebody polls: what was added by then is given up when nobody does.
+        // Keep the lock while the sleep is added: `nobody_polls` sets its flag under it, and then drops the callbacks
+        // that it finds.
         let jobs = self.is_manual().then(|| lock(&self.jobs));
         if jobs.as_ref().is_some_and(|jobs| jobs.nobody_polls) {
             drop(jobs);
@@ -154,7 +156,7 @@ impl Inner {
         self.sleep(&mut None, until, Alarm::Run(callback), false);
     }
 
-    /// A sleep has ended, or was left: nobody needs the dispatcher for it.
+    /// A sleep has ended, or was dropped: it does not need the dispatcher any more. Returns its alarm.
     fn attend(&self, ended: Ended) -> Option<Alarm> {
         if ended.was_unattended && self.has_dispatcher() {
             self.turn.remove_unattended();
@@ -162,7 +164,7 @@ impl Inner {
         ended.alarm
     }
 
-    /// A sleep has ended.
+    /// Runs the alarm of a sleep that has ended.
     pub(super) fn ring(self: &Arc<Self>, ended: Ended) {
         match self.attend(ended) {
             Some(Alarm::Wake(waker)) => self.guarded(|| waker.wake()),

@@ -1,8 +1,8 @@
-//! A thread that waits: how it sleeps, and how it is woken.
+//! How a waiting thread sleeps, and how it is woken.
 //!
-//! A thread with the [turn](super::turn) sleeps in the port's queue; any other thread sleeps on its own. So there is
-//! one waker, which looks where the thread sleeps: it posts to the queue, or unparks the thread. Each wait has its own
-//! sleeper, even a wait that is nested in another one: a wake of the one must not be taken by the other.
+//! A thread with the [turn](super::turn) sleeps in the port's queue; any other waiting thread is parked. One waker
+//! serves both cases: it posts to the queue, or unparks the thread. Each wait has its own sleeper, even a wait that is
+//! nested in another one, so that none takes the wake of another.
 
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Weak};
@@ -14,7 +14,7 @@ use crate::system::sync::ordered::AtomicBool;
 
 /// A queue in which a thread sleeps.
 pub(crate) trait Look: Send + Sync {
-    /// Makes the thread that sleeps in the queue look up.
+    /// Wakes the thread that sleeps in the queue.
     fn look(&self);
 }
 
@@ -22,7 +22,7 @@ pub(crate) trait Look: Send + Sync {
 pub(crate) struct Sleeper<P> {
     port: Weak<P>,
     parker: Parker,
-    /// Set by the waker. The thread clears it before it looks at what it was woken for.
+    /// The waker sets this. The thread clears it before it polls.
     woken: AtomicBool,
     /// The thread is in the queue, or about to enter it.
     in_queue: AtomicBool,
@@ -31,7 +31,7 @@ pub(crate) struct Sleeper<P> {
 }
 
 impl<P: Look> Sleeper<P> {
-    /// One for this thread, which waits at this port, or at none.
+    /// A sleeper for this thread, which waits at this port, or at none.
     pub(crate) fn new(port: Weak<P>) -> Arc<Self> {
         Arc::new(Self {
             port,
@@ -42,7 +42,7 @@ impl<P: Look> Sleeper<P> {
         })
     }
 
-    /// Whether it belongs to this port.
+    /// Whether the thread waits at this port.
     pub(crate) fn is_of(&self, port: &Arc<P>) -> bool {
         std::ptr::eq(self.port.as_ptr(), Arc::as_ptr(port))
     }
@@ -51,7 +51,7 @@ impl<P: Look> Sleeper<P> {
         self.woken.load(SeqCst)
     }
 
-    /// Returns whether it was woken, and clears that.
+    /// Whether the thread was woken; clears that.
     pub(crate) fn take_wake(&self) -> bool {
         self.woken.swap(false, SeqCst)
     }
@@ -67,7 +67,7 @@ impl<P: Look> Sleeper<P> {
         self.in_queue.store(false, SeqCst);
     }
 
-    /// Gives it the turn. Its thread is not in the queue.
+    /// Gives the thread the turn. It must not be in the queue.
     pub(super) fn give(&self) {
         self.given.store(true, SeqCst);
     }
@@ -80,7 +80,7 @@ impl<P: Look> Sleeper<P> {
         self.parker.unpark();
     }
 
-    /// Sleeps on its own until it is woken, gets the turn, or reaches the deadline.
+    /// Parks the thread until it is woken, gets the turn, or reaches the deadline.
     pub(super) fn sleep(&self, deadline: Option<Instant>) {
         while !self.is_woken() && !self.given.load(SeqCst) {
             if !self.parker.park(deadline) {
@@ -96,7 +96,7 @@ impl<P: Look> Wake for Sleeper<P> {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // Only once: a future that wakes itself must not fill the queue.
+        // Post only once: a future that wakes itself must not fill the queue.
         if self.woken.swap(true, SeqCst) {
             return;
         }
@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn a_thread_that_is_unparked_for_something_else_sleeps_on() {
         let sleeper = Sleeper::<Looks>::new(Weak::new());
-        // A nested wait may leave this behind.
+        // A nested wait may leave the thread unparked.
         std::thread::current().unpark();
         let deadline = Instant::now() + std::time::Duration::from_millis(50);
         sleeper.sleep(Some(deadline));

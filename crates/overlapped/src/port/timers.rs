@@ -1,4 +1,4 @@
-//! What is to be done at a time, kept for whoever dispatches: operations that are over then, and sleeps.
+//! The port's timers: deadlines of operations, and ends of sleeps. The thread that dispatches the port runs them.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -14,7 +14,7 @@ use crate::words::token::InFlight;
 #[derive(Default)]
 pub(crate) struct Timers {
     kept: Mutex<Kept>,
-    /// Whether there are any: most programs have none, and nobody locks to see that.
+    /// There is at least one timer. Most programs have none, and this saves them a lock.
     any: AtomicBool,
 }
 
@@ -22,7 +22,7 @@ pub(crate) struct Timers {
 struct Kept {
     heap: BinaryHeap<Timer>,
     sleeps: Vec<Asleep>,
-    /// The places in `sleeps` that no sleep has.
+    /// The indexes of the unused places in `sleeps`.
     free: Vec<usize>,
 }
 
@@ -33,13 +33,13 @@ struct Timer {
 
 enum What {
     Operation(InFlight, Due),
-    /// Of the sleep in this place, if that has a timer of this time.
+    /// The sleep in this place. If the place's `timer` has another time, this timer is obsolete.
     Sleep(usize),
 }
 
 /// The action for an operation when its timer expires.
 pub(crate) enum Due {
-    /// The operation's time is over: the device must cancel it.
+    /// The operation has reached its deadline: the device must cancel it.
     Timeout(Weak<dyn Device>),
     /// After the cancellation, the driver has had enough time to end the operation.
     Grace,
@@ -47,56 +47,56 @@ pub(crate) enum Due {
     Parked(Weak<dyn Device>),
 }
 
-/// What is to be done at the end of a sleep.
+/// The action at the end of a sleep.
 pub(crate) enum Alarm {
     Wake(Waker),
-    /// Nobody has the sleep any more. On a thread that runs callbacks.
+    /// A callback, for a thread that runs callbacks. It owns the sleep: no `Sleep` value exists any more.
     Run(Box<dyn FnOnce() + Send>),
 }
 
 /// A place for a sleep.
 struct Asleep {
     until: Instant,
-    /// The time of its timer: earlier than `until` if the sleep was put off since. It stays with the place when the sleep is
-    /// left, for the next one there.
+    /// The time of its timer in the heap. It is earlier than `until` if the sleep was put off later. When the sleep is
+    /// dropped, the timer stays, and the next sleep in this place uses it.
     timer: Option<Instant>,
-    /// `None`: nobody sleeps there.
+    /// `None`: the place is unused, or its sleep has ended.
     alarm: Option<Alarm>,
     is_unattended: bool,
 }
 
-/// What has expired.
+/// A timer that has expired.
 pub(crate) enum Expired {
     Operation(InFlight, Due),
     Sleep(Ended),
 }
 
-/// A sleep that has ended, or was left.
+/// A sleep that has ended, or was dropped.
 pub(crate) struct Ended {
     pub(crate) alarm: Option<Alarm>,
     pub(crate) was_unattended: bool,
 }
 
-/// What has changed by [`Timers::sleep`].
+/// The changes that [`Timers::sleep`] made.
 pub(crate) struct Slept {
-    /// The first timer expires at another time now.
+    /// The next timer expires at another time than before.
     pub(crate) is_first: bool,
     pub(crate) becomes_unattended: bool,
-    /// Somebody's code: to be dropped under no lock.
+    /// The former alarm. Drop it without a lock: that runs foreign code.
     pub(crate) old: Option<Alarm>,
 }
 
-/// Below this many timers nobody looks for those that are not needed any more.
+/// Obsolete timers are removed only if there are at least this many timers.
 const FEW: usize = 64;
 
 impl Timers {
-    /// Adds the timer of an operation. Returns whether the next expiry is at another time now.
+    /// Adds the timer of an operation. Returns whether the next timer now expires at another time than before.
     pub(crate) fn add(&self, at: Instant, operation: InFlight, due: Due, is_over: impl Fn(InFlight) -> bool) -> bool {
         let what = What::Operation(operation, due);
         lock(&self.kept).push(&self.any, Timer { at, what }, is_over)
     }
 
-    /// Makes a sleep end at `until` with this alarm, in place of its former end and alarm. A sleep without a place gets one.
+    /// Sets the end of a sleep and its alarm; they replace the former ones. A sleep without a place gets one.
     pub(crate) fn sleep(
         &self,
         place: &mut Option<usize>,
@@ -120,14 +120,14 @@ impl Timers {
         Slept { is_first, becomes_unattended, old }
     }
 
-    /// Nobody sleeps there any more.
+    /// Ends the sleep in this place, and frees the place.
     pub(crate) fn leave(&self, place: usize) -> Ended {
         let mut kept = lock(&self.kept);
         kept.free.push(place);
         kept.sleeps[place].end()
     }
 
-    /// Takes what is to run at the end of sleeps.
+    /// Takes the callbacks of all sleeps, and ends these sleeps.
     pub(crate) fn take_callbacks(&self) -> Vec<Alarm> {
         let mut kept = lock(&self.kept);
         let runs = |asleep: &&mut Asleep| matches!(asleep.alarm, Some(Alarm::Run(_)));
@@ -138,16 +138,16 @@ impl Timers {
         lock(&self.kept).heap.len()
     }
 
-    /// When the first timer expires.
+    /// The time at which the next timer expires.
     pub(crate) fn next(&self) -> Option<Instant> {
-        // Who adds one after this makes the dispatcher look again.
+        // A thread that adds a timer after this wakes the dispatching thread, which then looks again.
         if !self.any.load(SeqCst) {
             return None;
         }
         lock(&self.kept).heap.peek().map(|timer| timer.at)
     }
 
-    /// Takes one that has expired.
+    /// Takes a timer that has expired by `now`.
     pub(crate) fn expired(&self, now: Instant) -> Option<Expired> {
         let mut kept = lock(&self.kept);
         let expired = loop {
@@ -169,8 +169,8 @@ impl Timers {
 }
 
 impl Kept {
-    /// Timers of what is over go when there is no room: then at least every second one must be needed before there is more
-    /// room.
+    /// Adds a timer. When the heap is full, this first removes the obsolete timers, and then doubles the room that the
+    /// rest needs. So the heap never grows beyond twice what is needed.
     fn push(&mut self, any: &AtomicBool, timer: Timer, is_over: impl Fn(InFlight) -> bool) -> bool {
         let before = self.heap.peek().map(|first| first.at);
         if self.heap.len() >= FEW && self.heap.len() == self.heap.capacity() {
@@ -187,7 +187,7 @@ impl Kept {
         self.heap.peek().map(|first| first.at) != before
     }
 
-    /// A place that no sleep has.
+    /// Takes an unused place.
     fn place(&mut self, until: Instant) -> usize {
         self.free.pop().unwrap_or_else(|| {
             self.sleeps.push(Asleep { until, timer: None, alarm: None, is_unattended: false });
@@ -195,7 +195,8 @@ impl Kept {
         })
     }
 
-    /// A timer of a sleep has expired, which was set to `at`. `None`: nobody needs it, or needs it later.
+    /// Handles an expired timer of a sleep, which was set to `at`. `None`: the timer is obsolete, or the sleep was put
+    /// off and goes on.
     fn ring(&mut self, place: usize, at: Instant, now: Instant) -> Option<Ended> {
         let asleep = &mut self.sleeps[place];
         if !asleep.needs(at) {
@@ -216,7 +217,7 @@ impl Kept {
 }
 
 impl Asleep {
-    /// Whether somebody sleeps there who needs the timer of this time; it goes if not.
+    /// Whether this sleep still needs its timer that was set to `at`. If the sleep has ended, forgets that timer.
     fn needs(&mut self, at: Instant) -> bool {
         let is_its_own = self.timer == Some(at);
         if is_its_own && self.alarm.is_none() {
@@ -267,7 +268,7 @@ mod tests {
         assert!(!add(1, 6, &|_| false) && add(2, 4, &|_| false) && !add(3, 4, &|_| false));
         let mut number = 4;
         while timers.len() == number {
-            // At most one of these finds that the heap is full and that all other operations are over.
+            // At most one of these calls finds the heap full, and removes all other timers.
             let is_first = add(number, 9, &|_| true);
             assert_eq!(is_first, timers.len() == 1, "{number}");
             number += 1;
@@ -290,12 +291,12 @@ mod tests {
         assert_eq!((timers.len(), timers.next()), (1, Some(after(99))));
         assert!(sleep(50), "it is to end sooner");
         assert!(matches!(timers.expired(after(50)), Some(Expired::Sleep(Ended { alarm: Some(_), .. }))));
-        assert!(timers.expired(after(1000)).is_none(), "the timer of the 99th second is of no sleep");
+        assert!(timers.expired(after(1000)).is_none(), "the timer of the 99th second is obsolete");
         assert_eq!(timers.len(), 0);
     }
 
     #[test]
-    fn sleeps_that_were_left_ring_for_nobody_and_do_not_pile_up() {
+    fn timers_of_dropped_sleeps_wake_nobody_and_do_not_pile_up() {
         let (timers, now) = (Timers::default(), Instant::now());
         let until = now + Duration::from_secs(1);
         let sleep = |until| {
@@ -306,14 +307,14 @@ mod tests {
         let ended = timers.leave(sleep(until));
         assert!(ended.alarm.is_some() && ended.was_unattended);
         assert!(timers.expired(until).is_none() && timers.len() == 0);
-        // The next one has the place and the timer of one that was left.
+        // The next sleep gets the place and the timer of the dropped one.
         timers.leave(sleep(until));
         let second = sleep(until);
         assert_eq!(timers.len(), 1);
         assert!(matches!(timers.expired(until), Some(Expired::Sleep(Ended { alarm: Some(_), .. }))));
         assert!(timers.expired(until).is_none() && timers.len() == 0);
         assert!(timers.leave(second).alarm.is_none());
-        // Each of these is to end sooner than the one before it.
+        // Each of these ends sooner than the one before it.
         for micros in (0..10_000).rev() {
             timers.leave(sleep(now + Duration::from_micros(micros)));
         }

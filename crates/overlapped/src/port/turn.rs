@@ -1,11 +1,12 @@
-//! Whose turn it is to be in a port's queue: one thread at a time, so that a packet wakes one thread, and the right
+//! The turn: the right of one thread at a time to wait in a port's queue. So a packet wakes one thread, and the right
 //! one.
 //!
-//! A waiting thread takes the turn when it is free. While another thread has it, it stands in line and sleeps on its
-//! own. A thread that gives up the turn hands it to one in line. If nobody stands in line, and an operation in flight
-//! has *no waiting thread* (one of a callback, of a task or of a stream, or one with a timer), the dispatcher gets the
-//! turn, and keeps it until there is no such operation. So a program whose threads wait for all their operations never
-//! needs a dispatcher, a packet never lies in the queue unseen, and nobody is woken in vain.
+//! A waiting thread takes the turn when it is free. While another thread has the turn, it stands in line, parked. A
+//! thread that gives up the turn hands it to one in line. If the line is empty, and an operation in flight is
+//! *unattended*, the dispatcher gets the turn, and keeps it until there is no such operation. An operation is
+//! unattended if no thread waits for it: it belongs to a callback, a task or a stream, or has a timer. So a program
+//! whose threads wait for all their operations never needs a dispatcher, no packet stays in the queue unseen, and no
+//! thread is woken in vain.
 //!
 //! ```text
 //!              try_take                     pass: someone stands in line
@@ -15,7 +16,7 @@
 //!     └───────────────────────┘  pass: neither
 //! ```
 //!
-//! This file uses no operating system, so loom checks it as it stands.
+//! This file does not use the operating system, so loom checks it unchanged.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
@@ -29,9 +30,9 @@ pub(crate) struct Turn<P, C> {
     taken: AtomicBool,
     /// The dispatcher has been given the turn, and has not noticed yet.
     dispatchers: AtomicBool,
-    /// How many operations in flight have no waiting thread.
+    /// How many operations in flight are unattended.
     unattended: AtomicUsize,
-    /// A thread that does not wait has found the turn taken, and must be told when it is free.
+    /// A thread that does not wait has found the turn taken. The thread with the turn must tell its event loop.
     missed: AtomicBool,
     /// How many threads stand in line. It saves a lock when there are none.
     waiting: AtomicUsize,
@@ -55,8 +56,8 @@ impl<P: Look, C: Copy> Turn<P, C> {
         !self.taken.swap(true, SeqCst)
     }
 
-    /// Takes the turn for a thread that does not wait for it. If it is taken, the thread that has it will find that at
-    /// the end of its turn, with [`take_missed`](Self::take_missed).
+    /// Takes the turn for a thread that does not wait for it. `false`: another thread has the turn, and will find the
+    /// note about this with [`take_missed`](Self::take_missed).
     pub(crate) fn try_take_or_miss(&self) -> bool {
         self.try_take() || {
             self.missed.store(true, SeqCst);
@@ -65,7 +66,7 @@ impl<P: Look, C: Copy> Turn<P, C> {
         }
     }
 
-    /// Whether a thread has missed the turn and must be told. Called by a thread that has passed the turn on.
+    /// Whether a thread has missed the turn. A thread that has passed the turn on calls this.
     pub(crate) fn take_missed(&self) -> bool {
         self.missed.load(SeqCst) && self.missed.swap(false, SeqCst)
     }
@@ -113,7 +114,7 @@ impl<P: Look, C: Copy> Turn<P, C> {
         true
     }
 
-    /// Stands in line. [`settle`](Self::settle) must follow, and at the end [`leave_line`](Self::leave_line).
+    /// Joins the line. [`settle`](Self::settle) must follow, and at the end [`leave_line`](Self::leave_line).
     pub(crate) fn line_up(&self, claim: C, sleeper: &Arc<Sleeper<P>>) {
         let mut line = lock(&self.line);
         line.push((claim, sleeper.clone()));
@@ -168,17 +169,17 @@ impl<P: Look, C: Copy> Turn<P, C> {
         }
     }
 
-    /// Whether an operation in flight has no waiting thread.
+    /// Whether some operation in flight is unattended.
     pub(crate) fn is_unattended(&self) -> bool {
         self.unattended.load(SeqCst) > 0
     }
 
-    /// Counts one more operation without a waiting thread. [`settle`](Self::settle) must follow.
+    /// Counts one more unattended operation. [`settle`](Self::settle) must follow.
     pub(crate) fn add_unattended(&self) {
         self.unattended.fetch_add(1, SeqCst);
     }
 
-    /// Such an operation is over.
+    /// An unattended operation is over.
     pub(crate) fn remove_unattended(&self) {
         self.unattended.fetch_sub(1, SeqCst);
     }

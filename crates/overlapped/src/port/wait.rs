@@ -1,5 +1,5 @@
-//! A thread that waits takes the turn, and handles completions until its own result has come. This file also counts the
-//! operations that no thread waits for.
+//! Waiting at a port. A thread that waits takes the turn, and handles completions until it has its own result. This
+//! file also counts the operations that no thread waits for.
 
 use std::cell::{Cell, RefCell};
 use std::ptr;
@@ -31,25 +31,26 @@ impl Drop for TurnGuard<'_> {
         if port.turn.pass(|claim| port.has_jobs_for(claim)) {
             port.rouse_dispatcher();
         }
-        // No other thread could take the turn when the last completions came. So the outer loop is told of them again.
+        // The outer loop's thread found the turn taken. Some of the completions that it was told of may be left, so
+        // tell it again.
         if port.turn.take_missed() {
             port.queue.tell_again();
         }
     }
 }
 
-/// A thread that polls the future it waits for.
+/// The wait in which a thread polls now.
 #[derive(Clone, Copy)]
 struct Attended {
     /// The address of the port at which the thread waits.
     port: usize,
     /// The data pointer of the thread's own waker.
     waker: *const (),
-    /// How often a poll was not ready.
+    /// How many polls of operations were not ready.
     polls: u32,
 }
 
-/// Restores on drop what the thread polled before.
+/// Restores the outer wait of this thread on drop.
 struct Restore(Attended);
 
 impl Drop for Restore {
@@ -98,8 +99,7 @@ impl Drop for Relay {
     }
 }
 
-/// A sleeper that no wait of this thread uses. In a destructor of a thread-local value, the sleeper may be gone
-/// already.
+/// Takes this thread's unused sleeper. In the destructor of a thread-local value, it may be gone already.
 fn kept() -> Option<Arc<Sleeper>> {
     SLEEPER.try_with(RefCell::take).ok().flatten()
 }
@@ -133,11 +133,11 @@ fn block_on_until<T>(deadline: Option<Instant>, mut poll: impl FnMut(&mut Contex
     ready
 }
 
-/// A future may poll on and on, and never let its thread wait. After this many polls that were not ready, the thread
-/// handles completions.
+/// A future may poll again and again, and never let its thread wait. After this many polls that were not ready, the
+/// thread handles completions.
 const POLLS: u32 = 64;
 
-/// How long a thread without time still waits for the turn, if it has callbacks to run with it.
+/// How long a thread whose timeout is zero still waits for the turn, if there are callbacks for it to run.
 const A_MOMENT: Duration = Duration::from_millis(1);
 
 impl Inner {
@@ -154,7 +154,7 @@ impl Inner {
         }
         let sleeper =
             kept().filter(|sleeper| sleeper.is_of(self)).unwrap_or_else(|| Sleeper::new(Arc::downgrade(self)));
-        // First of all, look at what has woken the sleeper since its last wait.
+        // Forget wakes since the sleeper's last wait: the first poll sees their effects.
         sleeper.take_wake();
         let waker = Waker::from(sleeper.clone());
         let mut cx = Context::from_waker(&waker);
@@ -178,20 +178,19 @@ impl Inner {
         driven
     }
 
-    /// Polls for a thread that waits here and that this waker wakes. The operations it polls need no dispatcher.
+    /// Runs `poll` for a thread that waits at this port and has this waker. Operations polled in it need no dispatcher.
     fn attending<T>(&self, waker: &Waker, poll: impl FnOnce() -> T) -> T {
         let attended = Attended { port: ptr::from_ref(self).addr(), waker: waker.data(), polls: 0 };
         let _restore = Restore(ATTENDED.replace(attended));
         poll()
     }
 
-    /// Whether this very thread waits for the operation that was polled and that keeps this waker. If so, the thread
-    /// handles completions meanwhile. With another waker it does not wait for it, even if it was polled inside of a
-    /// wait: an executor may park the thread elsewhere, and a set of futures that moves to another thread polls only
-    /// the woken ones.
+    /// Whether this very thread waits for the operation that it polls now. It does if `cx` has the waker of the
+    /// thread's wait; then the thread handles completions meanwhile. It does not if `cx` has another waker, even inside
+    /// a wait: an executor may park the thread elsewhere, and a set of futures may move to another thread, and polls
+    /// only the futures that were woken.
     ///
-    /// A future may poll on and on, and never let its thread wait. So this also handles the port's completions now and
-    /// then.
+    /// Also handles the port's completions after every [`POLLS`] polls.
     pub(crate) fn is_attended_here(self: &Arc<Self>, cx: &Context<'_>) -> bool {
         let attended = ATTENDED.get();
         if attended.port != Arc::as_ptr(self).addr() || !ptr::eq(attended.waker, cx.waker().data()) {
@@ -204,7 +203,7 @@ impl Inner {
         true
     }
 
-    /// Handles the completions that are there, unless another thread does so.
+    /// Handles the completions in the queue without waiting, unless another thread has the turn.
     fn look(self: &Arc<Self>, whose: Whose) {
         if self.turn.try_take() {
             let _turn = TurnGuard(self);
@@ -214,7 +213,7 @@ impl Inner {
 
     /// Handles completions, or sleeps while another thread does, until this thread is woken or the deadline has passed.
     pub(super) fn serve(self: &Arc<Self>, sleeper: &Arc<Sleeper>, deadline: Option<Instant>, whose: Whose) {
-        // A future that wakes itself must still let the port have its turn.
+        // Even if the future has woken itself, dispatch once, without sleeping.
         let now = sleeper.take_wake();
         let left = || deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         // Computed each time, since the thread may have waited in line for long.
@@ -223,12 +222,12 @@ impl Inner {
             loop {
                 let sleep = sleep();
                 self.dispatch(sleep, whose, Some(sleeper));
-                // It also returns in the child, if a waker forked.
+                // If a waker forked, this also runs in the child.
                 if sleeper.is_woken() || sleep == Some(Duration::ZERO) || self.is_inherited() {
                     return;
                 }
+                // Give the turn to a thread that may run the callbacks that this one has put off.
                 if self.gives_way() {
-                    // Another thread gets the turn, which may run the callbacks that this one has put off.
                     break;
                 }
             }
@@ -236,9 +235,9 @@ impl Inner {
         }
     }
 
-    /// Takes the turn, or waits in line for it until the deadline or until the thread is woken: then another thread has
-    /// handled its completion. A thread without time does not wait in line, unless it has callbacks to run with the
-    /// turn. Those are worth a moment.
+    /// Takes the turn, or waits in line for it until the deadline or until the thread is woken. `None`: it has no turn;
+    /// if it was woken, another thread has handled its completion. With `now` it does not wait, except for
+    /// [`A_MOMENT`] if there are callbacks that it may run.
     pub(super) fn take_turn(
         self: &Arc<Self>,
         sleeper: Option<&Arc<Sleeper>>,
@@ -260,7 +259,7 @@ impl Inner {
         self.turn.line_up(whose, sleeper);
         self.settle_turn();
         if has_jobs {
-            // If the thread with the turn sleeps, this makes it give way.
+            // Wake the thread with the turn, so that it gives the turn up.
             self.queue.post(LOOK);
         }
         if matches!(whose, Whose::All) && self.is_woken() {
@@ -271,7 +270,7 @@ impl Inner {
         given.filter(|_| !sleeper.is_woken())
     }
 
-    /// Makes polls return: the poll of the thread that has the turn, and polls that wait in line or are about to.
+    /// Makes polls return: the one with the turn, those in line, and those that are about to wait.
     pub(super) fn wake_polls(&self) {
         self.woken.store(true, SeqCst);
         self.turn.wake_in_line(|claim| matches!(claim, Whose::All));
@@ -280,12 +279,12 @@ impl Inner {
         }
     }
 
-    /// Whether the polls were woken, and no poll that waits has returned since.
+    /// Whether [`wake_polls`](Self::wake_polls) was called, and no waiting poll has returned since.
     pub(super) fn is_woken(&self) -> bool {
         self.woken.load(SeqCst)
     }
 
-    /// A poll that waited returns, so the wakeup has had its effect.
+    /// A waiting poll returns: this ends the effect of [`wake_polls`](Self::wake_polls).
     pub(super) fn has_returned(&self) {
         self.woken.store(false, SeqCst);
     }
@@ -295,8 +294,8 @@ impl Inner {
         self.has_jobs() && self.turn.is_wanted(|claim| self.has_jobs_for(claim))
     }
 
-    /// Takes the turn if it is free by now. Otherwise the thread that has it will tell of what comes, in the queue that
-    /// an outer loop watches.
+    /// Takes the turn if it is free now. Otherwise the thread that has it will ring the queue's bell when it gives the
+    /// turn up, so that an outer loop polls again.
     pub(super) fn miss_turn(self: &Arc<Self>) -> Option<TurnGuard<'_>> {
         self.turn.try_take_or_miss().then(|| TurnGuard(self))
     }
@@ -308,7 +307,7 @@ impl Inner {
         }
     }
 
-    /// No thread waits for this operation, or the thread may stop waiting before its end.
+    /// Counts this operation as one without a waiting thread: nobody waits for it, or perhaps not to its end.
     #[inline]
     pub(crate) fn unattended(self: &Arc<Self>, slot: &Slot, operation: InFlight) {
         if !self.has_dispatcher() || slot.machine.is_unattended() {
@@ -323,8 +322,8 @@ impl Inner {
         }
     }
 
-    /// The owner has left an operation in flight. Completions that are there already are handled at once. So a program
-    /// whose threads all wait needs no dispatcher for them.
+    /// The owner has dropped an operation in flight. Handles the completions in the queue at once: if the operation's
+    /// own is among them, no dispatcher is needed.
     pub(crate) fn abandoned(self: &Arc<Self>, slot: &Slot, operation: InFlight, whose: Whose) {
         if !self.has_dispatcher() {
             return;
@@ -335,13 +334,13 @@ impl Inner {
         self.unattended(slot, operation);
     }
 
-    /// An operation of a file has ended at once, but Windows still queues a packet for it.
+    /// An operation of a file has ended at once, but Windows may still queue a packet for it.
     #[cfg(windows)]
     pub(crate) fn stray_is_due(&self) {
         self.queue.strays().add();
     }
 
-    /// Takes these packets out of the queue when there may be many. Runs neither callbacks nor wakers.
+    /// Takes such packets out of the queue when there may be many. Runs neither callbacks nor wakers.
     #[cfg(windows)]
     pub(crate) fn take_strays(self: &Arc<Self>) {
         let strays = self.queue.strays();

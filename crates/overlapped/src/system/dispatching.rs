@@ -1,10 +1,10 @@
-//! The ports that this thread dispatches now, by address. Wakers that poll other ports nest them.
+//! The ports that this thread dispatches now, by address. They nest: a waker may poll another port.
 
 use std::cell::Cell;
 
-/// How deep wakers that poll other ports may nest. A deeper poll finds nothing, and a deeper wait is refused.
+/// How many ports may be nested. A deeper poll finds nothing, and a deeper wait is refused.
 const NESTED: usize = 8;
-/// The low bit of an address: this thread only waits, and must not run callbacks of others.
+/// The low bit of an address: at this port the thread only waits, and does not run all callbacks.
 const ONLY_WAITS: usize = 1;
 
 #[derive(Clone, Copy)]
@@ -64,7 +64,7 @@ pub(crate) fn dispatches(port: usize) -> bool {
     DISPATCHING.get().ports().iter().any(|here| here & !ONLY_WAITS == port)
 }
 
-/// Whether this thread dispatches this port and runs callbacks for everybody.
+/// Whether this thread dispatches this port and runs all callbacks.
 #[inline]
 pub(crate) fn runs_callbacks_of(port: usize) -> bool {
     DISPATCHING.get().ports().contains(&port)

@@ -1,5 +1,5 @@
-//! Foreign code: wakers, callbacks, destructors. It runs with its panics caught, and off the dispatcher if it may take
-//! long.
+//! Foreign code: wakers, callbacks, destructors. Its panics are caught. Code that may take long does not run on the
+//! dispatcher.
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -48,7 +48,7 @@ pub(crate) struct Running(());
 
 impl Running {
     pub(crate) fn begin<T>(owner: *const T) -> Self {
-        // While the thread's own values are destroyed the list may be gone already; then nobody looks at it.
+        // While the thread's own values are destroyed, the list may be gone already; then it is not needed.
         let _ = RUNNING.try_with(|owners| owners.borrow_mut().push(owner.addr()));
         Self(())
     }

@@ -14,8 +14,8 @@ pub(crate) fn ticks() -> u64 {
     (now.tv_sec as u64).wrapping_mul(1000).wrapping_add((now.tv_nsec / 1_000_000) as u64)
 }
 
-/// Returns whole pages to the system from memory that is about to be freed. The C library's allocator returns nothing
-/// that lies below memory in use.
+/// Returns the whole pages of memory that is about to be freed to the system. The C library's allocator does not do
+/// that for memory below a block that is still in use.
 ///
 /// # Safety
 /// The memory is the caller's, and nobody reads it before it is written again.
@@ -24,7 +24,7 @@ pub(crate) unsafe fn discard(start: *mut u8, len: usize) {
     let skipped = start.align_offset(page);
     let whole = len.saturating_sub(skipped) / page * page;
     if whole > 0 {
-        // A failure costs memory and nothing else.
+        // If this fails, the process only uses more memory.
         // SAFETY: the caller's promise; the range holds only whole pages of that memory.
         let _ = unsafe { madvise(start.wrapping_add(skipped).cast(), whole, Advice::LinuxDontNeed) };
     }

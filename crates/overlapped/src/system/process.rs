@@ -1,10 +1,10 @@
-//! Tells cheaply which process this is, and keeps values that each process has for itself.
+//! Detects the child of a fork, cheaply, and keeps values that each process has for itself.
 //!
 //! The child of a fork has a copy of every port and none of the threads. It shares the epoll sets with its parent: if
 //! the child removed a file, the parent would lose it. A lock that a thread of the parent held stays locked in the
-//! child for ever. So a port remembers the process that made it, and values of a process are made anew in the child. A
-//! system call for each check would be too dear. Instead there is a page that the kernel clears in the child
-//! (MADV_WIPEONFORK, since Linux 4.14).
+//! child for ever. So a port remembers the process that made it, and the child makes its own values. A system call for
+//! each check would take too long. Instead there is a page that the kernel clears in the child (MADV_WIPEONFORK, since
+//! Linux 4.14).
 
 use std::ptr;
 use std::sync::atomic::{
@@ -17,7 +17,7 @@ use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous};
 /// The number of this process: it stays the same until a fork, and the child gets another one.
 #[inline]
 pub(crate) fn number() -> u32 {
-    /// A child inherits a copy of this, unlike the page, and so takes the next number.
+    /// Unlike the page, the child inherits this, and so takes the next number.
     static LAST: AtomicU32 = AtomicU32::new(0);
     let page = page();
     match page.load(Relaxed) {
@@ -29,14 +29,14 @@ pub(crate) fn number() -> u32 {
     }
 }
 
-/// The page that the kernel clears in a child. No lock is held while it is made: the parent's thread may make it during
-/// the fork, and the child would then wait for that thread for ever.
+/// The page that the kernel clears in a child. It is made without a lock: if another thread of the parent held one
+/// during the fork, the child would wait for ever.
 #[inline]
 fn page() -> &'static AtomicU32 {
     static PAGE: AtomicPtr<AtomicU32> = AtomicPtr::new(ptr::null_mut());
-    /// Used where no such page can be had: there a child is taken for its parent.
+    /// Used if the kernel has no such page: then a child is taken for its parent.
     static NOT_WIPED: AtomicU32 = AtomicU32::new(0);
-    // SAFETY: null, or one of the two below, which are never freed.
+    // SAFETY: it is null, or a page or the static, which are never freed.
     if let Some(page) = unsafe { PAGE.load(Acquire).as_ref() } {
         return page;
     }

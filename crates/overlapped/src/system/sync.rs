@@ -62,19 +62,19 @@ pub(crate) mod ordered {
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicUsize};
 }
 
-/// What a thread sleeps on.
+/// Parks a thread.
 #[cfg(not(loom))]
 pub(crate) struct Parker(std::thread::Thread);
 
 #[cfg(not(loom))]
 impl Parker {
-    /// One for this thread.
+    /// The parker of this thread.
     pub(crate) fn new() -> Self {
         Self(std::thread::current())
     }
 
-    /// Sleeps until it is unparked, or until the deadline. An earlier unpark counts. `false` when the deadline had
-    /// passed already. It may return for no reason.
+    /// Sleeps until it is unparked, or until the deadline; an earlier unpark counts. May also return without a reason.
+    /// `false`: the deadline had passed already.
     pub(crate) fn park(&self, deadline: Option<Instant>) -> bool {
         match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
             None => std::thread::park(),
@@ -89,7 +89,7 @@ impl Parker {
     }
 }
 
-/// What a thread sleeps on. A model has no time, so it ignores the deadline.
+/// Parks a thread. A model has no time, so it ignores the deadline.
 #[cfg(loom)]
 pub(crate) struct Parker(Mutex<bool>, Condvar);
 
@@ -118,7 +118,7 @@ pub(crate) use loom::{cell::UnsafeCell, thread::yield_now};
 #[cfg(not(loom))]
 pub(crate) use std::thread::yield_now;
 
-/// A cell whose users agree among themselves who may use it. Under loom, loom's own cell checks that.
+/// A cell whose users make sure that one at a time uses it. In a model, loom's own cell checks that.
 #[cfg(not(loom))]
 #[derive(Debug)]
 pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
@@ -135,18 +135,16 @@ impl<T> UnsafeCell<T> {
     }
 }
 
-/// Locks `mutex`. None of our code panics while it holds a lock, so the value in a poisoned mutex is still whole.
 #[cfg(not(loom))]
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
+pub(crate) use lock_std as lock;
 
-/// Locks a mutex that loom does not check.
+/// Locks a mutex that loom does not check. None of our code panics while it holds a lock, so the value in a poisoned
+/// mutex is still whole.
 pub(crate) fn lock_std<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// Locks `mutex`.
+/// Locks a mutex that loom checks.
 #[cfg(loom)]
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().expect("loom has no poisoning")

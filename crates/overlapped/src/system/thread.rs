@@ -13,7 +13,7 @@ pub(crate) fn spawn<T: Send + 'static>(
     Builder::new().name(name.to_owned()).spawn(run)
 }
 
-/// Until this is dropped, this thread blocks all signals, and threads that it starts inherit that.
+/// Blocks all signals in this thread, and in threads that it starts, until this is dropped.
 struct Blocked(libc::sigset_t);
 
 impl Blocked {

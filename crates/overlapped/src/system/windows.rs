@@ -24,7 +24,7 @@ pub(crate) fn pin_module() {
     let mut module = std::ptr::null_mut();
     // SAFETY: with FROM_ADDRESS the "name" is any address in the module; the out-parameter is valid for the call.
     let pinned = unsafe { GetModuleHandleExW(flags, (pin_module as *const ()).cast(), &mut module) };
-    // This cannot fail for our own address. If it did, the program would only have to keep the module loaded itself.
+    // This cannot fail for our own address.
     debug_assert_ne!(pinned, 0);
 }
 

@@ -73,9 +73,9 @@ impl Buffer {
     }
 }
 
-/// How many unused bytes lie behind a buffer of `capacity` bytes. With METHOD_BUFFERED, when a driver claims more bytes
-/// than fit in the buffer, the system copies that many bytes anyway: an overrun of a record or two lands here. It is as
-/// much as the buffer itself, at least 1 KiB and at most 4 KiB. More would cost small buffers more than it could save.
+/// How many unused bytes lie behind a buffer of `capacity` bytes. With METHOD_BUFFERED, if a driver claims more bytes
+/// than fit in the buffer, the system copies that many bytes anyway; an overrun of a record or two ends here. The slack
+/// is as large as the buffer, but at least 1 KiB and at most 4 KiB.
 pub(crate) const fn slack(capacity: usize) -> usize {
     if capacity < 1024 {
         1024
@@ -86,7 +86,7 @@ pub(crate) const fn slack(capacity: usize) -> usize {
     }
 }
 
-/// Adds the bytes that a driver may overwrite when it claims more than it has room for.
+/// Adds the [`slack`].
 fn with_slack(layout: Layout) -> Option<Layout> {
     Layout::from_size_align(layout.size().checked_add(slack(layout.size()))?, layout.align()).ok()
 }

@@ -205,8 +205,7 @@ struct Inner {
     bytes: Box<[u8]>,
 }
 
-/// The kind of a Linux error number once the file is open. Some numbers then mean something else than [`errno::kind`]
-/// says.
+/// The kind of a Linux error number from a file that is open. Some numbers then mean another kind than [`errno::kind`].
 const fn kind_when_open(errno: i32, operation: Operation) -> ErrorKind {
     match errno {
         // ENODEV: every operation reports it for a device that is gone.
@@ -227,14 +226,15 @@ impl Error {
     }
 
     pub(crate) fn from_code(code: ErrorCode, operation: Operation) -> Self {
-        let code = match code {
-            ErrorCode::Status(status) if !status.is_gone() => status.errno().map_or(code, ErrorCode::Errno),
+        let plain = match code {
+            ErrorCode::Status(status) => status.errno().map_or(code, ErrorCode::Errno),
             code => code,
         };
-        let kind = match code {
+        let is_gone = matches!(code, ErrorCode::Status(status) if status.is_gone());
+        let kind = match if is_gone { code } else { plain } {
             code if matches!(operation, Operation::Open) => code.kind(),
-            // A handle was opened, and its device is not found any more: the device is gone. So is a device that waits
-            // to be deleted. But NOT_FOUND is about the thing that the request asked for.
+            // If the device of an open handle is not found, it is gone; so is a device that waits to be deleted. But
+            // NOT_FOUND is about the thing that the request asked for.
             ErrorCode::Status(Status::NOT_FOUND) => ErrorKind::NotFound,
             ErrorCode::Status(Status::DELETE_PENDING) => ErrorKind::Disconnected,
             ErrorCode::Errno(errno) => kind_when_open(errno, operation),
@@ -244,10 +244,7 @@ impl Error {
             },
         };
         let mut error = Self::new(kind, operation);
-        error.0.code = Some(match code {
-            ErrorCode::Status(status) => status.errno().map_or(code, ErrorCode::Errno),
-            code => code,
-        });
+        error.0.code = Some(plain);
         error
     }
 
@@ -261,10 +258,17 @@ impl Error {
         self
     }
 
-    /// The same error, for a cancellation that nobody asked for.
+    /// Changes the kind to [`ErrorKind::Aborted`], for a cancellation that nobody asked for.
     pub(crate) fn aborted(mut self) -> Self {
         self.0.kind = ErrorKind::Aborted;
         self
+    }
+
+    /// The error of a future that is polled after it was ready.
+    #[cold]
+    pub(crate) fn taken_before() -> Self {
+        Self::new(ErrorKind::InvalidInput, Operation::Poll)
+            .hint("its result was taken already; do not poll a future after it was ready")
     }
 
     pub(crate) fn keeping(mut self, bytes: &[u8]) -> Self {
@@ -325,7 +329,7 @@ impl fmt::Display for Error {
         operation.fmt(f)?;
         if let Some(device) = device {
             let preposition = if matches!(operation, Operation::Open | Operation::Close) { "" } else { "on " };
-            // Not `{device:?}`: that would double each backslash, and no device has such a name.
+            // Not `{device:?}`, which would double each backslash.
             write!(f, " {preposition}\"{device}\"")?;
         }
         write!(f, ": {kind}")?;
@@ -360,11 +364,10 @@ impl From<Error> for io::Error {
             ErrorKind::Unsupported => io::ErrorKind::Unsupported,
             ErrorKind::InvalidInput => io::ErrorKind::InvalidInput,
             ErrorKind::Disconnected => io::ErrorKind::NotConnected,
-            // Not `Interrupted`: the standard library retries that.
-            ErrorKind::Cancelled | ErrorKind::Aborted => io::ErrorKind::Other,
             ErrorKind::TimedOut => io::ErrorKind::TimedOut,
             ErrorKind::Deadlock => io::ErrorKind::Deadlock,
             ErrorKind::Truncated => io::ErrorKind::InvalidData,
+            // A cancelled call too, and not as `Interrupted`: the standard library retries that.
             _ => io::ErrorKind::Other,
         };
         io::Error::new(kind, error)

@@ -39,10 +39,10 @@ pub enum InterfaceChange {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Removal {
-    /// Somebody wants to remove the device ("safely remove"). Every call of the handle is cancelled. Drop the device,
-    /// its calls and its streams, or the removal is refused.
+    /// A user or a program wants to remove the device ("safely remove"). Every call of the handle is cancelled. Drop
+    /// the device, its calls and its streams, or the removal is refused.
     Asked,
-    /// The removal was refused after all: open the device again.
+    /// The removal was refused, and the device stays: open it again.
     Refused,
     /// The device is gone.
     Gone,

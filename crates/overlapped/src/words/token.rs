@@ -1,8 +1,7 @@
 //! Tokens: a token names an operation to the kernel, and comes back in its packet. It is never an address, so a packet
 //! that comes back late cannot lead to freed memory.
 
-/// How many times the slot has been used. A packet belongs to the operation that it names only if the generations
-/// agree.
+/// How many times the slot has been used. A packet counts only if it has the slot's present generation.
 pub(crate) type Generation = u32;
 
 /// The last generation: a slot that has reached it is never used again. A token has 30 bits for it.
@@ -10,9 +9,9 @@ pub(crate) const LAST_GENERATION: Generation = (1 << 30) - 1;
 
 /// The high bit marks our packets: no address in user mode has it.
 const OURS: u64 = 1 << 63;
-/// Together with [`OURS`]: the operation has not completed; its time is over.
+/// Together with [`OURS`]: the operation has not completed, and its grace period is over.
 pub(crate) const EXPIRE: u64 = 1 << 62;
-/// Without [`OURS`]: no completion, only a reason to look. No address in user mode has this bit either.
+/// Without [`OURS`]: no completion; it only wakes the thread in the queue. No address in user mode has this bit either.
 pub(crate) const LOOK: u64 = 1 << 62;
 
 /// Names an operation in one word: the slot and its generation.

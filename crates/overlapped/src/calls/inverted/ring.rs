@@ -1,8 +1,8 @@
-//! The bookkeeping of an inverted call: which calls are pending, which results wait, when to submit, and when it is
-//! over.
+//! The bookkeeping of an inverted call: which calls are pending, which results wait, when to submit the next call, and
+//! when the stream ends.
 //!
-//! It knows no devices: [`Calls`] submits, cancels and releases. So loom can check every interleaving of completions,
-//! takes, submissions and the drop (`loom_tests.rs`).
+//! It does not know devices: the trait [`Calls`] submits, cancels and releases. So loom can check every interleaving of
+//! completions, takes, submissions and the drop (`loom_tests.rs`).
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,12 +12,12 @@ use crate::operation::Ended;
 use crate::system::sync::{Mutex, MutexGuard, lock};
 use crate::{Error, Status};
 
-/// The calls of a [`Ring`]. The ring holds its lock while it calls `orphan`, `is_attended` or `port`, and none of the
-/// others.
+/// What a [`Ring`] needs from its calls. The ring holds its lock while it calls `orphan`, `is_attended` or `port`, but
+/// not while it calls the others.
 pub(crate) trait Calls: Send + Sync + Sized {
-    /// What keeps the handle open.
+    /// The device, which stays open while this exists.
     type Device: Clone + Send;
-    /// Where completions arrive.
+    /// The port at which completions arrive.
     type Port;
     /// A call that was submitted.
     type Operation: Copy + Send;
@@ -26,22 +26,22 @@ pub(crate) trait Calls: Send + Sync + Sized {
     fn submit(&self, device: &Self::Device, number: u64, ring: &Arc<Ring<Self>>) -> Submission<Self::Operation>;
     /// Asks the driver to cancel a call, which may be over by now.
     fn cancel(&self, device: &Self::Device, operation: Self::Operation);
-    /// Whether threads wait for the results, so that nobody else has to serve a call in flight.
+    /// Whether threads wait for the results, so that no dispatcher has to serve the calls in flight.
     fn is_attended(&self, port: &Self::Port) -> bool;
-    /// No thread waits for a call in flight, which may be over by now.
+    /// No thread waits for this call, so the dispatcher must serve it. It may be over by now.
     fn unattended(&self, port: &Self::Port, operation: Self::Operation);
     /// Releases a call that is over.
     fn release(&self, port: &Self::Port, operation: Self::Operation);
-    /// Releases a call that is over and whose result nobody will take. Returns how many bytes it had, unless another
-    /// read gets them.
+    /// Releases a call that is over and whose result nobody will take. Returns how many bytes were lost. `None`:
+    /// another read gets them.
     fn discard(&self, port: &Self::Port, operation: Self::Operation, information: usize) -> Option<usize>;
-    /// Nobody will take the result of a call in flight. `None` means a call that is being submitted.
+    /// Nobody will take the result of this call in flight. `None`: the call that is just being submitted.
     fn orphan(&self, port: &Self::Port, operation: Option<Self::Operation>);
-    /// The call that was being submitted has returned. It is now an orphan under its own name, or over.
+    /// The submission of the orphan `None` has returned. That call is over, or was passed to `orphan` again by name.
     fn submitted(&self, device: &Self::Device);
-    /// Whether the stream goes on after a call that is over.
+    /// Decides whether the stream goes on after this call, which is over.
     fn after(&self, port: &Self::Port, operation: Self::Operation, status: Status, information: usize) -> After;
-    /// How the stream ends if it is ended with this status.
+    /// Makes the end of a stream that is stopped with this status.
     fn end(&self, status: Status) -> End;
     /// The device's port.
     fn port<'a>(&self, device: &'a Self::Device) -> &'a Self::Port;
@@ -56,16 +56,16 @@ pub(crate) enum Submission<Operation> {
     Pending(Operation),
     /// It is over, and will not arrive.
     Done(Operation, Ended),
-    /// It is over, and the thread with its packet owns it: it will arrive, or has arrived.
+    /// It is over, and another thread has its packet and owns it: it will arrive, or has arrived.
     Arriving,
     /// It could not be submitted.
     Refused(Error),
 }
 
-/// What follows a call that is over.
+/// The decision after a call that is over.
 #[derive(Debug)]
 pub(crate) enum After {
-    /// More calls. The result is an item, even a failure.
+    /// The stream goes on. The result is an item, even if it is a failure.
     GoOn,
     End(End),
 }
@@ -79,7 +79,7 @@ pub(crate) enum End {
     Quiet,
 }
 
-/// What the consumer gets when it takes.
+/// What the consumer takes.
 #[derive(Debug)]
 pub(crate) enum Pop<Operation> {
     Reply(Operation, Ended, Next),
@@ -87,7 +87,7 @@ pub(crate) enum Pop<Operation> {
     Nothing,
 }
 
-/// What to do after a reply was taken.
+/// What the consumer must do after it took a reply.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Next {
     /// Call [`Ring::arm`] once the operation is released: there is room for another call.
@@ -137,12 +137,12 @@ struct State<C: Calls> {
     /// completion it is its place, and places are used again.
     entries: VecDeque<Entry<C::Operation>>,
     first: u64,
-    /// In order of completion: the results to take.
+    /// In order of completion: the results that wait to be taken.
     arrived: VecDeque<(C::Operation, Ended)>,
     figures: Figures,
     done: usize,
-    /// A thread is submitting. Another thread that wants to submit leaves it to that one: so numbers and submissions
-    /// have the same order, and no lock is held while the driver runs.
+    /// A thread is submitting. Other threads leave the submitting to it: so numbers and submissions have the same
+    /// order, and no lock is held while the driver runs.
     arming: bool,
     /// The stream was dropped while a call was being submitted.
     in_limbo: bool,
@@ -150,7 +150,7 @@ struct State<C: Calls> {
     end: Option<End>,
     ended: bool,
     consumer: Option<Waker>,
-    /// The consumer is woken each time, and does not leave its waker again.
+    /// The consumer is a subscription: its waker stays here, and is woken each time.
     attached: bool,
 }
 
@@ -166,8 +166,8 @@ enum Entry<Operation> {
 impl<C: Calls> Ring<C> {
     /// Submits the first calls.
     pub(crate) fn start(calls: C, device: C::Device, pending: usize, window: usize, order: Order) -> Arc<Self> {
-        // Room for the pending calls. Results that are not taken in time make it grow, once. If every stream allocated
-        // its whole window at the start, ten thousand streams would use memory that no cache holds.
+        // Room for the pending calls. It grows when results are not taken in time. If every stream allocated its whole
+        // window at the start, ten thousand streams would need more memory than the processor's caches have.
         let most = pending.saturating_add(1).min(1 << 16);
         let arrived = if order == Order::Completion { most } else { 0 };
         let ring = Arc::new(Self {
@@ -200,7 +200,7 @@ impl<C: Calls> Ring<C> {
         self.arm_and_wake(lock(&self.state), None);
     }
 
-    /// [`arm`](Self::arm), and wakes the consumer as soon as one call is submitted.
+    /// Like [`arm`](Self::arm); also wakes the consumer as soon as one call is submitted, or none is to be.
     fn arm_and_wake<'a>(self: &'a Arc<Self>, mut state: MutexGuard<'a, State<C>>, mut consumer: Option<Waker>) {
         let device = match &state.device {
             Some(device) if !state.arming && state.has_room(self) => device.clone(),
@@ -245,7 +245,7 @@ impl<C: Calls> Ring<C> {
         self.calls.arm_later(self.calls.port(&device), self);
     }
 
-    /// Notes the outcome of a submission. Returns the consumer if something is ready for it now.
+    /// Notes the outcome of a submission.
     fn submitted(&self, number: u64, submission: Submission<C::Operation>, device: &C::Device) -> Noted<'_, C> {
         match submission {
             Submission::Arriving => (lock(&self.state), None),
@@ -289,7 +289,7 @@ impl<C: Calls> Ring<C> {
         self.arm_and_wake(state, consumer);
     }
 
-    /// A call is over, and this thread owns its operation. Returns the consumer if something is ready for it now.
+    /// A call is over, and this thread owns its operation.
     fn done(&self, number: u64, operation: C::Operation, ended: Ended, port: &C::Port) -> Noted<'_, C> {
         let (status, information) = ended;
         // This may run the caller's code, so not under the lock.
@@ -327,8 +327,7 @@ impl<C: Calls> Ring<C> {
         (state, consumer)
     }
 
-    /// Ends the stream, unless it has ended: nothing more is submitted, and pending calls are cancelled. Returns the
-    /// consumer if something is ready for it now.
+    /// Ends the stream, unless it has ended: nothing more is submitted, and pending calls are cancelled.
     fn finish(&self, end: End, device: &C::Device) -> Noted<'_, C> {
         let mut state = lock(&self.state);
         let first = !state.ended && state.end.is_none();
@@ -344,8 +343,8 @@ impl<C: Calls> Ring<C> {
         (state, consumer)
     }
 
-    /// Asks the driver to cancel the pending calls, the last one first. In the other order the driver might complete
-    /// the next call with what it takes from a cancelled one.
+    /// Asks the driver to cancel the pending calls, the last one first. In the other order the driver might give the
+    /// data of a cancelled call to the next call, which is about to be cancelled too.
     fn cancel_pending(&self, device: &C::Device) {
         let mut before = u64::MAX;
         loop {
@@ -366,8 +365,8 @@ impl<C: Calls> Ring<C> {
         }
     }
 
-    /// Takes the next item, or leaves a waker. A caller that expects nothing has the waker cloned before, and locks
-    /// once.
+    /// Takes the next item, or leaves a waker. If the caller expects nothing, the waker is cloned beforehand, so that
+    /// this locks only once.
     pub(crate) fn take(&self, cx: &Context<'_>, expects_nothing: bool) -> Poll<Pop<C::Operation>> {
         let mut waker = expects_nothing.then(|| cx.waker().clone());
         loop {
@@ -428,7 +427,8 @@ impl<C: Calls> Ring<C> {
     pub(crate) fn close(&self, device: &C::Device) {
         let mut state = lock(&self.state);
         let mut in_limbo = false;
-        // Mark the orphans before a call that ends now finds no consumer: later reads wait for the ones in flight.
+        // Mark the orphans while the device is still here, so that later reads wait for them: a call that ends after
+        // this finds no device, and is discarded.
         for entry in &state.entries {
             match *entry {
                 Entry::Pending(operation) => self.calls.orphan(self.calls.port(device), Some(operation)),
@@ -443,7 +443,7 @@ impl<C: Calls> Ring<C> {
         let (_device, _consumer) = (state.device.take(), state.consumer.take());
         let done = state.take_done();
         drop(state);
-        // Cancel first: bytes that come back must not go to calls that nobody wants.
+        // Cancel before discarding: bytes that come back must not go to the pending calls.
         self.cancel_pending(device);
         for (operation, information) in done {
             if let Some(bytes) = self.calls.discard(self.calls.port(device), operation, information) {
@@ -453,7 +453,7 @@ impl<C: Calls> Ring<C> {
     }
 }
 
-/// A thread is submitting until this is dropped, even when a waker panics.
+/// Clears `arming` when it is dropped, also if a waker panics.
 struct Arming<'a, C: Calls>(&'a Ring<C>);
 
 impl<C: Calls> Drop for Arming<'_, C> {
@@ -462,11 +462,10 @@ impl<C: Calls> Drop for Arming<'_, C> {
     }
 }
 
-/// The ring, locked, after something was noted in it. With it the consumer, if something is ready for it now; wake it
-/// without the lock.
+/// The state, still locked, and the consumer if something is ready for it now. Unlock before you wake the consumer.
 type Noted<'a, C> = (MutexGuard<'a, State<C>>, Option<Waker>);
 
-/// How many calls are submitted in a row, unless more are to be pending at once.
+/// How many calls are submitted in a row, unless the stream keeps more pending.
 const BURST: usize = 32;
 
 impl<C: Calls> State<C> {

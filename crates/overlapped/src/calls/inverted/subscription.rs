@@ -24,17 +24,17 @@ use crate::{Error, InvertedCall, Output, Reply};
 /// # }
 /// ```
 #[must_use = "dropping it ends the stream"]
-pub struct Subscription(Arc<dyn Pumping>);
+pub struct Subscription(Box<dyn Fn(bool) + Send + Sync>);
 
-/// Takes from the stream whenever it is woken, on the dispatcher.
+/// The stream's waker: takes the items that are ready, on the dispatcher, and calls back with them.
 struct Pump<Out: Output + ?Sized, F> {
     port: Arc<port::Inner>,
-    /// `None` when it is over.
+    /// `None` when the stream has ended.
     work: Mutex<Option<(InvertedCall<Out>, F)>>,
-    /// How many wakes came since the running thread began; 0 when no thread runs it.
+    /// How many wakes came since a thread began to run this; 0 when no thread does.
     wakes: AtomicUsize,
     stopped: AtomicBool,
-    /// A thread waits in `stop` and takes the stream: the handle must be closed when `stop` returns.
+    /// A thread waits in `stop` and will drop the stream, so that the handle is closed when `stop` returns.
     awaited: AtomicBool,
     /// The stream is dropped, and its calls are cancelled.
     gone: Mutex<bool>,
@@ -61,7 +61,7 @@ where
         }
     }
 
-    /// Calls back with the items that are ready. At the end it returns what is to be dropped.
+    /// Calls back with the items that are ready. `Some`: the stream has ended; drop this.
     fn take(&self) -> Option<(InvertedCall<Out>, F)> {
         let mut work = lock(&self.work);
         while let Some((stream, callback)) = &mut *work {
@@ -83,8 +83,8 @@ where
         work.take()
     }
 
-    /// Drops the stream and the callback outside the lock, and then signals it. The last owner of a device closes its
-    /// handle, which must not happen on the dispatcher.
+    /// Drops the stream and the callback outside the lock, then reports that. Not on the dispatcher: dropping the
+    /// stream may close the handle.
     fn end_of(self: &Arc<Self>, over: Option<(InvertedCall<Out>, F)>) {
         let Some((stream, callback)) = over else { return };
         let pump = self.clone();
@@ -97,6 +97,28 @@ where
             *lock(&pump.gone) = true;
             pump.is_gone.notify_all();
         });
+    }
+
+    /// Ends the stream. With `wait`, waits for a running callback, and until the stream is dropped.
+    fn stop(self: &Arc<Self>, wait: bool) {
+        // A thread that runs or drops the callback cannot wait for the callback.
+        let wait = wait && !self.port.is_dispatched_here() && !Running::is_here(Arc::as_ptr(self));
+        self.awaited.fetch_or(wait, SeqCst);
+        self.stopped.store(true, SeqCst);
+        // In the child of a fork the stream belongs to the parent, and a thread of the parent may hold its locks.
+        if self.port.is_inherited() {
+            return;
+        }
+        if wait {
+            let over = lock(&self.work).take();
+            let _running = Running::begin(Arc::as_ptr(self));
+            self.end_of(over);
+            // If the dispatcher has taken the stream, it is about to drop it.
+            let _gone = self.is_gone.wait_while(lock(&self.gone), |gone| !*gone);
+        } else {
+            // Drop the stream here, since a port that nobody polls has no other thread. No callback starts any more.
+            self.run();
+        }
     }
 }
 
@@ -111,37 +133,6 @@ where
         } else {
             let port = self.port.clone();
             port.run(Box::new(move || self.run()));
-        }
-    }
-}
-
-trait Pumping: Send + Sync {
-    fn end(self: Arc<Self>, wait: bool);
-}
-
-impl<Out, F> Pumping for Pump<Out, F>
-where
-    Out: Output + ?Sized,
-    F: FnMut(Result<Reply<Out>, Error>) + Send + 'static,
-{
-    fn end(self: Arc<Self>, wait: bool) {
-        // A thread that runs or drops the callback cannot wait for the callback.
-        let wait = wait && !self.port.is_dispatched_here() && !Running::is_here(Arc::as_ptr(&self));
-        self.awaited.fetch_or(wait, SeqCst);
-        self.stopped.store(true, SeqCst);
-        // In the child of a fork the stream belongs to the parent, and a thread of the parent may hold its locks.
-        if self.port.is_inherited() {
-            return;
-        }
-        if wait {
-            let over = lock(&self.work).take();
-            let _running = Running::begin(Arc::as_ptr(&self));
-            self.end_of(over);
-            // Otherwise the dispatcher is about to drop it.
-            let _gone = self.is_gone.wait_while(lock(&self.gone), |gone| !*gone);
-        } else {
-            // Run it here, since a port that nobody polls has no other thread. No callback starts any more.
-            self.run();
         }
     }
 }
@@ -177,11 +168,11 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
             is_gone: Condvar::new(),
         });
         if ring.attach(Waker::from(pump.clone())) {
-            // Not here: a callback runs on the dispatcher.
+            // On the dispatcher, where callbacks run, and not here.
             let first = pump.clone();
             pump.port.run(Box::new(move || first.run()));
         }
-        Subscription(pump)
+        Subscription(Box::new(move |wait| pump.stop(wait)))
     }
 }
 
@@ -189,13 +180,13 @@ impl Subscription {
     /// Ends the stream, waits for a callback that is running, and cancels every call. Inside the callback, and anywhere
     /// on the thread that dispatches the port, it does not wait.
     pub fn stop(self) {
-        self.0.clone().end(true);
+        (self.0)(true);
     }
 }
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.0.clone().end(false);
+        (self.0)(false);
     }
 }
 

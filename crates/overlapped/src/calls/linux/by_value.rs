@@ -98,7 +98,7 @@ impl<T: Word> IoctlByValue<T> {
         if let Some((_, size)) = said(request) {
             assert!(
                 size == size_of::<T>(),
-                "the request says another size than its type has: a record goes by its address, as an `Ioctl`"
+                "the request's size is not the size of its type: pass a record by its address, with `Ioctl`"
             );
         }
         Self { request, argument: PhantomData }

@@ -1,9 +1,9 @@
-//! Files that are always ready: a thread of their own reads and writes them for the dispatcher.
+//! The thread that makes the dispatcher's system calls on files that are always ready.
 //!
-//! Regular files, disks and some devices never say that they would block: they just block. A program's own thread makes
-//! their system calls itself. The dispatcher must not, since it would delay everybody when it submits the next read of
-//! a stream or runs a callback. So one thread, started at its first use, makes the dispatcher's system calls for all
-//! such files.
+//! Regular files, disks and some devices never return EAGAIN: they block. A program's own thread makes their system
+//! calls itself. The dispatcher submits too, for a stream or in a callback, and must not block, since that would delay
+//! all other operations. So one thread, started at its first use, makes the dispatcher's system calls on all such
+//! files.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};

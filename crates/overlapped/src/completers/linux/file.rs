@@ -78,7 +78,7 @@ impl File {
         let queue = port.queue();
         let adopted = what == Operation::Adopt;
         if adopted {
-            // This changes the open file itself, for everybody who has it.
+            // This changes the open file itself, for all processes that share it.
             flag::set(id, fd.as_fd())
                 .map_err(|errno| failed(what, name, errno).hint("open it for reading or writing, not with O_PATH"))?;
         }
@@ -125,14 +125,14 @@ impl File {
             if matches!(what, Operation::Ioctl { .. }) {
                 Attempt::WhenReady
             } else if self.port.is_dispatched_here() {
-                // The dispatcher is about to look at the files anyway. A try that finds nothing would only cost one
-                // more system call for each item of a stream.
+                // The dispatcher is about to wait for the files anyway. A try that finds nothing would add a system
+                // call to each item of a stream.
                 Attempt::UnlessWatched
             } else {
                 Attempt::Now
             }
         } else if !can_wait && Port::is_dispatching() && !self.port.is_manual() {
-            // It may take long, and the dispatcher must not wait.
+            // The system call may take long, and the dispatcher must not wait.
             Attempt::WhenReady
         } else if has_place {
             return Some(self.run(transfer));
@@ -142,13 +142,13 @@ impl File {
         self.source.submit(queue, lane, transfer, attempt)
     }
 
-    /// At an offset nothing waits, and a read without bytes is at the end.
+    /// Makes the system call of an operation at an offset, which never waits. A read without bytes is at the end.
     fn run(&self, mut transfer: Transfer) -> Ended {
         let Some(file) = self.source.keep_open() else { return CLOSED };
         transfer.run(file.as_fd(), Kind::Places).over().unwrap_or((AGAIN, 0))
     }
 
-    /// An ioctl, made at once and only once: nobody but its driver knows what an interrupted one has done already.
+    /// Makes an ioctl at once, and only once: only its driver knows what an interrupted one has done already.
     ///
     /// # Safety
     /// The driver may use the argument's address as it does.
@@ -177,8 +177,7 @@ impl File {
         self.stream_kind() == StreamKind::Bytes
     }
 
-    /// Reads the bytes that are there, without waiting, if this is a stream of bytes and no read waits. 0 if there are
-    /// none.
+    /// Reads more bytes without waiting, if this is a stream of bytes and no read waits. Returns how many.
     pub(crate) fn more(&self, room: &mut [u8]) -> usize {
         if !self.is_byte_stream() || room.is_empty() || self.port.is_inherited() {
             return 0;
@@ -186,8 +185,7 @@ impl File {
         self.source.more(self.port.queue(), room)
     }
 
-    /// Cancels one operation by its number (a later operation in the same slot has another number). Returns whether it
-    /// has ended as cancelled and has taken nothing.
+    /// Cancels one operation. `true`: it ends as cancelled, and has read nothing.
     pub(crate) fn cancel(&self, operation: InFlight) -> bool {
         // In the child of a fork the operations belong to the parent, and a thread of the parent may hold their lock.
         !self.port.is_inherited() && self.source.cancel(self.port.queue(), operation)
@@ -199,7 +197,7 @@ impl File {
         }
     }
 
-    /// Returns the open file without closing it. `None`: it was closed, or is in use.
+    /// Takes the open file out, without closing it. `None`: it was closed, or is in use.
     pub(crate) fn take(&self) -> Option<OwnedFd> {
         if self.port.is_inherited() { self.source.take_out() } else { self.source.take(self.port.queue()) }
     }
@@ -211,7 +209,7 @@ impl File {
         closed.map_err(|error| ErrorCode::Errno(error.raw_os_error().unwrap_or_default()))
     }
 
-    /// In the child of a fork: closes its copy without taking a lock.
+    /// In the child of a fork: closes the child's copy without a lock.
     pub(crate) fn close_copy(&self) {
         let _ = self.source.take_out().map(close);
     }

@@ -1,5 +1,6 @@
-//! O_NONBLOCK of adopted files. It is a flag of the open file, which others may share: another descriptor of ours, or
-//! the program that started this one and gave it its terminal. So the last device with the open file restores the flag.
+//! O_NONBLOCK of adopted files. It is a flag of the open file, which may be shared: by another descriptor of ours, or
+//! with the program that started this one and gave it its terminal. So the last device with the open file restores the
+//! flag.
 
 use std::collections::HashMap;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
@@ -20,7 +21,7 @@ static ADOPTED: PerProcess<Mutex<HashMap<Inode, Vec<Adopted>>>> = PerProcess::ne
 type Inode = (u64, u64);
 
 struct Adopted {
-    /// The number of its device.
+    /// The device's number.
     key: u64,
     fd: RawFd,
     /// The file was blocking, and must become so again.
@@ -33,13 +34,13 @@ pub(super) fn set(key: u64, fd: BorrowedFd<'_>) -> Result<(), Errno> {
     let mut adopted = lock(ADOPTED.get());
     let flags = fcntl_getfl(fd)?;
     let blocking = !flags.contains(OFlags::NONBLOCK);
-    // Also when nothing changes: this fails for a file that was opened with O_PATH.
+    // Also if the flag is set already: this fails for a file that was opened with O_PATH.
     fcntl_setfl(fd, flags | OFlags::NONBLOCK)?;
     adopted.entry(inode).or_default().push(Adopted { key, fd: fd.as_raw_fd(), blocking });
     Ok(())
 }
 
-/// The device lets go of the file, which is still open.
+/// The device gives the file up, which is still open. Clears the flag if no other device needs it.
 pub(super) fn give_back(key: u64, fd: BorrowedFd<'_>) {
     let Ok(inode) = inode(fd) else { return };
     let mut adopted = lock(ADOPTED.get());
@@ -47,14 +48,14 @@ pub(super) fn give_back(key: u64, fd: BorrowedFd<'_>) {
     let own = copies.iter().position(|copy| copy.key == key).map(|at| copies.swap_remove(at));
     if own.is_some_and(|own| own.blocking) {
         let mut shared = false;
-        // A copy of this open file that was adopted later was non-blocking then. A copy that was blocking is another
+        // A copy of this open file that was adopted later was non-blocking by then. If it was blocking, it is another
         // open file.
         for (n, copy) in copies.iter_mut().filter(|copy| !copy.blocking).enumerate() {
             match is_the_same(fd.as_raw_fd(), copy.fd) {
                 Some(false) if n < COPIES => continue,
                 Some(same) => copy.blocking = same,
-                // If in doubt, leave it set: too non-blocking for somebody else is better than too blocking for the
-                // dispatcher.
+                // If in doubt, leave the flag set: another program can handle EAGAIN, but the dispatcher must not
+                // block.
                 None => {}
             }
             shared = true;

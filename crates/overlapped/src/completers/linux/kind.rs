@@ -1,4 +1,4 @@
-//! The kind of a file, found once when it is opened: whether it has an end, and what a read without bytes means.
+//! The kind of a file, found when it is opened: how its reads continue, and what a read without bytes means.
 
 use std::os::fd::BorrowedFd;
 
@@ -48,13 +48,13 @@ impl Kind {
         }
     }
 
-    /// What it means that a read with room for bytes got none. `None`: no data yet, so the read waits.
+    /// The result of a read that had room for bytes and got none. `None`: there are no data yet, so the read waits.
     pub(super) fn nothing(self, fd: BorrowedFd<'_>) -> Option<Ended> {
         const END: Ended = (Status::END_OF_FILE, 0);
         const EMPTY: Ended = (Status::SUCCESS, 0);
         match self {
             Self::Places | Self::Stream => Some(END),
-            // Without a hang-up, nobody has opened the other end yet, or somebody has opened it again.
+            // Without a hang-up, a writer may still come: the other end was not opened yet, or was opened again.
             Self::Pipe => is_hung_up(fd).then_some(END),
             // An empty message; or the end, if no more can come and no message is queued behind it.
             Self::Messages => {
@@ -69,7 +69,7 @@ impl Kind {
     }
 }
 
-/// Which of these events the file has now; always with a hang-up.
+/// The events of these that the file has now. Includes a hang-up, even if it is not asked for.
 pub(super) fn polled(fd: BorrowedFd<'_>, events: PollFlags) -> PollFlags {
     let mut polled = [PollFd::new(&fd, events)];
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
@@ -82,7 +82,7 @@ pub(super) fn is_hung_up(fd: BorrowedFd<'_>) -> bool {
     !polled(fd, PollFlags::empty()).is_empty()
 }
 
-/// Whether a file that reports its readiness only once is ready for this, or has an error or a hang-up to report.
+/// Whether the file is ready for this, or has an error or a hang-up to report.
 pub(super) fn is_ready(fd: BorrowedFd<'_>, events: PollFlags) -> bool {
     !polled(fd, events | PollFlags::ERR).is_empty()
 }

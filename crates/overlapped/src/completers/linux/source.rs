@@ -1,10 +1,10 @@
-//! A file and the operations that wait for it. There are three lanes, each in the order of submission: reads, writes,
-//! and ioctls that wait for something urgent. Operations that only wait for readiness have no order.
+//! A file and the operations that wait for it. They wait in three lanes, each in the order of submission: reads,
+//! writes, and ioctls that wait for an urgent event (EPOLLPRI). Operations that only wait for readiness have no order.
 //!
-//! In each lane one operation at a time is *running*: the thread that makes its system call has taken it out of the
-//! lane, and holds no lock. Others queue up behind it, which keeps the order. Nobody may touch its memory until the
-//! system call has returned, so a thread that cancels a running operation only leaves a note. A thread that closes the
-//! file waits until nothing runs.
+//! In each lane one operation at a time is *running*: a thread has taken it out of the queue and makes its system call,
+//! without a lock. The others wait behind it, which keeps the order. Nobody may touch the operation's memory until the
+//! system call has returned, so cancelling a running operation only sets a flag. A thread that closes the file waits
+//! until no operation is running.
 
 use std::collections::VecDeque;
 use std::io;
@@ -32,13 +32,14 @@ use crate::system::sync::lock_std as lock;
 use crate::words::linux::Interest;
 use crate::words::token::InFlight;
 
-/// Events that epoll reports even if nobody asked for them.
+/// Events that epoll always reports.
 const UNASKED: EventFlags = EventFlags::HUP.union(EventFlags::ERR);
-/// How many operations of a lane run in a row on a file whose edges are watched. Then other files have their turn.
+/// How many operations of a lane run in a row on a file that is watched edge-triggered. Then other files have their
+/// turn.
 const IN_A_ROW: usize = 64;
 /// The result of an operation on a closed file.
 pub(super) const CLOSED: Ended = (Status::from_errno(Errno::BADF.raw_os_error()), 0);
-/// It would have to wait, and cannot.
+/// The result of an operation that would have to wait on a file that cannot wait.
 pub(super) const AGAIN: Status = Status::from_errno(Errno::AGAIN.raw_os_error());
 /// The descriptor of a file that was closed or given away.
 const NONE: i32 = -1;
@@ -79,7 +80,7 @@ impl Lane {
     }
 }
 
-/// When to make an operation's system call for the first time.
+/// When to try an operation's system call for the first time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Attempt {
     Now,
@@ -90,22 +91,22 @@ pub(super) enum Attempt {
 }
 
 pub(super) struct Source {
-    /// The number of its device.
+    /// The device's number.
     pub(super) key: u64,
-    /// Its own number in the port's epoll set; 0 for a file that is always ready.
+    /// The file's number in the port's epoll set; 0 for a file that is always ready.
     number: u64,
     pub(super) kind: Kind,
-    /// For a file that is always ready: itself and its port, for the thread that serves such files.
+    /// For a file that is always ready: this source and its port. The thread that serves such files gets both.
     always: Option<(Weak<Source>, Weak<port::Inner>)>,
-    /// [`NONE`] when it is closed. The thread that takes it out closes it; in the child of a fork it does so without a
-    /// lock.
+    /// [`NONE`] when the file is closed. The thread that takes the descriptor out closes it. It is atomic, since the
+    /// child of a fork takes it without the lock.
     fd: AtomicI32,
     /// Its O_NONBLOCK must be restored.
     adopted: bool,
-    /// Some operation waits only for readiness. This is a hint that saves a lock.
+    /// `awaiting` is not empty. This saves a lock.
     awaited: AtomicBool,
     state: Mutex<State>,
-    /// Signals that nothing runs any more, for the thread that closes the file.
+    /// Tells the thread that closes the file that nothing uses the file any more.
     idle: Condvar,
 }
 
@@ -114,13 +115,13 @@ struct State {
     lanes: [Waiting; 3],
     /// Operations that only wait for readiness.
     awaiting: Vec<(Lane, Transfer)>,
-    /// Something urgent came while nobody waited for it. Some files report each such event only once.
+    /// An urgent event came while no operation waited for one. Some files report each such event only once.
     urgent: bool,
-    /// The events that the epoll set watches for. It changes only under the lock, so that the last change wins, and not
-    /// at all while a file is read without pause. For a file that is always ready: the lanes that the thread for such
-    /// files was told of.
+    /// The events for which the epoll set watches the file. It changes only under the lock, so that the last change
+    /// wins, and never while the file is read without pause. For a file that is always ready: the lanes that its thread
+    /// was asked to serve.
     watched: EventFlags,
-    /// Watch for edges instead of the level. For a file whose level says that it is ready when it is not.
+    /// Watch edge-triggered: epoll says that the file is ready, but its system calls say that it is not.
     edges: bool,
     /// How many system calls outside the lanes use the file now.
     users: usize,
@@ -176,13 +177,13 @@ impl Source {
         }
     }
 
-    /// Whether it can be not ready. Regular files, disks and some devices always are.
+    /// Whether operations can wait for the file. Regular files, disks and some devices are always ready.
     pub(super) fn can_wait(&self) -> bool {
         self.always.is_none()
     }
 
-    /// For callers that keep it open: with an operation that runs, with [`InUse`], with the lock while it is not
-    /// closed, or as owners of the device.
+    /// The descriptor. The caller must keep the file open: by a running operation, by [`InUse`], by the lock while
+    /// `closed` is not set, or as an owner of the device.
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
         let fd = self.fd.load(Relaxed);
         debug_assert_ne!(fd, NONE);
@@ -191,7 +192,7 @@ impl Source {
         unsafe { BorrowedFd::borrow_raw(fd) }
     }
 
-    /// Keeps the file open for a system call outside the lanes. `None`: it is closed.
+    /// Keeps the file open for a system call outside the lanes. `None`: the file is closed.
     pub(super) fn keep_open(&self) -> Option<InUse<'_>> {
         let mut state = lock(&self.state);
         if state.closed {
@@ -201,7 +202,8 @@ impl Source {
         Some(InUse(self))
     }
 
-    /// Makes the system call, unless the dispatcher should make it or others wait before it. `None`: it waits.
+    /// Makes the system call, unless the dispatcher is to make it, or other operations wait before it. `None`: it
+    /// waits.
     pub(super) fn submit(&self, queue: &Queue, lane: Lane, mut transfer: Transfer, attempt: Attempt) -> Option<Ended> {
         let mut state = lock(&self.state);
         if state.closed {
@@ -220,12 +222,12 @@ impl Source {
         }
         waiting.running = Some(Running { operation: transfer.operation, cancelled: false });
         drop(state);
-        // When a write got through in part, the dispatcher writes the rest as room comes.
+        // If only a part was written, the dispatcher writes the rest when there is room.
         let ended = transfer.run(self.fd(), self.kind_of_end()).over();
         self.ran(queue, lane, transfer, ended).map(|(_, ended)| ended)
     }
 
-    /// Waits for readiness without taking anything. `Some`: it is ready.
+    /// Waits for readiness, and reads and writes nothing. `Some`: the file is ready, or closed.
     pub(super) fn submit_await(&self, queue: &Queue, lane: Lane, transfer: Transfer) -> Option<Ended> {
         let Some(file) = self.keep_open() else { return Some(CLOSED) };
         let mut ready = !self.can_wait() || is_ready(file.as_fd(), lane.poll_flag());
@@ -240,7 +242,8 @@ impl Source {
             return Some(CLOSED);
         }
         if lane == Lane::Priority {
-            // Adding a file to the set anew would lose events that some files report only once.
+            // From now on edges: then the file stays in the set. Removing and adding it would lose events that some
+            // files report only once.
             self.watch_edges(queue, &mut state);
         }
         self.awaited.store(true, SeqCst);
@@ -269,7 +272,8 @@ impl Source {
             let blocked = matches!(ran, Ran::Blocked);
             let error = ready.contains(EventFlags::ERR);
             if blocked && !edges && (error || is_ready(self.fd(), lane.poll_flag())) {
-                // The level says that it is ready when it is not, and would say so for ever.
+                // epoll says that the file is ready, but the system call says that it is not. Level-triggered, epoll
+                // would say so for ever.
                 self.watch_edges(queue, &mut lock(&self.state));
             }
             let ended = ran.over();
@@ -283,12 +287,12 @@ impl Source {
         true
     }
 
-    /// Ends the operations that only wait for readiness that is there. A hang-up or an error is readiness too.
+    /// Ends the operations that only wait for readiness, if the file is ready. A hang-up or an error is readiness too.
     fn serve_awaiting(&self, ready: EventFlags, over: &mut Over<'_>) {
         let Some(file) = self.keep_open() else { return };
-        // The event may be stale: its data may be read since. But some files report an urgent event only once, to the
-        // first that looks, which was epoll. So this event is believed. If nobody waits and the file does not report it
-        // again, it is kept for the next operation.
+        // The event may be stale, if its data were read meanwhile: so ask the file again. But some files report an
+        // urgent event only once, and epoll has just used that up. So believe an urgent event. If no operation waits
+        // for it, and the file does not report it again, keep it for the next one.
         let mut now = polled(file.as_fd(), PollFlags::IN | PollFlags::OUT | PollFlags::PRI | PollFlags::ERR);
         let urgent = ready.contains(EventFlags::PRI);
         let mut state = lock(&self.state);
@@ -308,13 +312,13 @@ impl Source {
         drop(state);
     }
 
-    /// For a file that is always ready, a read without bytes is at the end.
+    /// The kind that decides where the end is. In a file that is always ready, a read without bytes is at the end.
     fn kind_of_end(&self) -> Kind {
         if self.can_wait() { self.kind } else { Kind::Places }
     }
 
-    /// Takes the first operation of a lane, to run it. If there is none, stops watching the file for this lane:
-    /// otherwise it would be reported ready for ever. Also returns whether its edges are watched.
+    /// Takes the first operation of a lane, to run it; also returns whether the file is watched edge-triggered. If
+    /// there is none, stops watching the file for this lane: otherwise epoll would report it for ever.
     #[inline]
     fn next(&self, queue: &Queue, lane: Lane) -> Option<(Transfer, bool)> {
         let mut state = lock(&self.state);
@@ -326,16 +330,16 @@ impl Source {
             return Some((transfer, state.edges));
         }
         let awaited = state.awaiting.iter().any(|(awaited, _)| *awaited == lane);
-        // An urgent edge comes only once and is remembered, so watching for it costs nothing.
+        // But go on watching for urgent edges: each comes only once, and is kept.
         if !awaited && (lane != Lane::Priority || !state.edges) {
             let wanted = state.watched - lane.flag();
-            // This fails for a file that is not in the set, which is what was wanted.
+            // This fails only for a file that is not in the set, where nothing is to be done.
             let _ = self.set_watched(queue, &mut state, wanted);
         }
         None
     }
 
-    /// The system call has returned. `None`: the operation waits (again), or was completed. `Some`: it is over.
+    /// The system call of a running operation has returned. `None`: the operation waits again. `Some`: it is over.
     #[inline]
     fn ran(&self, queue: &Queue, lane: Lane, transfer: Transfer, ended: Option<Ended>) -> Option<(Transfer, Ended)> {
         let mut state = lock(&self.state);
@@ -349,7 +353,7 @@ impl Source {
                 None
             }
         };
-        // Also for operations that came meanwhile.
+        // For this operation, and for those that came meanwhile.
         if !waiting.queue.is_empty() && !state.watched.contains(lane.flag()) {
             self.watch(queue, &mut state, lane);
         }
@@ -357,8 +361,7 @@ impl Source {
         over
     }
 
-    /// Watches the file for a lane with waiting operations. If the system has no memory for that, they end with this
-    /// error.
+    /// Watches the file for a lane with waiting operations. If that fails, for lack of memory, they end with the error.
     fn watch(&self, queue: &Queue, state: &mut State, lane: Lane) {
         let wanted = state.watched | lane.flag();
         if let Err(status) = self.set_watched(queue, state, wanted) {
@@ -369,7 +372,8 @@ impl Source {
         }
     }
 
-    /// [`watch`](Self::watch) for an operation that was not tried: the file may be ready already, and its edge past.
+    /// [`watch`](Self::watch) for an operation that was not tried: if the file is ready already, no more edge would
+    /// come, so this makes one.
     #[inline]
     fn watch_anew(&self, queue: &Queue, state: &mut State, lane: Lane) {
         if !state.watched.contains(lane.flag()) {
@@ -396,22 +400,22 @@ impl Source {
         Ok(())
     }
 
-    /// Makes an event again for the readiness that is there.
+    /// Makes epoll report the file once more if it is ready.
     fn look_again(&self, queue: &Queue, state: &State) {
         if !state.watched.is_empty() && self.can_wait() {
             let _ = queue.watch(self.number, self.fd(), state.watched, state.watched, state.edges);
         }
     }
 
-    /// From now on watches edges.
+    /// From now on watches the file edge-triggered.
     fn watch_edges(&self, queue: &Queue, state: &mut State) {
         if !std::mem::replace(&mut state.edges, true) {
             self.look_again(queue, state);
         }
     }
 
-    /// Reads the bytes that are there, at once, if the file has bytes and no read waits. It leaves a message, a line,
-    /// an error or the end to the next read.
+    /// Reads more bytes at once, if the file has some and no read waits. Leaves a message, a line, an error or the end
+    /// to the next read.
     pub(super) fn more(&self, queue: &Queue, room: &mut [u8]) -> usize {
         let mut state = lock(&self.state);
         let closed = state.closed;
@@ -435,7 +439,7 @@ impl Source {
         count
     }
 
-    /// Cancels one operation that waits or is running. Returns whether it waited: then a read has taken nothing.
+    /// Cancels an operation that waits or is running. `true`: it waited in a lane, so it has read nothing.
     pub(super) fn cancel(&self, queue: &Queue, operation: InFlight) -> bool {
         let mut state = lock(&self.state);
         for waiting in &mut state.lanes {
@@ -463,15 +467,15 @@ impl Source {
         cancelled.into_iter().for_each(|transfer| transfer.cancel(queue));
     }
 
-    /// Cancels everything, removes the file from the set, waits until no system call uses it, and takes it out with
-    /// O_NONBLOCK restored. `None`: another thread has done so. Closing our descriptor would not remove the file from
-    /// the set if a copy of the descriptor exists, for example in a child, so this removes it explicitly.
+    /// Cancels all operations, removes the file from the epoll set, waits until no system call uses it, restores its
+    /// O_NONBLOCK, and takes the descriptor out. `None`: another thread does so, or the last user will. (Closing the
+    /// descriptor would not remove the file from the set if a copy exists, for example in a child.)
     pub(super) fn take(&self, queue: &Queue) -> Option<OwnedFd> {
         let mut state = lock(&self.state);
         if std::mem::replace(&mut state.closed, true) {
             return None;
         }
-        // Cancel first: a running operation must not wait again after this, and so have the file watched.
+        // Cancel first: then no running operation waits again, which would have the file watched again.
         let cancelled = state.cancel_all();
         if self.can_wait() {
             let _ = self.set_watched(queue, &mut state, EventFlags::empty());
@@ -484,7 +488,8 @@ impl Source {
         drop(state);
         queue.remove(self.number);
         cancelled.into_iter().for_each(|transfer| transfer.cancel(queue));
-        // A file that is always ready may take long, and nobody waits for that: its last user closes it.
+        // A system call on a file that is always ready may take long. Do not wait for it: the last user closes the
+        // file.
         if is_in_use { None } else { self.take_unused() }
     }
 
@@ -495,8 +500,8 @@ impl Source {
         self.take_out()
     }
 
-    /// Takes the descriptor out. In the child of a fork nothing else may be done: the epoll set and the open file
-    /// belong to the parent too, and a thread of the parent may hold a lock here.
+    /// Takes the descriptor out, and does nothing else, for the child of a fork: there the epoll set and the open file
+    /// belong to the parent too, and the lock may be held by a thread that does not exist in the child.
     pub(super) fn take_out(&self) -> Option<OwnedFd> {
         let fd = self.fd.swap(NONE, SeqCst);
         // SAFETY: the descriptor was this source's own, and is not any more.
@@ -511,8 +516,8 @@ impl Source {
 }
 
 impl Waited for Source {
-    /// Makes the system call of the first operation of each lane. Only one: what is left to read makes the next event,
-    /// after other files have had their turn.
+    /// Makes the system call of the first operation of each lane. Only of the first: if more is left, epoll reports the
+    /// file again, after other files have had their turn.
     fn serve(&self, queue: &Queue, ready: EventFlags, over: &mut Over<'_>) {
         if self.awaited.load(SeqCst) || ready.contains(EventFlags::PRI) {
             self.serve_awaiting(ready, over);
@@ -541,7 +546,7 @@ impl AlwaysReady for Source {
 }
 
 impl State {
-    /// Takes the operations that wait, and leaves a note for those that run.
+    /// Takes out the operations that wait, and marks the running ones as cancelled.
     fn cancel_all(&mut self) -> Vec<Transfer> {
         let mut cancelled: Vec<_> = self.awaiting.drain(..).map(|(_, transfer)| transfer).collect();
         for waiting in &mut self.lanes {
@@ -556,13 +561,13 @@ impl State {
     }
 }
 
-/// Closes the file and returns the result.
+/// Closes the file, and returns the system's answer.
 pub(super) fn close(fd: OwnedFd) -> io::Result<()> {
     // SAFETY: the descriptor was owned, and is not used after this. An error closes it too.
     match unsafe { libc::close(fd.into_raw_fd()) } {
         0 => Ok(()),
         _ => match io::Error::last_os_error() {
-            // Linux has closed it nevertheless.
+            // Linux has closed the file nevertheless (close(2)).
             error if error.kind() == io::ErrorKind::Interrupted => Ok(()),
             error => Err(error),
         },
@@ -571,14 +576,14 @@ pub(super) fn close(fd: OwnedFd) -> io::Result<()> {
 
 impl Drop for Source {
     fn drop(&mut self) {
-        // The file is still here only if it was in use when it was to be closed.
+        // The descriptor is still here only if `take` found the file in use.
         if let Some(fd) = self.take_unused() {
             off_the_dispatcher(move || drop(close(fd)));
         }
     }
 }
 
-/// Events during a system call, which no program can bring about for certain.
+/// What happens during a system call. A program cannot make that happen for certain, so these tests call the parts.
 #[cfg(test)]
 mod tests {
     use std::io::PipeWriter;

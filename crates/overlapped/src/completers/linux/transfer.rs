@@ -1,4 +1,4 @@
-//! One operation on a file: its system call, and what the outcome means.
+//! One operation on a file: its system call, and the meaning of the outcome.
 
 use std::ffi::c_void;
 use std::os::fd::BorrowedFd;
@@ -40,8 +40,8 @@ pub(super) struct Transfer {
     written: usize,
 }
 
-// SAFETY: the addresses point into the slot's memory. Until the operation's packet, this value owns that memory, and no
-// thread does.
+// SAFETY: the addresses point into the slot's memory. Until the operation's packet, that memory belongs to this value
+// alone, on whatever thread it is.
 unsafe impl Send for Transfer {}
 
 impl Transfer {
@@ -54,14 +54,14 @@ impl Transfer {
     /// Makes the system call.
     pub(super) fn run(&mut self, fd: BorrowedFd<'_>, kind: Kind) -> Ran {
         let mut ended = match self.what {
-            // Only once: nobody but its driver knows what an interrupted ioctl has done already.
+            // Only once: only its driver knows what an interrupted ioctl has done already.
             Operation::Ioctl { .. } => self.system_call(fd),
             _ => retry_on_intr(|| self.system_call(fd)),
         };
         if ended == Ok(0) && matches!(self.what, Operation::Read { .. }) && self.memory.output_len > 0 {
             match kind.nothing(fd) {
                 Some(nothing) => return Ran::Over(nothing),
-                // Data came just now. If the read still returns no bytes, that is its result.
+                // Data came just now: read once more. If that returns no bytes, it is the result.
                 None if kind == Kind::Terminal && is_readable(fd) => ended = retry_on_intr(|| self.system_call(fd)),
                 None => return Ran::Blocked,
             }
@@ -84,7 +84,7 @@ impl Transfer {
         }
     }
 
-    /// How it ends when it is cancelled: bytes that are written count.
+    /// The result if it is cancelled. If bytes were written, it is a success.
     pub(super) fn cancelled(&self) -> Ended {
         if self.written > 0 { (Status::SUCCESS, self.written) } else { (Status::CANCELLED, 0) }
     }
@@ -125,7 +125,7 @@ impl Transfer {
         queue.post(self.ended(ended));
     }
 
-    /// Writes the result. The caller must deliver the token that this returns.
+    /// Writes the result, and returns the token, which the caller must deliver.
     pub(super) fn ended(self, (status, information): Ended) -> u64 {
         // SAFETY: see `Transfer`: this is the kernel's side of the operation in flight.
         unsafe { self.memory.set_status(status, information) };

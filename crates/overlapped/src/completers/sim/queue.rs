@@ -104,11 +104,7 @@ impl<T> Queue<T> {
     /// [`Driver::cancel`](super::Driver::cancel). Returns whether it was.
     pub fn cancel(&self, request: RequestId) -> bool {
         let found = self.pop_if(|pended, _| pended.id() == request);
-        let is_here = found.is_some();
-        if let Some((pended, _)) = found {
-            pended.complete(Status::CANCELLED);
-        }
-        is_here
+        found.map(|(pended, _)| pended.complete(Status::CANCELLED)).is_some()
     }
 
     /// Completes every request of a file with `status`: for [`Driver::cleanup`](super::Driver::cleanup).

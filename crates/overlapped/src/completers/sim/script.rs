@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
@@ -11,9 +12,9 @@ use crate::{CtlCode, Operation, Status};
 
 /// A simulated device in a few lines: what it answers, what it keeps pending, and what goes wrong.
 ///
-/// Clones are the same device: open one, and keep another to complete, to unplug and to look at. On a
-/// [`Port::manual`](crate::Port::manual) everything happens in a fixed order: completions come when you poll. The guide
-/// has a chapter on [testing](crate::guide::testing).
+/// Clones are the same device: open one, and keep another to complete requests, to unplug the device and to see its
+/// requests. On a [`Port::manual`](crate::Port::manual) everything happens in a fixed order: completions come when you
+/// poll. The guide has a chapter on [testing](crate::guide::testing).
 ///
 /// ```
 /// use overlapped::sim::Script;
@@ -85,10 +86,12 @@ struct State {
     seen: Vec<SeenRequest>,
     unplugged: bool,
     on_cancel: OnCancel,
-    /// Completions that are due later. Unparking `clock` tells their thread.
-    delayed: Vec<(Instant, RequestId, Status, Vec<u8>)>,
-    clock: Option<std::thread::Thread>,
+    /// Tells the thread that completes requests later; there is none before the first.
+    clock: Option<Sender<Delayed>>,
 }
+
+/// A completion that is due at a time.
+type Delayed = (Instant, RequestId, Status, Vec<u8>);
 
 enum Rule {
     Answer(Status, Vec<u8>),
@@ -150,7 +153,7 @@ impl Script {
         self.rule(code, Rule::Pend)
     }
 
-    /// Pends every request with this code, and completes it after `delay`. One thread watches the time of all of them.
+    /// Pends every request with this code, and completes it after `delay`. One thread does that for all of them.
     ///
     /// ```
     /// # use overlapped::{sim::Script, Access, CtlCode, Device, Ioctl, Method, Status};
@@ -286,17 +289,16 @@ impl Inner {
             let at = state.pended.iter().position(wanted);
             at.and_then(|at| state.pended.remove(at))
         };
-        let is_there = found.is_some();
-        if let Some(mut pended) = found {
+        let complete = |mut pended: Pended| {
             pended.write(bytes);
             pended.complete(status);
-        }
-        is_there
+        };
+        found.map(complete).is_some()
     }
 }
 
 impl State {
-    /// Keeps a request, or returns it if its caller has given it up meanwhile.
+    /// Keeps a request, or returns it if its caller has cancelled it meanwhile.
     fn keep(&mut self, pended: Pended) -> Option<Pended> {
         if pended.is_cancelled() && matches!(self.on_cancel, OnCancel::Complete) {
             return Some(pended);
@@ -350,9 +352,9 @@ impl Driver for Script {
         };
         let (pended, outcome) = request.pend();
         if let Some((delay, status, bytes)) = delay {
-            state.delayed.push((Instant::now() + delay, pended.id(), status, bytes));
             let clock = state.clock.get_or_insert_with(|| start_clock(Arc::downgrade(&self.0)));
-            clock.unpark();
+            // It fails only if the thread has panicked.
+            let _ = clock.send((Instant::now() + delay, pended.id(), status, bytes));
         }
         let cancelled = state.keep(pended);
         drop(state);
@@ -385,29 +387,28 @@ impl Driver for Script {
     }
 }
 
-/// Completes the requests that are due, until the script is dropped.
-fn start_clock(script: Weak<Inner>) -> std::thread::Thread {
-    let run = move || {
+/// Starts the thread that completes requests when they are due. It ends when the script, which has the sender, is
+/// dropped.
+fn start_clock(script: Weak<Inner>) -> Sender<Delayed> {
+    let (sender, receiver) = mpsc::channel::<Delayed>();
+    std::thread::spawn(move || {
+        let mut delayed = Vec::<Delayed>::new();
         loop {
-            let wait = {
+            let next = delayed.iter().map(|entry| entry.0).min();
+            let left = next.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()));
+            match receiver.recv_timeout(left) {
+                Ok(entry) => delayed.push(entry),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            let now = Instant::now();
+            for (_, id, status, bytes) in delayed.extract_if(.., |entry| entry.0 <= now) {
                 let Some(script) = script.upgrade() else { return };
-                let now = Instant::now();
-                let (due, next) = {
-                    let mut state = lock(&script.state);
-                    let (due, later): (Vec<_>, Vec<_>) = state.delayed.drain(..).partition(|entry| entry.0 <= now);
-                    state.delayed = later;
-                    (due, state.delayed.iter().map(|entry| entry.0).min())
-                };
-                for (_, id, status, bytes) in due {
-                    script.finish(|pended| pended.id() == id, status, &bytes);
-                }
-                next.map(|at| at.saturating_duration_since(Instant::now()))
-            };
-            // Look every 100 ms whether the script still exists.
-            std::thread::park_timeout(wait.unwrap_or(Duration::MAX).min(Duration::from_millis(100)));
+                script.finish(|pended| pended.id() == id, status, &bytes);
+            }
         }
-    };
-    std::thread::spawn(run).thread().clone()
+    });
+    sender
 }
 
 impl fmt::Debug for Script {

@@ -1,10 +1,10 @@
 //! Waits for Win32 events on the system's thread pool, without a thread for each event.
 //!
-//! Each operation arms a wait object of the pool, and the objects are used again. A signal that ends a wait of an
-//! auto-reset event is gone from the event. So each callback of the pool is one signal, and completes one operation:
-//! the one for which its wait was armed; or, if that was cancelled meanwhile, another one that waits; or else the next
-//! one. So a wait may be disarmed, and armed for the next operation, while its callback is still running. A signal that
-//! stays, as a manual-reset event's does, completes only the operation that waited when the wait ended.
+//! Each operation arms a wait object of the pool; the objects are used again. When a signal of an auto-reset event ends
+//! a wait, the event is reset. So each callback of the pool is one signal, and must complete one operation: the one for
+//! which the wait was armed; or, if that was cancelled meanwhile, another one that waits; or else the next one. So a
+//! wait may be disarmed, and armed for the next operation, while its callback is still running. The signal of a
+//! manual-reset event stays; there a callback completes only the operation for which the wait was armed.
 
 use std::ffi::c_void;
 use std::mem;
@@ -23,15 +23,15 @@ use crate::system::sync::lock_std as lock;
 use crate::words::token::InFlight;
 use crate::{Error, Status};
 
-/// An event that can be waited for until it is closed.
+/// A Win32 event. It is open until this is closed.
 pub(crate) struct Event(Arc<Signals>);
 
 /// Receives an event's signals. It does not keep the event open.
 pub(crate) struct Signals {
     port: Arc<Inner>,
     signal: Signal,
-    /// Waits are armed and disarmed under the lock. So no foreign code runs there, and the list shows which waits are
-    /// armed.
+    /// Waits are armed and disarmed under the lock, so that the list always says which waits are armed. No foreign code
+    /// runs under it.
     waits: Mutex<Waits>,
 }
 
@@ -40,7 +40,7 @@ struct Waits {
     /// `None` when the event is closed.
     handle: Option<OwnedHandle>,
     list: Vec<Wait>,
-    /// How many signals are gone from the event and went to no operation. While this is not 0, no operation waits.
+    /// How many signals have reset the event and completed no operation. While this is not 0, no operation waits.
     kept: usize,
 }
 
@@ -50,8 +50,8 @@ struct Wait {
     object: PTP_WAIT,
     /// The operation for which it is armed.
     operation: Option<InFlight>,
-    /// It was disarmed once, perhaps too late. Then its next callback may belong to an older wait, and the wait for
-    /// which it is armed now is still armed after that callback.
+    /// It was disarmed once, perhaps too late. Then its next callback may belong to an earlier operation, and the
+    /// object is still armed after that callback.
     was_disarmed: bool,
 }
 
@@ -79,7 +79,7 @@ impl Wait {
 }
 
 impl Signals {
-    /// A signal has come, perhaps through this wait object. It completes one operation.
+    /// A signal has come, by this wait object, or was given back (`None`). It completes one operation.
     fn arrived(&self, object: Option<PTP_WAIT>) {
         let mut waits = lock(&self.waits);
         let mut operation = None;
@@ -199,7 +199,7 @@ impl Event {
         self.0.cancel_all();
     }
 
-    /// Ends the waits. Nothing is submitted to it any more.
+    /// Ends all waits, and closes the handle. Nothing is submitted after this.
     pub(crate) fn close(&self) {
         self.cancel_all();
         // All waits are disarmed. Callbacks that have begun find no operation, and keep their signals in `kept`.
@@ -210,7 +210,7 @@ impl Event {
         let mut waits = lock(&self.0.waits);
         let (handle, kept) = (waits.handle.take(), mem::take(&mut waits.kept));
         drop(waits);
-        // Others may have handles of the event and wait for the signals that are gone from it: set it again.
+        // Another program may wait for the signals that no operation got: set the event again.
         if let (Some(handle), 1..) = (handle, kept) {
             // SAFETY: the handle is open; a function that is not allowed on it, or does not fit it, only fails.
             unsafe {

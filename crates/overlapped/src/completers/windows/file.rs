@@ -39,8 +39,8 @@ const _: () = assert!(size_of::<usize>() == 8, "64-bit Windows only");
 /// GENERIC_READ and GENERIC_WRITE (`winnt.h`).
 const GENERIC_READ: u32 = 0x8000_0000;
 const GENERIC_WRITE: u32 = 0x4000_0000;
-/// SECURITY_SQOS_PRESENT and SECURITY_VALID_SQOS_FLAGS (`winbase.h`). We always set the former; then these bits cannot
-/// mean any other flag.
+/// SECURITY_SQOS_PRESENT and SECURITY_VALID_SQOS_FLAGS (`winbase.h`). We always set the former; then the other bits
+/// mean the level, and no other flag.
 const SECURITY_BITS: u32 = 0x001f_0000;
 /// The types of devices whose files have offsets (`ntifs.h`): FILE_DEVICE_CD_ROM, CD_ROM_FILE_SYSTEM, DISK,
 /// DISK_FILE_SYSTEM, FILE_SYSTEM, NETWORK_FILE_SYSTEM, VIRTUAL_DISK, MASS_STORAGE, DVD.
@@ -135,15 +135,15 @@ pub(crate) fn adopt(options: &OpenOptions, name: &Arc<str>, handle: OwnedHandle)
     Ok(file)
 }
 
-/// The result of a submission that returned this status, which is not "pending"; the status block may hold another one.
-/// `None`: the operation is pending nevertheless.
+/// The result of a submission that returned this status, which is not "pending", and left these two values in the
+/// status block. `None`: the operation is pending nevertheless.
 fn ended(returned: Status, (in_block, information): (Status, usize)) -> Option<(Status, usize)> {
     if returned.is_error() {
         // A hard failure does not change the block. If it queues a packet, the packet is a stray.
         return Some((returned, 0));
     }
-    // The block holds what the packet would say. A read that is cancelled during its submission may return a success,
-    // though it got nothing.
+    // The block has the operation's real result. A read that is cancelled during its submission may return a success,
+    // though it read nothing.
     (in_block != Status::PENDING).then_some((in_block, information))
 }
 
@@ -207,7 +207,7 @@ fn sort(handle: HANDLE) -> Sort {
     if appends { Sort::Appended } else { Sort::Places }
 }
 
-/// Whether the handle lacks FILE_FLAG_OVERLAPPED. If the handle cannot tell, the binding to the port decides.
+/// Whether the handle lacks FILE_FLAG_OVERLAPPED. `false` if the query fails: then binding it to the port will fail.
 fn is_synchronous(handle: HANDLE) -> bool {
     let mut mode = FILE_MODE_INFORMATION { Mode: 0 };
     let mut block = IO_STATUS_BLOCK::default();
@@ -273,7 +273,7 @@ impl File {
         unsafe { BorrowedHandle::borrow_raw(self.handle) }
     }
 
-    /// Gives the handle away, once. It stays bound to the port. Nobody uses it here after that.
+    /// Takes the handle out, once. It stays bound to the port. This file does not use it any more.
     pub(crate) fn take(&self) -> Option<OwnedHandle> {
         let is_taken = self.is_closed.swap(true, AcqRel);
         *lock(&self.is_open) = None;
@@ -281,7 +281,7 @@ impl File {
         (!is_taken).then(|| unsafe { OwnedHandle::from_raw_handle(self.handle) })
     }
 
-    /// Tells whether the handle is still open, without keeping it open.
+    /// A reference that lives as long as the handle is open. It does not keep the handle open.
     pub(crate) fn is_open(&self) -> Weak<()> {
         let is_open = lock(&self.is_open);
         is_open.as_ref().map_or_else(Weak::new, Arc::downgrade)
@@ -305,8 +305,7 @@ impl File {
         unsafe { SetFileCompletionNotificationModes(self.handle, FILE_SKIP_COMPLETION_PORT_ON_SUCCESS as u8) };
     }
 
-    /// Submits the operation to the driver. `Some`: it is final, and a packet of this operation does not count any
-    /// more.
+    /// Submits the operation to the driver. `Some`: it is over, and its packet, if one comes, will not count.
     ///
     /// # Safety
     /// The slot is prepared, the operation has begun, and the slot outlives it.
@@ -397,7 +396,7 @@ impl File {
         0
     }
 
-    /// Closes the handle. Nobody uses it after that.
+    /// Closes the handle, once. Nothing uses it after this.
     pub(crate) fn close(&self) -> Result<(), ErrorCode> {
         if !self.is_closed.swap(true, AcqRel) {
             // SAFETY: the handle belongs to this value alone, and is closed only here, once.

@@ -88,7 +88,7 @@ fn functions() -> Option<(Register, Unregister)> {
     }
 }
 
-/// The kind of a notice, with its callback.
+/// The callback of a notice.
 enum Tell {
     Class(Box<dyn Fn(InterfaceChange) + Send + Sync>),
     Handle(Mutex<Box<dyn FnMut(Removal) + Send>>),

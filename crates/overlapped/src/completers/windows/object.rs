@@ -79,8 +79,8 @@ pub(super) fn waited_for(handle: &OwnedHandle) -> Result<Signal, Error> {
     }
 }
 
-/// Whether it is a manual-reset event. An event that cannot tell, for lack of EVENT_QUERY_STATE, is taken for an
-/// auto-reset one: then no signal is lost.
+/// Whether it is a manual-reset event. Without the right EVENT_QUERY_STATE the event is taken for an auto-reset one:
+/// then no signal is lost.
 fn is_reset_by_hand(event: HANDLE) -> bool {
     let mut information = EventInformation { event_type: 1, state: 0 };
     let length = size_of::<EventInformation>() as u32;

@@ -16,8 +16,8 @@ pub(crate) trait Linked {
 /// No slot has this number.
 const NONE: u32 = u32::MAX;
 
-/// The low half is the number of the slot on top. The high half counts the changes of the top: if a top was taken and
-/// given back meanwhile, a thread that saw it before does not put the old next slot in its place.
+/// The low half is the number of the slot on top. The high half counts the changes of the top. So if the top was taken
+/// and given back meanwhile, the exchange of a thread that read the old link fails.
 #[derive(Debug)]
 pub(crate) struct Free(AtomicU64);
 
@@ -29,31 +29,24 @@ impl Free {
     /// Adds a slot that belongs to the caller and has this number. `get` finds a slot by its number.
     #[inline]
     pub(crate) fn push<'a, S: Linked + 'a>(&self, slot: &S, index: u32, get: impl Fn(u32) -> Option<&'a S>) {
-        let mut top = self.0.load(Acquire);
-        loop {
+        let _ = self.0.fetch_update(AcqRel, Acquire, |top| {
             let below = top as u32;
             let depth = get(below).map_or(0, depth) + 1;
             slot.link().store(depth << 32 | u64::from(below), Relaxed);
-            match self.0.compare_exchange_weak(top, changed(top, index), AcqRel, Acquire) {
-                Ok(_) => return,
-                Err(now) => top = now,
-            }
-        }
+            Some(changed(top, index))
+        });
     }
 
     /// Takes the slot that was added last.
     #[inline]
     pub(crate) fn pop<'a, S: Linked>(&self, get: impl Fn(u32) -> Option<&'a S>) -> Option<(u32, &'a S)> {
-        let mut top = self.0.load(Acquire);
-        loop {
-            let index = top as u32;
-            let slot = get(index)?;
-            let below = slot.link().load(Relaxed) as u32;
-            match self.0.compare_exchange_weak(top, changed(top, below), AcqRel, Acquire) {
-                Ok(_) => return Some((index, slot)),
-                Err(now) => top = now,
-            }
-        }
+        let mut first = None;
+        let taken = self.0.fetch_update(AcqRel, Acquire, |top| {
+            let slot = get(top as u32)?;
+            first = Some((top as u32, slot));
+            Some(changed(top, slot.link().load(Relaxed) as u32))
+        });
+        taken.ok().and(first)
     }
 
     /// How many free slots there are, or were a moment ago.
@@ -115,7 +108,7 @@ mod loom_tests {
         }
     }
 
-    /// One thread keeps what it saw while the other takes two slots and gives the first one back.
+    /// One thread has read the top while another takes two slots and gives the first one back.
     #[test]
     fn loom_a_slot_is_taken_once() {
         loom::model(|| {

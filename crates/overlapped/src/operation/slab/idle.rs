@@ -1,7 +1,7 @@
 //! Buffers for data that does not fit in a slot: lent to operations, and kept for later ones within limits.
 //!
-//! The size of a buffer is a power of two. A buffer remembers its last device: no other device ever sees the bytes of
-//! that one. The lock is held only to put a buffer on a shelf or to take one; memory is allocated and freed without it.
+//! The size of a buffer is a power of two. A buffer remembers its last device, and is cleared before another device
+//! gets it. The lock is held only to put a buffer on a shelf or to take one; memory is allocated and freed without it.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::collections::VecDeque;
@@ -23,10 +23,10 @@ const LARGE: usize = 16 << 10;
 /// How many buffers of a shelf are tried to find one that need not be cleared.
 const LOOKS: usize = 8;
 
-/// The alignment of a buffer of this length. From 512 bytes on it is the length, rounded down to a power of two, and at
+/// The alignment of a buffer of this length. From 512 bytes on it is the length, rounded down to a power of two, at
 /// most
 /// 4096. So unbuffered reads and writes (O_DIRECT, FILE_FLAG_NO_BUFFERING), whose lengths are multiples of the sector
-///    size, begin at a multiple of it.
+/// size, begin at a multiple of it.
 #[inline]
 pub(super) const fn alignment(len: usize) -> usize {
     if len < 512 {
@@ -53,8 +53,9 @@ pub(super) struct Heap {
 unsafe impl Send for Heap {}
 
 impl Heap {
-    /// Large buffers are aligned here. An allocator that is asked for an alignment clears the memory by hand, even
-    /// fresh pages, which are clear already. That takes long, and the thread that submits may be the dispatcher.
+    /// Large buffers get room here to be aligned by us. An allocator that is asked for an alignment clears the memory
+    /// itself, even fresh pages, which are zero already. That takes long, and the submitting thread may be the
+    /// dispatcher.
     fn layout(capacity: usize) -> Option<Layout> {
         let (len, align) = (capacity.checked_add(slack(capacity))?, alignment(capacity));
         let (len, align) = if capacity < LARGE { (len, align) } else { (len.checked_add(align)?, ALIGN) };
@@ -106,7 +107,7 @@ impl Drop for Heap {
 struct Shelf {
     /// Each with its last device. The one that was used last is at the end.
     buffers: VecDeque<(Heap, u64)>,
-    /// When a buffer was last taken or put, in [`Shelves::uses`].
+    /// The value of [`Shelves::uses`] when a buffer was last taken or put.
     used: u64,
 }
 
@@ -218,13 +219,10 @@ impl Idle {
         let mut freed = Vec::new();
         let mut shelves = lock(&self.0);
         for shelf in &mut shelves.shelves {
-            for _ in 0..shelf.buffers.len() {
-                match shelf.buffers.pop_front() {
-                    Some(buffer) if buffer.1 == device => freed.push(buffer),
-                    Some(buffer) => shelf.buffers.push_back(buffer),
-                    None => break,
-                }
-            }
+            let all = std::mem::take(&mut shelf.buffers).into_iter();
+            let (own, others): (Vec<_>, Vec<_>) = all.partition(|(_, of)| *of == device);
+            shelf.buffers = others.into();
+            freed.extend(own);
         }
         shelves.idle -= freed.iter().map(|(heap, _)| heap.capacity()).sum::<usize>();
         drop(shelves);

@@ -1,14 +1,14 @@
 //! The files of a port, by their numbers in the epoll set.
 //!
-//! A number is a place and its generation. So an event that was fetched before its file was closed means no file, even
-//! if another file has the place, or the descriptor, by then. The thread that serves files takes them out of their
-//! places, and puts them back afterwards: so an event needs no reference count.
+//! A number is a place and its generation. So a late event of a closed file names no file, even if another file has
+//! the place, or the descriptor, by then. The thread that serves files takes them out of their places, and puts them
+//! back afterwards: so no event has to change a reference count.
 
 use std::sync::{Arc, Mutex};
 
 use crate::system::sync::lock_std as lock;
 
-/// How many files are out at a time.
+/// The most files that are out at a time.
 pub(super) const OUT: usize = 16;
 
 pub(super) struct Files<F: ?Sized>(Mutex<Places<F>>);
@@ -24,7 +24,7 @@ struct Place<F: ?Sized> {
     file: Option<Arc<F>>,
 }
 
-/// Files that are out.
+/// Files that were taken out of their places.
 pub(super) type Out<F> = [Option<Arc<F>>; OUT];
 
 impl<F: ?Sized> Default for Files<F> {
@@ -39,7 +39,7 @@ impl<F: ?Sized> Files<F> {
         let mut places = lock(&self.0);
         let place = places.free.pop().unwrap_or_else(|| {
             places.places.push(Place { generation: 1, file: None });
-            // No process has so many files.
+            // It fits: no process has 2^32 files.
             places.places.len() as u32 - 1
         });
         u64::from(places.places[place as usize].generation) << 32 | u64::from(place)

@@ -1,12 +1,12 @@
 //! The queue of a port: one wait for posted packets and for files that are ready.
 //!
-//! Files are watched *level-triggered*. An edge says that something arrived, and not that nothing is left. To be sure,
-//! each event would need a second read that finds nothing, since a short read proves nothing where reads are records
-//! (gpiochip, evdev, hidraw, terminals). Here an event is one read; what is left makes the next event, after every
-//! other ready file has had its turn. The price is that a file that nobody reads would be ready for ever, so the set
-//! holds only files with waiting operations. A file leaves the set when an event comes that nobody wants, and not when
-//! its last operation is over: usually the next operation is under way by then. So a file that is read without pause
-//! costs no `epoll_ctl` at all.
+//! Files are watched *level-triggered*. An edge says that something arrived, but not how much is left after a read.
+//! With edges each event would need a second read, which finds nothing, since a short read proves nothing where reads
+//! bring records (gpiochip, evdev, hidraw, terminals). With levels an event is one read; if more is left, there is
+//! another event, after every other ready file has had its turn. The price: a file that nobody reads would be reported
+//! for ever. So the set holds only files with waiting operations. A file leaves the set when an event finds no
+//! operation, and not at the end of the last operation: usually the next one is submitted by then. So a file that is
+//! read without pause needs no `epoll_ctl` at all.
 
 use std::collections::VecDeque;
 use std::mem::MaybeUninit;
@@ -27,7 +27,7 @@ use crate::{ErrorCode, Status};
 /// The bell's number in the epoll set; no file has it.
 const BELL: u64 = 0;
 
-/// A file that can be waited for.
+/// A file for which operations wait.
 pub(crate) trait Waited: Send + Sync {
     /// The file is ready: makes the system calls of its waiting operations, and reports those that are over.
     fn serve(&self, queue: &Queue, ready: epoll::EventFlags, over: &mut Over<'_>);
@@ -48,7 +48,7 @@ impl Over<'_> {
                 *free = token;
                 self.count += 1;
             }
-            // A file that ended a read and a write in one event took another file's room.
+            // No room: a file has ended a read and a write in one event.
             None => self.queue.post(token),
         }
     }
@@ -59,9 +59,9 @@ pub(crate) struct Queue {
     /// Written to wake the thread that sleeps. It is watched for edges, so nobody has to read it.
     bell: OwnedFd,
     posted: Mutex<Posted>,
-    /// Every file of the port that can be not ready.
+    /// Every file of the port, except those that are always ready.
     files: Files<dyn Waited>,
-    /// How many of them are in the epoll set.
+    /// How many files are in the epoll set.
     watched: AtomicUsize,
     /// The descriptors that another event loop watches, once it has asked for one; `None` inside if the system could
     /// not make them.
@@ -77,7 +77,7 @@ struct Posted {
     asleep: bool,
 }
 
-/// The outcome of a look at the files.
+/// The outcome of one wait for files.
 #[derive(Debug, Default)]
 struct Served {
     /// How many operations are over.
@@ -140,8 +140,8 @@ impl Queue {
         let _ = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
     }
 
-    /// The descriptor that another event loop watches: it is readable while there is something to do. `is_polled` is
-    /// false when only the dispatcher polls the port; then there never is anything.
+    /// The descriptor that another event loop watches. It is readable while there is something to do. If only the
+    /// dispatcher polls the port, `is_polled` is false, and it never is.
     pub(crate) fn descriptor(&self, is_polled: bool) -> BorrowedFd<'_> {
         // In the child of a fork the set belongs to the parent, and a thread may hold the lock.
         if is_polled && !self.is_inherited() {
@@ -151,7 +151,7 @@ impl Queue {
                 Outside::new(self.epoll.as_fd()).ok()
             });
             if is_first {
-                // The thread that takes this, even if it waits already, reports what was there before.
+                // Wake a thread that waits already: at the end of its turn it reports what came before now.
                 self.post(crate::words::token::LOOK);
                 self.ring();
             }
@@ -159,26 +159,25 @@ impl Queue {
         self.outside.get().and_then(Option::as_ref).map_or(self.epoll.as_fd(), Outside::set)
     }
 
-    /// Whether somebody else's loop watches the queue. It may be asleep whenever nobody waits here.
+    /// Whether another event loop watches the queue. It may be asleep whenever no thread waits here.
     fn has_watchers(&self) -> bool {
         self.outside.get().is_some()
     }
 
-    /// For somebody else's loop, which has missed the turn: it may have been told of what is there, and not be told again.
+    /// For another event loop whose poll has found the turn taken: makes the descriptor readable once more.
     pub(crate) fn tell_again(&self) {
         if self.has_watchers() && !self.is_inherited() {
             self.ring();
         }
     }
 
-    /// Called by the thread with the turn at the end of each turn, for another event loop. `more`: there may be more
-    /// for the next poll. `now`: there is something that only another thread may do. `next`: when there will be
-    /// something.
+    /// For another event loop: the thread with the turn calls this at the end of each turn. `more`: the next poll may
+    /// find more. `now`: there is a job that only another thread may run. `next`: when the next timer expires.
     #[inline]
     pub(crate) fn tell_others(&self, more: bool, now: bool, next: impl Fn() -> Option<Instant>) {
         let Some(outside) = self.outside.get().filter(|_| !self.is_inherited()) else { return };
         let is_told = outside.as_ref().map(|outside| outside.expect(now, &next)).is_some();
-        // Without an alarm the loop polls again and again until the time has come.
+        // Without an alarm, make the loop poll again and again until the time has come.
         if more || !is_told && (now || next().is_some()) {
             self.ring();
         }
@@ -192,13 +191,13 @@ impl Queue {
     /// Waits for a packet or a file, then takes as many packets as there are and fit, including those that ready files
     /// have completed. Returns their number, 0 after `timeout`.
     pub(crate) fn wait(&self, tokens: &mut [u64; 64], _room: usize, timeout: Option<Duration>) -> usize {
-        // A look without a timeout does not read the clock.
+        // With the timeout zero, do not read the clock.
         let deadline = timeout.filter(|t| !t.is_zero()).and_then(|t| Instant::now().checked_add(t));
         let mut left = timeout;
         loop {
             let may_sleep = left != Some(Duration::ZERO);
             let mut posted = lock(&self.posted);
-            // At most one half, so that posted packets cannot take the files' turn.
+            // At most one half of the room: the other half is for files.
             let mut count = posted.take(&mut tokens[..32]);
             let sleeps = may_sleep && count == 0;
             posted.asleep = sleeps;
@@ -222,7 +221,7 @@ impl Queue {
         }
     }
 
-    /// Takes packets that were posted meanwhile. If another event loop would not hear of those that are left, rings its
+    /// Takes packets that were posted meanwhile. If something is left that another event loop would not see, rings the
     /// bell.
     fn served(&self, tokens: &mut [u64], is_more: bool) -> usize {
         let mut posted = lock(&self.posted);
@@ -243,11 +242,11 @@ impl Queue {
         let mut served = Served::default();
         let mut events = [const { MaybeUninit::<epoll::Event>::uninit() }; 64];
         let room = &mut events[..tokens.len()];
-        // An error is a signal's interruption.
+        // The only error is EINTR, after a signal.
         let Ok((events, _)) = epoll::wait(&self.epoll, room, timeout.map(timespec).as_ref()) else { return served };
         let mut over = Over { queue: self, tokens, count: 0 };
         for events in events.chunks(OUT) {
-            // For an event of a file that was closed meanwhile there is no file.
+            // If a file was closed meanwhile, its event finds none.
             let mut out = Out::default();
             let numbers = || events.iter().map(|event| event.data.u64());
             self.files.take_out(numbers(), &mut out);
@@ -264,8 +263,8 @@ impl Queue {
         served
     }
 
-    /// Checks a file. Returns whether it can be waited for: regular files, disks and some devices are always ready, and
-    /// epoll refuses them.
+    /// Whether operations can wait for this file. Regular files, disks and some devices are always ready, and epoll
+    /// refuses them.
     pub(crate) fn probe(&self, fd: BorrowedFd<'_>) -> Result<bool, Errno> {
         match epoll::add(&self.epoll, fd, epoll::EventData::new_u64(u64::MAX), epoll::EventFlags::ET) {
             Ok(()) => epoll::delete(&self.epoll, fd).map(|()| true),
@@ -274,7 +273,7 @@ impl Queue {
         }
     }
 
-    /// A number for a file that can be waited for.
+    /// A number for a file for which operations can wait.
     pub(crate) fn reserve(&self) -> u64 {
         self.files.reserve()
     }
@@ -289,8 +288,8 @@ impl Queue {
         drop(file);
     }
 
-    /// Watches a file for these events instead of `before`; with no events, takes the file out of the set, which is the
-    /// only way not to be told of a hang-up for ever. Readiness that is there already makes a new event.
+    /// Watches a file for the events `now` instead of `before`. With no events, takes the file out of the set:
+    /// otherwise epoll would report a hang-up for ever. If the file is ready already, there is a new event.
     pub(crate) fn watch(
         &self,
         number: u64,
@@ -311,8 +310,8 @@ impl Queue {
     }
 }
 
-/// Rounds up to milliseconds, so that a wait of less than one does wait, and Linux before 5.11 accepts it. Cuts very
-/// long times.
+/// Rounds up to milliseconds, since Linux before 5.11 waits in milliseconds and a short wait must not be zero. Limits
+/// very long times.
 fn timespec(timeout: Duration) -> Timespec {
     let ms = timeout.as_nanos().div_ceil(1_000_000).min(i32::MAX as u128) as i64;
     Timespec { tv_sec: ms / 1000, tv_nsec: (ms % 1000 * 1_000_000) as _ }

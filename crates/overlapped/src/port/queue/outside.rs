@@ -1,9 +1,9 @@
 //! The descriptor that another event loop watches: the queue's epoll set, and an alarm for what the set does not
 //! report.
 //!
-//! The set does not report timers. And a thread that only waits on the port may take from the set the report of a job
-//! that only another thread may run. The alarm reports both. Nobody reads it: it stays ready until it is set again, at
-//! the end of the turn of the thread that did the job.
+//! The set does not report timers. And a thread that waits at the port may take an event from the set and put off a job
+//! that only a polling thread may run; then the set does not report that job any more. The alarm reports both. Nobody
+//! reads the alarm: it stays ready until it is set again, at the end of the turn of the thread that ran the job.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Mutex;
@@ -48,7 +48,8 @@ impl Outside {
         self.set.as_fd()
     }
 
-    /// Sets the alarm, unless it is set so already. The caller has the port's turn, so no two threads do this at once.
+    /// Sets the alarm, unless its setting is the same already. The caller has the port's turn, so that one thread at a
+    /// time does this.
     pub(crate) fn expect(&self, now: bool, next: impl FnOnce() -> Option<Instant>) {
         let expected = if now { Expected::Now } else { next().map_or(Expected::Never, Expected::At) };
         let before = std::mem::replace(&mut *lock(&self.expected), expected);

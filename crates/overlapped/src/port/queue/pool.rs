@@ -3,12 +3,12 @@
 //! One thread of the pool waits at our completion port. When it has taken a packet, it first makes the pool start the
 //! next thread's wait, and then handles the packet. So a handler that takes long delays nobody, timers included.
 //!
-//! Handles are not bound to the pool's own port with `CreateThreadpoolIo`. There every packet must be announced with
-//! `StartThreadpoolIo`, or else there is "memory corruption", and no packet may come after `CloseThreadpoolIo`. But
-//! another program with a duplicate of the handle makes packets that nobody announces, and goes on after ours is
-//! closed. And some drivers queue a packet for a request that failed at once, and some successes queue none. So no
-//! count can be right. Our own port needs no count: a packet that is not ours is a stray, and the port lives as long as
-//! the process.
+//! Handles are not bound to the pool's own port with `CreateThreadpoolIo`. There `StartThreadpoolIo` must announce
+//! every packet, or else there is "memory corruption" (its documentation), and no packet may come after
+//! `CloseThreadpoolIo`. But another program with a duplicate of the handle makes packets that nobody announces, even
+//! after our handle is closed. Some drivers queue a packet for a request that failed at once, and some successes queue
+//! none. So no count of announcements can be right. Our own port needs none: a packet that is not ours is a stray, and
+//! the port lives as long as the process.
 
 use std::ffi::c_void;
 use std::ptr;

@@ -1,13 +1,13 @@
-//! Packets that Windows queues for operations that ended at once. Nobody waits for them. A program whose calls all end
-//! at once has no dispatcher, and the packets would fill the queue. So the thread that submits takes them out when
-//! there may be many.
+//! Packets that Windows queues for operations that ended at once. Nobody waits for these packets. A program whose calls
+//! all end at once has no dispatcher, so they would fill the queue. Therefore the thread that submits takes them out
+//! when there may be many.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// As many as fit into one look.
+/// As many as one look at the queue can take.
 const MANY: usize = 64;
 /// A look that finds none doubles the limit, up to this. A file may queue no packets at all, and under Wine a look
-/// costs as much as hundreds of calls that end at once.
+/// costs as much as hundreds of calls.
 const MOST: usize = 8192;
 
 /// How many such packets there may be.
@@ -24,12 +24,13 @@ impl Default for Strays {
 }
 
 impl Strays {
-    /// An operation has ended at once. Two threads may count as one here: the number is a guess, and this is cheap.
+    /// An operation has ended at once. If two threads do this at the same time, only one may count: an estimate is
+    /// enough, and this is cheap.
     pub(in crate::port) fn add(&self) {
         self.due.store(self.due.load(Relaxed) + 1, Relaxed);
     }
 
-    /// The number, if it justifies a look with more room; otherwise 0.
+    /// The number of such packets if there may be many; otherwise 0.
     pub(in crate::port) fn many(&self) -> usize {
         Some(self.due.load(Relaxed)).filter(|due| *due >= MANY).unwrap_or(0)
     }

@@ -23,8 +23,8 @@ pub(crate) struct Queue {
     strays: Strays,
 }
 
-/// How many threads that have taken packets may run at a time: without a limit. One of them may be a caller's thread
-/// that has its result and computes on; it must not keep the next packet from the thread that waits now.
+/// The port's limit of running threads that have taken packets: none. Such a thread may be a caller's, which has its
+/// result and goes on computing; it must not keep the next packet from the thread that waits now.
 const MANY: u32 = i32::MAX as u32;
 
 #[derive(Debug)]
@@ -69,8 +69,8 @@ impl Queue {
     }
 
     pub(crate) fn post(&self, token: u64) {
-        // A token is not an address: the system only carries it. Posting fails only when the system has no memory for a
-        // packet. A completion must not be lost, so try again.
+        // The token is not an address; the system only passes it on. Posting fails only when the system has no memory
+        // for a packet. A completion must not be lost, so try again.
         // SAFETY: the port is ours and the "OVERLAPPED" is never dereferenced.
         while unsafe { PostQueuedCompletionStatus(self.port.0, 0, 0, ptr::without_provenance(token as usize)) } == 0 {
             std::thread::sleep(Duration::from_millis(1));
@@ -88,8 +88,8 @@ impl Queue {
         &self.strays
     }
 
-    /// How many packets to take at a time. With room left, Wine asks its server once more and finds nothing. A thread
-    /// of the pool takes one packet: handling it must not delay the others, which other threads take.
+    /// How many packets to take at a time. Not more than can come: with room left, Wine would ask its server once more.
+    /// A thread of the pool takes one packet, and other threads take the others, so that none delays another.
     pub(crate) fn room(&self, in_flight: impl FnOnce() -> usize) -> usize {
         if self.turn.is_some() { 1 } else { (in_flight() + self.strays.many()).clamp(1, 64) }
     }
@@ -114,8 +114,7 @@ impl Queue {
     }
 }
 
-/// Rounds up, so that a wait of less than a millisecond does wait; and cuts a very long wait, so that it is not
-/// INFINITE.
+/// Rounds up, so that a wait of less than a millisecond does wait; and limits a very long wait to less than INFINITE.
 fn milliseconds(timeout: Option<Duration>) -> u32 {
     timeout.map_or(INFINITE, |t| t.as_nanos().div_ceil(1_000_000).min(u128::from(INFINITE - 1)) as u32)
 }
