@@ -1,4 +1,4 @@
-//! Reads the answer of `WAIT_ANY`, and trusts nothing in it: the driver may lie.
+//! Reads the answer of `WAIT_ANY`. It trusts nothing in it, because a driver may return anything.
 
 use core::fmt;
 
