@@ -2,9 +2,6 @@
 //!
 //! A block of changes has the stamps of a span of time, and the values of each variable. Only those of watched
 //! variables are unpacked, one block at a time. Every number in the file is checked before it is used.
-//!
-//! The crate `fst-reader` (0.17) does not do that: it allocates the sizes that a file gives, and asserts what it
-//! expects there, so that one flipped bit of a file aborts the program.
 
 mod block;
 mod file;
