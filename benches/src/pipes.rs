@@ -36,7 +36,7 @@ fn pipes(count: usize) -> (Vec<OwnedFd>, Vec<Writer>) {
     (readers, writers)
 }
 
-/// The writing side of a pipe. The reader, which has the file, lives as long.
+/// The writing side of a pipe. The reader owns the file, and lives at least as long.
 struct Writer(RawFd);
 
 impl Writer {

@@ -20,7 +20,7 @@ pub fn program(mut calls: impl FnMut(u64) + 'static) -> Program {
 pub fn take(mut program: Program) {
     let mut output = std::io::stdout().lock();
     let mut say = |line: &str| {
-        writeln!(output, "{line}").and_then(|()| output.flush()).expect("whoever gives the turns listens");
+        writeln!(output, "{line}").and_then(|()| output.flush()).expect("the program that gives the turns reads");
     };
     say("ready");
     for line in std::io::stdin().lock().lines() {

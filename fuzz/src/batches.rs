@@ -1,4 +1,4 @@
-//! Any bytes as the answer of WAIT_ANY, and as texts that people write.
+//! Any bytes as the answer of WAIT_ANY, as a name, and as the text of a control code.
 
 use linewake_controller::Batch;
 use linewake_controller::protocol::{BatchHeader, EdgeRecord, text};

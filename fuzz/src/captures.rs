@@ -1,5 +1,5 @@
-//! Any bytes as a capture: of records, of rows, or compressed. It ends, with an error or without; each segment that
-//! begins also ends; each edge belongs to a known line; and on a line time never goes back.
+//! Any bytes as a capture: of records, of rows, or compressed. Reading ends, with an error or without; each segment
+//! that begins also ends; each edge belongs to a known line; and on a line the time never goes back.
 
 use std::collections::HashMap;
 use std::io::Cursor;

@@ -1,5 +1,5 @@
-//! A driver that answers anything where `linewake.sys` would answer: there is no panic, no hang, and no edge of a line
-//! that nobody watches.
+//! A driver that returns any bytes where `linewake.sys` would return its answers. The library does not panic, does not
+//! hang, and delivers no edge of a line that is not watched.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Mutex;
@@ -30,7 +30,7 @@ const CODES: [CtlCode; 7] = [
 /// A wrong answer that the driver gives once.
 struct Lie {
     status: u32,
-    /// How many more bytes than there are it claims, or fewer.
+    /// By how many bytes the claimed count is above the true count, or below.
     more: i8,
     /// Bytes that overwrite the right answer from `at` on; beyond its end they make it longer.
     at: usize,
@@ -88,7 +88,7 @@ fn driver(lies: HashMap<CtlCode, VecDeque<Lie>>) -> impl sim::Driver {
     sim::from_fn(move |mut request| {
         let code = request.code();
         let (lie, waits) = {
-            let (lies, waits) = &mut *state.lock().expect("nothing panics under it");
+            let (lies, waits) = &mut *state.lock().expect("no thread panics while it holds the lock");
             if code == protocol::WAIT_ANY {
                 *waits += 1;
             }

@@ -1,6 +1,6 @@
-//! A profile made from the input, and a device that returns the rest of it. There is no panic, no edge of a line that
-//! no record names, and no more edges, delivered and lost, than the records say. This file reads the records anew,
-//! without the library.
+//! A profile made from the input, and a device that returns the rest of the input. The library does not panic, delivers
+//! no edge of a line that no record names, and reports no more edges, delivered and lost together, than the records
+//! have. This file reads the records by its own code, and not by the library's.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt::Write as _;
@@ -23,7 +23,7 @@ struct Place {
 }
 
 impl Place {
-    /// A place that fits in a record most of the time, sometimes with bits.
+    /// A place that fits into a record in most cases, sometimes with bits.
     fn of(input: &mut Input<'_>, record: usize, widest: usize) -> Self {
         let width = 1 + usize::from(input.u8()) % widest;
         let choice = input.u8();
@@ -295,7 +295,7 @@ fn device(chunks: VecDeque<Vec<u8>>) -> impl sim::Driver {
     struct Answers(Mutex<VecDeque<Vec<u8>>>);
     impl Answers {
         fn give(&self, mut request: sim::Request) -> sim::Outcome {
-            match self.0.lock().expect("nothing panics under it").pop_front() {
+            match self.0.lock().expect("no thread panics while it holds the lock").pop_front() {
                 Some(bytes) => {
                     request.write(&bytes);
                     request.complete(Status::SUCCESS)

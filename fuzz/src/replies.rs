@@ -11,7 +11,7 @@ use crate::input::Input;
 /// The driver's answer.
 #[derive(Clone, Default)]
 struct Answer {
-    /// At once, or later.
+    /// It pends the request first.
     pends: bool,
     status: u32,
     claimed: u64,

@@ -1,4 +1,5 @@
-//! Runs every target on its seeds, and on spoiled seeds: the same bytes in every run, with the stable compiler.
+//! Runs every target on its seeds, and on damaged copies of them: the same bytes in every run, with the stable
+//! compiler.
 //!
 //! Inputs that `cargo xtask fuzz` finds are added to the seeds.
 
@@ -8,7 +9,7 @@ use std::path::Path;
 use linewake_fuzz::TARGETS;
 use test_support::random::Random;
 
-/// How often each seed is spoiled.
+/// How many damaged copies of each seed are tried.
 const ROUNDS: usize = 500;
 
 /// The seeds of a target, with their names.
@@ -23,7 +24,7 @@ fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
     seeds
 }
 
-/// A byte is changed, or some are left out, said twice, or cut off.
+/// Changes a byte, or removes, repeats or cuts off some bytes.
 fn spoil(bytes: &mut Vec<u8>, random: &mut Random) {
     let (at, until) = (random.below(bytes.len() + 1), random.below(bytes.len() + 1));
     let range = at.min(until)..at.max(until);

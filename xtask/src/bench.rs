@@ -109,7 +109,7 @@ const HAND_OVER: &[(&str, &str)] = &[("turns", "turns"), ("several", "several in
 
 const CALLED_BACK: &[(&str, &str)] =
     &[(DOTNET, ".NET Core 3.1, ThreadPoolBoundHandle"), ("overlapped", "overlapped, default port")];
-/// Not a program of `turns`.
+/// The .NET program, which is not one of `turns`.
 const DOTNET: &str = "dotnet";
 
 macro_rules! comparisons {

@@ -104,7 +104,7 @@ pub(crate) fn provide(needs: &[Need]) -> Result<String, Box<dyn Error>> {
 /// What is missing, as "needs …".
 pub(crate) fn lacks(needs: &[Need]) -> Option<String> {
     let names = Missing::among(needs).names();
-    (!names.is_empty()).then(|| format!("needs {names}: `cargo xtask setup` as root installs it"))
+    (!names.is_empty()).then(|| format!("needs {names}: run `cargo xtask setup` as root"))
 }
 
 /// What is missing, and this user cannot install, as "needs …".

@@ -90,7 +90,7 @@ pub(crate) struct Session {
 impl Session {
     /// Makes the prefix if there is none, and joins its users.
     pub(crate) fn begin() -> Result<Self, Box<dyn Error>> {
-        let programs = programs().ok_or("Wine is not installed: `cargo xtask setup`")?;
+        let programs = programs().ok_or("Wine is not installed: run `cargo xtask setup`")?;
         let directory = workspace::target().join("wine");
         let lock = |name| workspace::lock_file(&directory, name);
         let session = Self { programs, prefix: directory.join("prefix"), users: lock("users.lock")? };

@@ -22,7 +22,7 @@ fn main() {
 #[inline(never)]
 fn measured(program: &mut turns::Program, calls: u64) {
     program(calls);
-    // A statement after the call: as a tail call it would not show this function.
+    // This statement comes after the call, because a tail call would hide this function from the profiler.
     std::hint::black_box(());
 }
 

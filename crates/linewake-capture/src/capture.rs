@@ -147,7 +147,7 @@ impl Capture {
     /// # Errors
     /// When the capture cannot be read, or is invalid from here on. After that it returns `None`.
     #[inline]
-    #[expect(clippy::should_implement_trait, reason = "it is asked for its lines in between")]
+    #[expect(clippy::should_implement_trait, reason = "the caller needs its lines between two items")]
     pub fn next(&mut self) -> Result<Option<Item>, Error> {
         if self.has_failed {
             return Ok(None);

@@ -27,7 +27,7 @@ pub(crate) struct Wave {
     base_ns: u64,
     /// The level of an undriven wire.
     pull: Option<bool>,
-    /// How many changes to undriven were found while `pull` was not set.
+    /// How often a line became undriven while `pull` was not set.
     released: u64,
     seqno: u32,
     pending: VecDeque<Item>,

@@ -101,7 +101,7 @@ fn by_profile() {
         only_the_edges_asked_for_come
         a_timeout_ends_nothing
         stopping_delivers_what_had_happened
-        stopping_wakes_who_waits
+        stopping_wakes_a_waiting_thread
         the_account_is_exact_at_full_speed
         the_account_is_exact_with_a_reader_that_is_too_slow
         the_account_is_exact_when_finished_in_the_middle

@@ -1,4 +1,4 @@
-//! Reads the answer of `WAIT_ANY`, and trusts nothing in it: the driver may lie.
+//! Reads the answer of `WAIT_ANY`. It trusts nothing in it, because a driver may return anything.
 
 use core::fmt;
 
@@ -38,7 +38,7 @@ impl<'a> Batch<'a> {
             return Err(Malformed("shorter than its header"));
         };
         if u64::from(header.count) * size_of::<EdgeRecord>() as u64 != records.len() as u64 {
-            return Err(Malformed("its count does not fit its length"));
+            return Err(Malformed("its count does not match its length"));
         }
         let batch = Batch { header, records };
         if !batch.records().all(|edge| matches!(edge.kind, EDGE_RISING | EDGE_FALLING)) {

@@ -198,7 +198,7 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
         }
     }
 
-    /// Announces that the host keeps time: it asks [`next_due`](Controller::next_due) after every call, and calls
+    /// Says that the host keeps time: it calls [`next_due`](Controller::next_due) after every call, and calls
     /// [`fire`](Controller::fire) when that time has come. Without this there is no debouncing and no interrupt delay.
     pub fn keep_time(&mut self) {
         self.flags |= CHIP_TIMERS;
@@ -344,7 +344,7 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
             self.readers[slot].gone = true;
         }
         for slot in self.open.iter() {
-            self.release_all(slot, 0); // nobody is left to be told when
+            self.release_all(slot, 0); // no reader gets the time any more
         }
     }
 

@@ -1,7 +1,8 @@
 //! The control codes of the device and the records they carry.
 //!
-//! Everything is little endian, `repr(C)` without implicit padding, aligned to eight bytes at most, and METHOD_BUFFERED.
-//! A host hands the bytes to [`Controller::control`](crate::Controller::control), which needs no alignment.
+//! Everything is little endian, `repr(C)` without implicit padding, aligned to eight bytes at most, and
+//! METHOD_BUFFERED. A host hands the bytes to [`Controller::control`](crate::Controller::control), which needs no
+//! alignment.
 //!
 //! | code | input | output | pends |
 //! |---|---|---|---|
@@ -15,7 +16,7 @@
 //! | [`WAIT_ANY`] | – | [`BatchHeader`], `[`[`EdgeRecord`]`]` | while the queue is empty |
 //! | [`SET_DEBOUNCE`] | `[`[`Debounce`]`]`, one or more | – | |
 //! | [`WATCH_INFO`] | [`LineSet`] | – | |
-//! | [`WAIT_INFO`] | – | `[`[`InfoRecord`]`]`, as many as fit | until something becomes of a line |
+//! | [`WAIT_INFO`] | – | `[`[`InfoRecord`]`]`, as many as fit | until there is information about a line |
 //! | [`ATTACH_PIN`] | [`AttachPin`] | – | |
 //! | [`DETACH_PIN`] | [`Pin`] | – | |
 //! | [`WAIT_PIN`] | [`Pin`] | [`PinEvent`] | until the line has an edge |
@@ -27,9 +28,9 @@
 //! | [`UNPLUG`], [`REPLUG`] | – | – | |
 //! | [`ECHO`] | any bytes | the same bytes | |
 //!
-//! An input of another length than in the table is `STATUS_INFO_LENGTH_MISMATCH`; an output without room for one record
-//! is `STATUS_BUFFER_TOO_SMALL`. Reserved fields and unknown flags must be zero (`STATUS_INVALID_PARAMETER`). A call
-//! that fails has changed nothing.
+//! An input of another length than in the table fails with `STATUS_INFO_LENGTH_MISMATCH`, and an output without room
+//! for one record with `STATUS_BUFFER_TOO_SMALL`. Reserved fields and unknown flags must be zero
+//! (`STATUS_INVALID_PARAMETER`). A call that fails has changed nothing.
 
 use overlapped_codes::{Access, CtlCode, Method};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -75,7 +76,7 @@ pub const GET_COUNTERS: CtlCode = code(0x808, Access::Read);
 /// The account of all readers that were closed, line by line.
 pub const GET_TOTALS: CtlCode = code(0x809, Access::Read);
 /// From now on, a change of these lines counts for this reader only when the new level has lasted. The reader must hold
-/// the lines (else `STATUS_INVALID_DEVICE_STATE`); it ends when they are released. `STATUS_NOT_SUPPORTED` unless the
+/// the lines (else `STATUS_INVALID_DEVICE_STATE`). Releasing a line ends this. `STATUS_NOT_SUPPORTED` unless the
 /// chip has [`CHIP_TIMERS`].
 pub const SET_DEBOUNCE: CtlCode = code(0x80A, Access::ReadWrite);
 /// From now on, this reader gets information about these lines, and about no others.
@@ -109,7 +110,7 @@ pub const LINE_EDGE_RISING: u32 = 1 << 4;
 pub const LINE_EDGE_FALLING: u32 = 1 << 5;
 /// The output drives the low level only. The simulated chip only remembers it. It needs [`LINE_OUTPUT`], as on Linux.
 pub const LINE_OPEN_DRAIN: u32 = 1 << 6;
-/// The output drives the high level only. The same applies.
+/// The output drives the high level only. The simulated chip only remembers it. It needs [`LINE_OUTPUT`], as on Linux.
 pub const LINE_OPEN_SOURCE: u32 = 1 << 7;
 /// Bias: pull-up. The simulated chip only remembers it.
 pub const LINE_BIAS_PULL_UP: u32 = 1 << 8;
@@ -335,7 +336,7 @@ pub const INFO_RELEASED: u32 = 2;
 /// [`InfoRecord::kind`]: a reader that holds the line changed its configuration.
 pub const INFO_RECONFIGURED: u32 = 3;
 
-/// How many [`InfoRecord`]s are queued for a reader, as on Linux. More drop the oldest ones, which are counted.
+/// How many [`InfoRecord`]s are queued for a reader, as on Linux. Further ones drop the oldest, which are counted.
 pub const INFO_QUEUE: usize = 32;
 
 record! {
@@ -432,8 +433,8 @@ impl EdgeRecord {
 }
 
 record! {
-    /// Output of [`WAIT_ANY`], followed by `count` [`EdgeRecord`]s. The sums are this reader's over all its lines since it was
-    /// opened; `driven = delivered + queued + overflowed + merged + discarded`.
+    /// Output of [`WAIT_ANY`], followed by `count` [`EdgeRecord`]s. The sums are this reader's over all its lines since
+    /// it was opened; `driven = delivered + queued + overflowed + merged + discarded`.
     ///
     /// ```
     /// use linewake_controller::protocol::BatchHeader;

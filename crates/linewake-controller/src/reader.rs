@@ -108,7 +108,7 @@ impl<const LINES: usize, const QUEUE: usize> Reader<LINES, QUEUE> {
         self.information.clear();
     }
 
-    /// Only while no line was ever held: otherwise numbers would be given twice.
+    /// Call it only before the first line is held: otherwise numbers would be used twice.
     pub(crate) fn set_up(&mut self, capacity: u32, seqno_base: u32, consumer: Name) {
         self.capacity = match capacity {
             0 => 0,

@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_that_64_bits_cannot_say_is_too_far() {
+    fn a_time_that_64_bits_cannot_hold_is_too_far() {
         let mut axis = Axis::new(Tick::parse("100 s").unwrap());
         assert_eq!(axis.go_to_ticks(u64::MAX), Step::TooFar);
         assert_eq!(axis.go_to(Stamp { mantissa: i128::MAX, decimals: 0 }), Step::TooFar);

@@ -1,4 +1,4 @@
-//! All bits, and which of them are watched. Here values become changes.
+//! All bits, and the watched ones among them. Turns values into changes.
 
 use std::collections::VecDeque;
 
@@ -162,7 +162,7 @@ impl Bits {
         self.heads[source as usize] != NONE
     }
 
-    /// Whether a change was found and not taken yet.
+    /// Whether a change waits to be taken.
     pub(crate) fn has_pending(&self) -> bool {
         !self.pending.is_empty()
     }

@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_numbers_behind_a_name_are_those_of_its_bits_where_there_are_as_many() {
+    fn a_range_after_a_name_numbers_the_bits_if_it_has_as_many() {
         for (text, width, name, range) in [
             ("a", 1, "a", None),
             ("a", 8, "a", Some((7, 0))),

@@ -274,20 +274,20 @@ impl Reader {
         self.common.notes.texts().collect()
     }
 
-    /// Whether a part of the file is here that was not reported yet, so that nothing has to wait.
+    /// Whether [`next`](Iterator::next) returns without waiting for more bytes of the file.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.is_over
             || self.common.head.bits.has_pending()
             || match &self.body {
                 Body::Vcd(changes) => changes.is_ready(),
-                // Nobody watches such a file while it is written.
+                // Files of other formats are complete when they are read.
                 _ => true,
             }
     }
 
-    /// The next change, if it is in the part that was read already. Otherwise none may come for long. Failures come
-    /// from [`next`](Iterator::next).
+    /// The next change, if it is in the bytes that were read already; `None` if more bytes must come first. Failures
+    /// come from [`next`](Iterator::next).
     pub fn next_here(&mut self) -> Option<Change> {
         while !self.is_over && !self.common.head.bits.has_pending() {
             if !self.is_ready() {

@@ -32,7 +32,7 @@ by_profile! {
     awaiting_is_the_same_as_waiting
     a_timeout_ends_nothing
     stopping_delivers_what_had_happened
-    stopping_wakes_who_waits
+    stopping_wakes_a_waiting_thread
     the_account_is_exact_at_full_speed
     the_account_is_exact_with_a_reader_that_is_too_slow
     the_account_is_exact_when_finished_in_the_middle

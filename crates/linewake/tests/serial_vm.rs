@@ -115,7 +115,7 @@ macro_rules! on_a_looped_port {
 on_a_looped_port! {
     an_edge_says_where_when_and_which_way
     a_timeout_ends_nothing
-    stopping_wakes_who_waits
+    stopping_wakes_a_waiting_thread
     lines_are_found_by_offset_and_by_name
     bad_requests_name_what_is_wrong
     an_active_low_line_is_active_when_it_is_low

@@ -1,10 +1,10 @@
-//! An allocator that counts: the system's does the work.
+//! An allocator that counts allocations. The system's allocator does the work.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// To be the `#[global_allocator]` of a test's program.
+/// The `#[global_allocator]` for the program of a test.
 pub struct Counting;
 
 static ALL: AtomicU64 = AtomicU64::new(0);
@@ -13,12 +13,12 @@ thread_local! {
     static HERE: Cell<u64> = const { Cell::new(0) };
 }
 
-/// How often memory was allocated, by all threads.
+/// How often all threads allocated memory.
 pub fn of_all() -> u64 {
     ALL.load(Relaxed)
 }
 
-/// How often memory was allocated, by this thread: other tests may run beside.
+/// How often this thread allocated memory. Other tests may run at the same time.
 pub fn of_this_thread() -> u64 {
     HERE.get()
 }
@@ -28,7 +28,7 @@ fn allocated() {
     HERE.set(HERE.get() + 1);
 }
 
-// SAFETY: every call is passed on to the system's allocator as it came.
+// SAFETY: every call goes unchanged to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         allocated();

@@ -1,8 +1,8 @@
-//! Tests of the duties of every chip, with any backend; and of those that a chip with the reference protocol must do in
-//! addition, with the simulator or the real driver as its host.
+//! Tests that a chip with any backend must pass; and further ones for chips with the reference protocol, whose host is
+//! the simulator or the real driver.
 //!
-//! Each test gets a bench: a chip whose lines nobody else drives, and a way to drive them. It leaves the chip as it
-//! was, except for levels.
+//! Each test gets a bench: a chip whose lines nobody else drives, and a way to drive them. After a test the chip is as
+//! before, except for levels.
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -64,7 +64,7 @@ pub trait Bench: Sync {
         chip.world().unplug().unwrap();
     }
 
-    /// Pulls it out at once, whatever is on its way.
+    /// Unplugs the chip at once, even if edges are on their way.
     fn snatch(&self, chip: &Chip) {
         self.unplug(chip);
     }
@@ -75,7 +75,7 @@ pub trait Bench: Sync {
     }
 }
 
-/// The reference protocol has a world of its own, and here 512 lines or more.
+/// A chip with the reference protocol and 512 lines or more. It has a world of its own.
 pub struct Reference(pub fn() -> Chip);
 
 impl Bench for Reference {
@@ -96,9 +96,9 @@ macro_rules! every_test {
             the_account_is_exact_when_dropped_in_the_middle
             merged_edges_are_counted
             a_line_shows_how_its_holder_holds_it
-            what_becomes_of_lines_is_told
+            events_of_lines_are_reported
             debouncing_is_refused_or_done
-            as_many_lines_as_one_likes
+            a_request_may_have_any_number_of_lines
             numbers_wrap_with_edges_lost_on_both_sides
         }
         $crate::every_chip_test!($each);
@@ -117,12 +117,12 @@ macro_rules! every_chip_test {
             awaiting_is_the_same_as_waiting
             a_timeout_ends_nothing
             stopping_delivers_what_had_happened
-            stopping_wakes_who_waits
+            stopping_wakes_a_waiting_thread
             lines_are_found_by_offset_and_by_name
             bad_requests_name_what_is_wrong
             outputs_are_set_and_read_back
             an_active_low_line_is_active_when_it_is_low
-            a_request_is_held_otherwise_without_a_break
+            a_request_is_reconfigured_without_a_break
             many_requests_come_and_go
             unplugging_ends_every_stream
         }
@@ -198,8 +198,12 @@ pub fn the_level_at_the_start_is_that_before_the_first_edge(bench: &dyn Bench) {
         bench.toggle(&chip, 2, 1);
         assert_eq!(next(&mut edges).kind == EdgeKind::Falling, level);
     }
-    // Another thread changes the line meanwhile, so that sometimes an edge comes before the level is read. To see this
-    // fail on a gpiochip, make `level_at_start` (gpiochip/lines.rs) ignore the first edge.
+    the_level_at_the_start_of_a_changing_line(bench, &chip);
+}
+
+/// Another thread changes the line meanwhile, so that sometimes an edge comes before the level is read. To see this
+/// fail on a gpiochip, make `level_at_start` (gpiochip/lines.rs) ignore the first edge.
+fn the_level_at_the_start_of_a_changing_line(bench: &dyn Bench, chip: &Chip) {
     let (begun, ended) = (AtomicU32::new(0), AtomicU32::new(0));
     let done = AtomicBool::new(false);
     let is_exact = chip.capabilities().account == Trust::Exact;
@@ -229,7 +233,8 @@ pub fn the_level_at_the_start_is_that_before_the_first_edge(bench: &dyn Bench) {
             contradicted += u32::from(!agrees);
         }
         println!(
-            "{quiet} of 300 starts were in peace, {contradicted} before an edge that merged; {corrected} were corrected"
+            "{quiet} of 300 starts were without a change, {contradicted} before an edge that merged; {corrected} \
+             levels were corrected"
         );
         // A few are possible on one processor too: a kernel thread waits for the lock that a read of the levels holds,
         // and on a busy computer the virtual machine does little between two changes.
@@ -241,7 +246,7 @@ pub fn the_level_at_the_start_is_that_before_the_first_edge(bench: &dyn Bench) {
         scope.spawn(|| {
             while !done.load(Relaxed) {
                 begun.fetch_add(1, AcqRel);
-                bench.toggle(&chip, 2, 1);
+                bench.toggle(chip, 2, 1);
                 ended.fetch_add(1, AcqRel);
                 thread::sleep(Duration::from_micros(300));
             }
@@ -319,7 +324,7 @@ pub fn stopping_delivers_what_had_happened(bench: &dyn Bench) {
     assert_eq!(account.trust(), chip.capabilities().account);
 }
 
-pub fn stopping_wakes_who_waits(bench: &dyn Bench) {
+pub fn stopping_wakes_a_waiting_thread(bench: &dyn Bench) {
     let chip = bench.open();
     let mut edges = chip.request().line(0).start().unwrap();
     let stopper = edges.stopper();
@@ -403,7 +408,7 @@ pub fn the_account_is_exact_when_dropped_in_the_middle(bench: &dyn Bench) {
     let chip = bench.open();
     // A handle closes when the system gets to it; until then its reader still watches.
     let is_over = || !chip.line_info(9).unwrap().used;
-    until("it comes to an end", is_over);
+    until("the last request is over", is_over);
     let totals = || chip.totals().unwrap()[9].figures;
     for taken in 0..50 {
         // Drop the request while the line changes: some changes are no longer watched.
@@ -417,7 +422,7 @@ pub fn the_account_is_exact_when_dropped_in_the_middle(bench: &dyn Bench) {
         }
         drop(edges);
         driver.join().unwrap().unwrap();
-        until("it comes to an end", || tally.is_final() && is_over());
+        until("the request is over", || tally.is_final() && is_over());
         let after = totals();
         let came = tally.delivered() + tally.discarded();
         assert_eq!(after.delivered - before.delivered, came, "the driver delivered as many edges as came here");
@@ -430,7 +435,7 @@ pub fn the_account_is_exact_when_dropped_in_the_middle(bench: &dyn Bench) {
         bench.toggle(&chip, 9, 400);
         let delivered = (0..taken).map_while(|_| edges.wait_next_timeout(Duration::ZERO)?.ok()).count();
         drop(edges);
-        until("it comes to an end", || tally.is_final() && is_over());
+        until("the request is over", || tally.is_final() && is_over());
         let lost = totals().lost() - before.lost();
         assert_eq!(tally.delivered(), delivered as u64);
         assert_eq!(tally.delivered() + tally.discarded() + lost, 400);
@@ -545,7 +550,7 @@ pub fn an_active_low_line_is_active_when_it_is_low(bench: &dyn Bench) {
     assert!(edges.value(1).unwrap());
 }
 
-pub fn a_request_is_held_otherwise_without_a_break(bench: &dyn Bench) {
+pub fn a_request_is_reconfigured_without_a_break(bench: &dyn Bench) {
     let chip = bench.open();
     bench.drive(&chip, 4, false);
     let mut edges = chip.request().lines([4, 5]).start().unwrap();
@@ -577,7 +582,7 @@ pub fn a_line_shows_how_its_holder_holds_it(bench: &dyn Bench) {
     drop(request);
 }
 
-pub fn what_becomes_of_lines_is_told(bench: &dyn Bench) {
+pub fn events_of_lines_are_reported(bench: &dyn Bench) {
     let chip = bench.open();
     let mut watcher = chip.watch_info([2, 3]).unwrap();
     let mut told = || {
@@ -617,7 +622,7 @@ pub fn debouncing_is_refused_or_done(bench: &dyn Bench) {
     assert_exact(&edges.finish(), &[(4, 1)], &[edge]);
 }
 
-pub fn as_many_lines_as_one_likes(bench: &dyn Bench) {
+pub fn a_request_may_have_any_number_of_lines(bench: &dyn Bench) {
     let chip = bench.open();
     for lines in [1, 2, 64, 65, 512] {
         (0..lines).for_each(|line| bench.drive(&chip, line, false));

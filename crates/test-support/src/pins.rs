@@ -1,5 +1,5 @@
-//! The reference driver through a profile for drivers with single pins. The tests are the same for every host of the
-//! controller. Each test gets the host, which drives the lines, and a function that opens a chip with a profile.
+//! Tests of the reference driver, used by a profile for drivers with single pins. They are the same for every host of
+//! the controller. Each test gets the host, which drives the lines, and a function that opens a chip with a profile.
 
 use std::thread;
 use std::time::{Duration, Instant};

@@ -10,7 +10,7 @@ pub fn threads_and_memory() -> Option<(u64, u64)> {
     imp::threads_and_memory()
 }
 
-/// How often this thread went to sleep by itself, if the system counts it, and its processor time.
+/// How often this thread went to sleep voluntarily, if the system counts that, and its processor time.
 pub fn woken() -> Option<(Option<u64>, Duration)> {
     imp::woken()
 }

@@ -1,4 +1,4 @@
-//! SplitMix64 (Steele, Lea, Flood 2014): the same seed, the same numbers.
+//! Random numbers by SplitMix64 (Steele, Lea, Flood 2014). The same seed gives the same numbers.
 
 pub struct Random(u64);
 
@@ -7,7 +7,7 @@ impl Random {
         Self(seed)
     }
 
-    /// Of 64 bits.
+    /// A number of 64 bits.
     pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
@@ -19,6 +19,6 @@ impl Random {
     pub fn below<N: TryInto<u64> + TryFrom<u64>>(&mut self, bound: N) -> N {
         let bound: Option<u64> = bound.try_into().ok();
         let number = bound.and_then(|bound| self.number().checked_rem(bound));
-        number.and_then(|number| number.try_into().ok()).expect("a bound is above zero, and of 64 bits")
+        number.and_then(|number| number.try_into().ok()).expect("a bound is above zero, and has at most 64 bits")
     }
 }

@@ -25,7 +25,7 @@ pub fn a_monitor_survives_a_replug_in_the_middle_of_a_flood(bench: &dyn Bench) {
         .start()
         .unwrap();
     let gone = the_chip_goes(bench, &first, &mut monitor);
-    it_is_looked_for_now_and_then(&mut monitor, retry);
+    the_chip_is_looked_for_from_time_to_time(&mut monitor, retry);
     bench.replug(&first);
     it_is_back(bench, monitor, &gone);
 }
@@ -34,7 +34,7 @@ fn next(monitor: &mut Monitor) -> Event {
     monitor.wait_next_timeout(PATIENCE).expect("nobody stopped it").unwrap()
 }
 
-/// A flood is on then. What of it happened is known to who drives it.
+/// Unplugs the chip in the middle of a flood. Returns the gap that the monitor reports.
 fn the_chip_goes(bench: &dyn Bench, first: &Chip, monitor: &mut Monitor) -> Gap {
     let mut before = 0_u64;
     let gone = thread::scope(|scope| {
@@ -53,13 +53,13 @@ fn the_chip_goes(bench: &dyn Bench, first: &Chip, monitor: &mut Monitor) -> Gap 
         gone
     });
     assert!(before > 0 && !gone.is_over && gone.reason.is_disconnected(), "{gone:?}");
-    assert_eq!(gone.figures.delivered, before, "what was given is what is booked");
+    assert_eq!(gone.figures.delivered, before, "the account has the edges that were delivered");
     assert!(gone.figures.total() <= DRIVEN, "{:?} of {DRIVEN}", gone.figures);
     gone
 }
 
-/// While it is away somebody looks for it, and that is all.
-fn it_is_looked_for_now_and_then(monitor: &mut Monitor, retry: Duration) {
+/// While the chip is away, the monitor looks for it from time to time, and does nothing else.
+fn the_chip_is_looked_for_from_time_to_time(monitor: &mut Monitor, retry: Duration) {
     let (began, looks) = (woken(), 10);
     let spun = beside_one_that_spins(|| {
         let waited = monitor.wait_next_timeout(retry * looks).unwrap().unwrap_err();
@@ -67,7 +67,10 @@ fn it_is_looked_for_now_and_then(monitor: &mut Monitor, retry: Duration) {
     });
     if let (Some((sleeps, cpu)), Some((sleeps_now, cpu_now)), Some(spun)) = (began, woken(), spun) {
         let (sleeps, cpu) = (sleeps_now.zip(sleeps).map(|(now, before)| now - before), cpu_now - cpu);
-        println!("away for {:?}: woken {sleeps:?} times, {cpu:?} on a processor, of {spun:?}", retry * looks);
+        println!(
+            "away for {:?}: woken {sleeps:?} times, {cpu:?} of processor time, beside {spun:?} of a thread that spins",
+            retry * looks
+        );
         // A busy loop never sleeps, and a thread that wakes up for nothing sleeps too often.
         assert!(
             sleeps.is_none_or(|sleeps| (1..=u64::from(looks) * 20).contains(&sleeps)),
@@ -76,9 +79,9 @@ fn it_is_looked_for_now_and_then(monitor: &mut Monitor, retry: Duration) {
         // On a busy computer, compare with a busy loop on another thread: this thread could have had as much time. Each
         // look may cost a little even if that is almost nothing.
         let allowed = spun / 5 + Duration::from_millis(1) * looks;
-        assert!(cpu < allowed, "{cpu:?} on a processor, where one that spins has {spun:?}");
+        assert!(cpu < allowed, "{cpu:?} of processor time, beside {spun:?} of a thread that spins");
     } else {
-        println!("the system does not report what this thread does");
+        println!("the system does not report how often this thread sleeps");
     }
 }
 
@@ -86,7 +89,7 @@ fn it_is_back(bench: &dyn Bench, mut monitor: Monitor, gone: &Gap) {
     let Event::Gap { gap: back, .. } = next(&mut monitor) else { panic!("nothing happens in a gap") };
     assert!(back.is_over && back.figures == gone.figures, "{back:?}");
     for _ in LINES {
-        assert!(matches!(next(&mut monitor), Event::State { .. }), "the states of its lines come again");
+        assert!(matches!(next(&mut monitor), Event::State { .. }), "the states of its lines are reported again");
     }
     let again = monitor.chip(0).unwrap().clone();
     let mut after = 0;
@@ -105,7 +108,7 @@ fn it_is_back(bench: &dyn Bench, mut monitor: Monitor, gone: &Gap) {
     let account = monitor.finish().remove(0);
     let total = account.total();
     let sum = |of: Figures| of.total();
-    assert_eq!(sum(total) - sum(gone.figures), DRIVEN, "after the gap nothing is unknown: {total:?} {gone:?}");
-    assert_eq!(account.trust(), Trust::AtLeast, "nobody can tell what happened in the gap");
+    assert_eq!(sum(total) - sum(gone.figures), DRIVEN, "all edges after the gap are known: {total:?} {gone:?}");
+    assert_eq!(account.trust(), Trust::AtLeast, "the edges in the gap are unknown");
     assert!(account.doubt().is_some_and(linewake::Error::is_disconnected));
 }

@@ -45,14 +45,9 @@ fn check(root: &Value, schema: &Value, value: &Value, at: &str, faults: &mut Vec
             }),
             "minimum" => fault(whole(value).is_none_or(|number| number >= bound(wanted))),
             "maximum" => fault(whole(value).is_none_or(|number| number <= bound(wanted))),
-            "pattern" => fault(value.as_str().is_none_or(|text| {
-                let (digits, most) = match wanted.as_str().expect("a pattern") {
-                    "^[0-9]{1,20}$" => (text, 20),
-                    "^-?[0-9]{1,19}$" => (text.strip_prefix('-').unwrap_or(text), 19),
-                    unknown => panic!("teach this test the pattern \"{unknown}\""),
-                };
-                (1..=most).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
-            })),
+            "pattern" => {
+                fault(value.as_str().is_none_or(|text| matches(text, wanted.as_str().expect("a pattern"))));
+            }
             "required" => fault(value.as_object().is_none_or(|fields| {
                 list(wanted).iter().all(|name| fields.contains_key(name.as_str().expect("a field's name")))
             })),
@@ -84,6 +79,15 @@ fn check(root: &Value, schema: &Value, value: &Value, at: &str, faults: &mut Vec
             unknown => panic!("teach this test the rule \"{unknown}\""),
         }
     }
+}
+
+fn matches(text: &str, pattern: &str) -> bool {
+    let (digits, most) = match pattern {
+        "^[0-9]{1,20}$" => (text, 20),
+        "^-?[0-9]{1,19}$" => (text.strip_prefix('-').unwrap_or(text), 19),
+        unknown => panic!("teach this test the pattern \"{unknown}\""),
+    };
+    (1..=most).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn list(value: &Value) -> &[Value] {

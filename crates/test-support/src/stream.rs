@@ -1,4 +1,4 @@
-//! Takes the edges that a test expects from a stream, and waits for them.
+//! Waits for edges of a stream, and takes them.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub fn seen(request: &mut Request, count: usize) -> Vec<(u32, bool, u64)> {
     edges.map(|edge| (edge.offset.get(), edge.kind == EdgeKind::Rising, edge.missed.total())).collect()
 }
 
-/// The edges that come until none has come for so long.
+/// The edges that come, until none has come for this long.
 pub fn until_quiet(request: &mut Request, quiet: Duration) -> Vec<EdgeEvent> {
     let next = || match request.wait_next_timeout(quiet).expect("the stream goes on") {
         Ok(edge) => Some(edge),
@@ -33,7 +33,7 @@ pub fn nothing_comes(request: &mut Request) {
     assert!(matches!(&come, Some(Err(error)) if error.is_timeout()), "{come:?}");
 }
 
-/// The item with which the stream ends.
+/// The error with which the stream ends.
 pub fn end(request: &mut Request) -> Error {
     loop {
         match request.wait_next_timeout(LONG).expect("an end has a reason") {
@@ -48,5 +48,5 @@ pub fn end(request: &mut Request) -> Error {
 }
 
 pub fn wait_until(done: impl FnMut() -> bool) {
-    until("it comes to that", done);
+    until("the condition holds", done);
 }

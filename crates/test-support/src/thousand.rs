@@ -22,7 +22,7 @@ pub fn lines_of_many_chips_are_one_stream(real: &[Chip]) {
 
     let before = threads_and_memory();
     let requests = chips.iter().enumerate().map(|(index, chip)| chip.request().lines(0..lines(index)).queue_size(1024));
-    // No edge is given before all have come, so that the order is that of all chips.
+    // The window is longer than the test, so the monitor sorts the edges of all chips.
     let window = Duration::from_secs(600);
     let mut monitor = Monitor::builder().requests(requests).window(window).start().unwrap();
     let started = threads_and_memory();

@@ -1,4 +1,4 @@
-//! Threads of this process, from the kernel's list.
+//! The threads of this process, as the kernel lists them.
 
 /// The names of the other threads: neither the main thread, where the test harness waits, nor a thread whose name
 /// begins with `tests`.

@@ -1,19 +1,19 @@
-//! Waiting for what another thread, another process or the system does.
+//! Waits until another thread, another process or the system has done something.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// No test waits longer, on a slow machine too.
+/// No test waits longer than this, even on a slow machine.
 pub const LONG: Duration = Duration::from_secs(30);
 
-/// Waits until it is so.
+/// Waits until a condition holds.
 ///
 /// # Panics
-/// If it is not so after [`LONG`].
+/// If it does not hold after [`LONG`].
 pub fn until(what: &str, mut is: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !is() {
-        assert!(begun.elapsed() < LONG, "{LONG:?} are over, and still not: {what}");
+        assert!(begun.elapsed() < LONG, "timed out after {LONG:?}: {what}");
         thread::sleep(Duration::from_micros(500));
     }
 }

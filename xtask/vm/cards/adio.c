@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * As RTD's driver `aDIO`: numbers from its aDIO_ioctl.h, the record from aDIO_types.h. The letter of its numbers is in a
- * header of each release, and made up here ('D').
+ * Like RTD's driver `aDIO`. The numbers are those of its aDIO_ioctl.h, and the record is that of aDIO_types.h. The letter
+ * in the numbers differs between releases of the header; here it is 'D'.
  *
- * The file is readable when an interrupt is queued; an ioctl takes it from the queue, and gives a record that says "none"
- * (-1) when there is none. The queue has room for few; what comes when it is full is counted and gone. One program has it
- * open at a time. The numbers are beyond 255, so that they reach into the letter.
+ * The file is readable while an interrupt is queued. An ioctl takes it from the queue; if the queue is empty, it returns a
+ * record with -1 for "none". The queue has room for few interrupts. Further ones are counted and dropped. One program at a
+ * time may open the device. The numbers are above 255, so that they reach into the byte of the letter.
  */
 #include "cards.h"
 
@@ -29,7 +29,7 @@ struct adio_register {
 
 #define MULTIFUNCTION 2
 #define CONTROL 3
-/* In the control register: interrupts at an event, and its two lowest bits say what MULTIFUNCTION is. */
+/* Bits of the control register: interrupts at an event; the two lowest bits choose the meaning of MULTIFUNCTION. */
 #define EVENTS 0x10
 #define ROOM 16
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * As ACCES I/O's driver `apci` for a PCIe-DIO-24S: numbers and structure from its apci_ioctl.h.
+ * Like ACCES I/O's driver `apci` for a PCIe-DIO-24S. The numbers and the structure are those of its apci_ioctl.h.
  *
- * One caller waits; a second one gets EALREADY. An interrupt that comes while nobody waits is kept, one of them at most. A
- * wait that is cancelled ends with ECANCELED. Registers are bytes of BAR 2: ports A, B and C, then the control byte.
+ * One caller at a time may wait; a second one gets EALREADY. If an interrupt comes while no caller waits, it is kept, but
+ * only one. A cancelled wait ends with ECANCELED. The registers are bytes of BAR 2: ports A, B and C, then the control
+ * byte.
  */
 #include "cards.h"
 
@@ -11,7 +12,7 @@ struct apci_register {
 	u64 device_index;
 	s32 bar;
 	u32 offset;
-	/* 0, 1, 2: a byte, a word, four bytes. */
+	/* 0: a byte, 1: two bytes, 2: four bytes. */
 	u32 size;
 	u32 data;
 };
@@ -21,7 +22,7 @@ struct apci_register {
 #define APCI_WAIT _IOR(0xE0, 5, unsigned long)
 #define APCI_CANCEL _IOW(0xE0, 6, unsigned long)
 
-/* Where change of state is enabled, for all ports. */
+/* The register that enables interrupts at a change of state, for all ports. */
 #define ENABLE 0x0b
 
 static bool waits, pending, cancelled, enabled;

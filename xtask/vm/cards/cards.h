@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Cards with digital inputs that are not there: character devices for the virtual machine, whose ioctls have the numbers
- * and structures of real drivers, by their public headers, and whose inputs are driven through /dev/cards. What was driven
- * is known exactly, so that what a reader says of it can be compared.
+ * Simulated cards with digital inputs, for the virtual machine: character devices whose ioctls have the numbers and
+ * structures of real drivers, as in their public headers. /dev/cards drives the inputs. The driven edges are known
+ * exactly, so a test can compare them with the edges that a reader reports.
  *
- * A card here behaves as its driver does where a reader can notice: what blocks, what ends it, what is kept while nobody
- * waits and what is not.
+ * A card behaves as its driver does, as far as a reader notices: what blocks, what ends a wait, and what is kept while
+ * nobody waits.
  */
 #ifndef CARDS_H
 #define CARDS_H
@@ -20,14 +20,14 @@
 #include <linux/wait.h>
 
 struct card {
-	/* What /dev/cards calls it. */
+	/* Its name in /dev/cards. */
 	const char *name;
 	unsigned int lines;
 	/* A second open is refused. */
 	bool single;
-	/* Called under the lock, after `levels` has changed: the interrupt. */
+	/* The interrupt: called under the lock, after `levels` has changed. */
 	void (*interrupt)(struct card *card, unsigned int line, bool level);
-	/* A word of /dev/cards that this card alone knows. */
+	/* Handles a command of /dev/cards that only this card has. */
 	int (*command)(struct card *card, const char *word, long a, long b);
 	/* Called at each open, under the lock. */
 	void (*opened)(struct card *card);
@@ -36,11 +36,11 @@ struct card {
 	spinlock_t lock;
 	wait_queue_head_t changed;
 	u64 levels;
-	/* Edges of all its lines, since the module was loaded. */
+	/* The number of edges of all its lines since the module was loaded. */
 	u64 driven;
 	unsigned int opens;
 	unsigned int open_now;
-	/* Callers that sleep in a wait now, and calls so far. */
+	/* How many callers sleep in a wait now, and how many calls there were. */
 	int waiting;
 	unsigned long calls;
 };
@@ -48,7 +48,7 @@ struct card {
 extern struct card apci_card, adio_card, uio48_card, mpv_card, digitalio_card, per_line_card, registers_card, rogue_card,
 	counter_card, uio_card;
 
-/* The UIO device, once its card is there. */
+/* The UIO device, after its card was made. */
 int uio_card_start(void);
 void uio_card_stop(void);
 
@@ -60,7 +60,7 @@ static inline struct card *card_of(struct file *file)
 	return container_of(file->private_data, struct card, device);
 }
 
-/* Sleeps until `condition`, and is seen to do so in /dev/cards. -ERESTARTSYS at a signal. */
+/* Sleeps until `condition` holds. /dev/cards counts the caller meanwhile. -ERESTARTSYS at a signal. */
 #define card_wait(card, condition)                                                      \
 	({                                                                              \
 		long ended;                                                             \
@@ -70,7 +70,7 @@ static inline struct card *card_of(struct file *file)
 		ended;                                                                  \
 	})
 
-/* The same, for so many jiffies at most: 0 when they are over. */
+/* The same, with a limit in jiffies. Returns 0 when the time has expired. */
 #define card_wait_for(card, condition, jiffies)                                            \
 	({                                                                                 \
 		long ended;                                                                \
@@ -80,7 +80,7 @@ static inline struct card *card_of(struct file *file)
 		ended;                                                                     \
 	})
 
-/* The same, whatever signal comes. */
+/* The same; signals do not end it. */
 #define card_wait_deaf(card, condition)                     \
 	do {                                                \
 		card_waits(card, 1);                        \

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * /dev/cards: drives the inputs of the cards, and tells what they see.
+ * /dev/cards: drives the inputs of the cards, and shows their state.
  *
- * A line that is written is one command:
+ * Each line that is written is a command:
  *
- *   CARD set LINE LEVEL      the input is 0 or 1 from now on
- *   CARD toggle LINE COUNT   it changes so many times, without a pause: an interrupt each
- *   CARD WORD A B            what only this card knows: see its file
+ *   CARD set LINE LEVEL      sets the input to 0 or 1
+ *   CARD toggle LINE COUNT   changes the input COUNT times without a pause; each change is an interrupt
+ *   CARD WORD A B            a command that only this card has: see its file
  *
  * Reading gives a line for each card: its name, how many callers sleep in a wait, how many calls and opens there were, how
- * many have it open, its levels, and how many edges were driven on all its lines.
+ * many files are open, the levels, and how many edges were driven on all lines together.
  */
 #include "cards.h"
 

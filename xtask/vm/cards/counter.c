@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * As a device of the kernel's counter subsystem, which this kernel does not have: numbers and structures from its header
- * (uapi/linux/counter.h), the rest from its counter-chrdev.c and interrupt-cnt.c.
+ * Like a device of the kernel's counter subsystem, which the guest's kernel does not have. The numbers and structures are
+ * those of its header (uapi/linux/counter.h); the behaviour is that of counter-chrdev.c and interrupt-cnt.c.
  *
- * Two channels count the rising edges of their inputs. Watches are added and then enabled; each edge of a channel that is
- * watched is an event of 24 bytes with the count, in a queue of 64, which drops what does not fit. Whoever has it open is
- * alone, and closing it ends the watches.
+ * Two channels count the rising edges of their inputs. A program adds watches and then enables them. Each edge of a
+ * watched channel is an event of 24 bytes with the count. The queue has room for 64 events, and drops further ones. One
+ * program at a time may open the device. Closing it ends the watches.
  */
 #include "cards.h"
 #include <linux/timekeeping.h>

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * As the driver `digitalio`, an MCP23S17 with eight inputs: numbers and structure from its digitalio.h, the rest from its
- * digitalio.c and mcp23s08.c.
+ * Like the driver `digitalio` of an MCP23S17 with eight inputs. The numbers and the structure are those of its digitalio.h;
+ * the behaviour is that of digitalio.c and mcp23s08.c.
  *
- * The wait has its limit in milliseconds in the structure, and ends with ETIME. It wakes at a change that comes while it
- * sleeps; one that comes before is gone. What it gives as `intcap` nobody has written. The size in its numbers is that of a
- * pointer; the driver reads and writes the whole structure. Levels are told as the contacts are: 1 is closed.
+ * The structure has the time limit of the wait, in milliseconds; an expired wait ends with ETIME. A change wakes the wait
+ * only if it comes while the wait sleeps; an earlier change is lost. The driver does not set the field `intcap`. The size
+ * in the numbers is that of a pointer, but the driver reads and writes the whole structure. Levels are those of the
+ * contacts: 1 is closed.
  */
 #include "cards.h"
 #include <linux/jiffies.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-/* What the kernel's own build adds to a module: its name, the kernel it is for, and where it begins and ends. */
+/* The parts that the kernel's build system adds to a module: its name, its kernel, its first and last function. */
 #define INCLUDE_VERMAGIC
 #include <linux/module.h>
 #include <linux/vermagic.h>

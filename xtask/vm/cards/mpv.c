@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * As MCST's driver `mpv`: numbers and the structure from its uapi header mpv_io.h, the rest from its mpv.c.
+ * Like MCST's driver `mpv`. The numbers and the structure are those of its uapi header mpv_io.h; the behaviour is that of
+ * its mpv.c.
  *
- * The wait has its limit in the structure, in microseconds, and ends with ETIME. It tells by a bit which inputs had an
- * interrupt, rising edges here, and of each how many there were since the driver was loaded. The numbers say nothing of a
- * size: the driver writes the whole structure.
+ * The structure has the time limit of the wait, in microseconds; an expired wait ends with ETIME. A bit for each input says
+ * whether it had an interrupt, here a rising edge, and a counter says how many it has had since the driver was loaded. The
+ * numbers contain no size; the driver writes the whole structure.
  */
 #include "cards.h"
 #include <linux/jiffies.h>

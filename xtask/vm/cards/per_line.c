@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * A card whose wait is for one line: no vendor's, but the shape of many. The wait names its line, sleeps until that line had
- * another edge than the last it told of, and gives the level and how many edges there were. A second caller for the same line
- * gets EBUSY. `cancel`, with the line as its argument, ends the wait of that line with ECANCELED.
+ * A card whose wait is for one line. It is no vendor's card, but many have this form. The wait names a line, sleeps until
+ * that line has had an edge after the last reported one, and returns the level and the number of edges. A second caller
+ * for the same line gets EBUSY. `cancel`, with the line as its argument, ends the wait of that line with ECANCELED.
  */
 #include "cards.h"
 
 struct line_wait {
 	u32 line;
 	u32 level;
-	/* Edges of the line so far. */
+	/* The number of edges of the line so far. */
 	u32 count;
 	u32 unused;
 };

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * A Super-I/O chip behind an index port and a data port, as Nuvoton's: two bytes 0x87 open it, index 7 selects a device in
- * it, and index 0xE1 is what the eight inputs of its first GPIO port are (NCT5104D's data sheet). 0xAA closes it; a closed
- * chip reads as 0xFF. The ports are reached by two ioctls with { port, value }, as drivers for port access have them; these
- * are made up.
+ * A Super-I/O chip behind an index port and a data port, like Nuvoton's NCT5104D (data sheet). Writing 0x87 twice opens it,
+ * index 7 selects a device in it, and index 0xE1 has the levels of the eight inputs of its first GPIO port. Writing 0xAA
+ * closes it; a closed chip reads as 0xFF. Two ioctls with { port, value } access the ports, as in drivers for port access;
+ * their numbers are made up.
  */
 #include "cards.h"
 
@@ -24,7 +24,7 @@ struct port_value {
 static int keys;
 static u8 selected, index;
 
-/* Nobody is told: it is polled. */
+/* A change is not reported: the chip is polled. */
 static void interrupt(struct card *card, unsigned int line, bool level)
 {
 }

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * A card whose driver misbehaves when it is told to. Left alone it queues every edge as { line, level }, and its wait gives
- * the oldest; `cancel` ends the wait with ECANCELED. Words of /dev/cards:
+ * A card whose driver misbehaves on command. Without a command it queues each edge as { line, level }, and its wait
+ * returns the oldest; `cancel` ends the wait with ECANCELED. Its commands in /dev/cards:
  *
- *   overrun N       each wait writes N bytes of 0xA5 behind its eight
- *   fails N ERRNO   the next N waits end at once with this error (0: all of them)
- *   stray LINE      the next wait ends with an edge of this line, whatever it is
- *   early N         the next N waits end at once, and give line 0 as it is
- *   deaf FLAG       waits hear no signal: only an edge or `cancel` ends them
- *   stubborn FLAG   `cancel` ends nothing
- *   behaves         all of that is over, and nothing is queued
+ *   overrun N       each wait writes N bytes of 0xA5 after its eight bytes
+ *   fails N ERRNO   the next N waits end at once with this error (0: all waits)
+ *   stray LINE      the next wait ends with an edge of this line, even if there is no such line
+ *   early N         the next N waits end at once, and return the present level of line 0
+ *   deaf FLAG       signals do not end a wait: only an edge or `cancel` does
+ *   stubborn FLAG   `cancel` does not end a wait
+ *   behaves         resets all of these, and empties the queue
  */
 #include "cards.h"
 
@@ -74,7 +74,7 @@ static int rogue_command(struct card *card, const char *word, long a, long b)
 	return refused;
 }
 
-/* Whether a wait is over, and how: 1 for a record, 0 for not yet, or an error. */
+/* The state of a wait: 1 with a record, 0 while it goes on, or an error. */
 static long over(struct card *card, struct rogue_record *it)
 {
 	unsigned long flags;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * A device behind the kernel's UIO (linux/uio_driver.h), whose driver has `irqcontrol`, as uio_pdrv_genirq: /dev/uio0.
+ * A device of the kernel's UIO (linux/uio_driver.h), /dev/uio0, whose driver has `irqcontrol`, as uio_pdrv_genirq has.
  *
- * An edge of its input to 1 is an interrupt. The driver disables it each time, and a program enables it again by writing 1; an
- * edge that comes meanwhile is kept until then, one for however many, as the kernel does it with an interrupt of edges.
+ * A rising edge of its input is an interrupt. The driver then disables the interrupt, and a program enables it again by
+ * writing 1. Edges in between are kept until then as one interrupt, as the kernel does with an edge-triggered interrupt.
  */
 #include "cards.h"
 #include <linux/uio_driver.h>
@@ -53,7 +53,7 @@ void uio_card_stop(void)
 	uio_unregister_device(&uio);
 }
 
-/* What /dev/cards drives. */
+/* The input, which /dev/cards drives. */
 static const struct file_operations operations = { .owner = THIS_MODULE, .open = card_open, .release = card_release };
 
 struct card uio_card = {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * As WinSystems' driver `uio48`: numbers from its uio48.h, the rest from its uio48.c.
+ * Like WinSystems' driver `uio48`. The numbers are those of its uio48.h; the behaviour is that of its uio48.c.
  *
- * Everything goes by value: the argument is the number of a bit or a port, and what the ioctl returns is the answer. The
- * wait sleeps and hears no signal; only an interrupt ends it. Interrupts of bits 1 to 24, of one direction each, are kept in
- * a ring that is overrun without a word, and that nobody empties when the file is opened or closed.
+ * Everything is passed by value: the argument is the number of a bit or a port, and the return value of the ioctl is the
+ * result. Signals do not end the wait; only an interrupt does. Bits 1 to 24 have interrupts, each for one direction. They
+ * are kept in a ring. An overflow of the ring is not reported, and opening or closing the file does not empty it.
  */
 #include "cards.h"
 

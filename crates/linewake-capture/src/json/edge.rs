@@ -80,7 +80,7 @@ fn numbers(text: &[u8]) -> Option<Numbers> {
         _ => (EdgeKind::Falling, text.strip_prefix(br#"falling","timestamp_ns":"#)?),
     };
     let (timestamp_ns, text) = match text.strip_prefix(b"\"") {
-        // A string, for readers whose numbers are not exact.
+        // The number is in a string, for programs whose numbers are not exact.
         Some(text) => number(text).and_then(|(value, text)| Some((value, text.strip_prefix(b"\"")?)))?,
         None => number(text)?,
     };

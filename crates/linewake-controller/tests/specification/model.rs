@@ -168,12 +168,7 @@ fn run(seed: u64, steps: u32) {
         let at = random.below(readers.len().max(1) as u64) as usize;
         match random.below(40) {
             0 if readers.len() < READERS - 2 => {
-                let id = chip.open();
-                let capacity = [0, 2, 4, 16][random.below(4) as usize];
-                let base = [0, u32::MAX - 20][random.below(2) as usize];
-                assert_eq!(chip.set_reader(id, capacity, base), DONE);
-                let (lines, queue) = (BTreeMap::new(), VecDeque::new());
-                readers.push(Reader { id, capacity, base, seqno: base, lines, queue });
+                readers.push(opened(&mut chip, &mut random));
             }
             1 if random.below(4) == 0 && !readers.is_empty() => {
                 let reader = readers.swap_remove(at);
@@ -194,12 +189,7 @@ fn run(seed: u64, steps: u32) {
                 assert_eq!(chip.send(readers[at].id, SET_MERGE, &window), DONE);
             }
             4..=6 if !readers.is_empty() => {
-                let edges = [LINE_EDGES, LINE_EDGE_RISING, LINE_EDGE_FALLING, LINE_EDGES, 0][random.below(5) as usize];
-                let low = if random.below(3) == 0 { LINE_ACTIVE_LOW } else { 0 };
-                let held = readers[at].lines.get(&offset).is_some_and(|line| line.held);
-                let flags = if held && random.below(4) == 0 { LINE_RELEASE } else { LINE_INPUT | edges | low };
-                assert_eq!(chip.configure(readers[at].id, &[LineConfig { offset, flags }]), DONE);
-                readers[at].configure(offset, flags);
+                configures(&mut chip, &mut readers[at], offset, &mut random);
             }
             what @ 7..=19 if !readers.is_empty() => {
                 reads(&mut chip, &mut readers[at], offset, what, &mut random, (seed, step));
@@ -221,6 +211,24 @@ fn run(seed: u64, steps: u32) {
     for (offset, expected) in closed {
         assert_eq!(LineTotals { changes: 0, ..chip.totals(offset) }, expected, "seed {seed}");
     }
+}
+
+fn opened(chip: &mut Chip, random: &mut Random) -> Reader {
+    let id = chip.open();
+    let capacity = [0, 2, 4, 16][random.below(4) as usize];
+    let base = [0, u32::MAX - 20][random.below(2) as usize];
+    assert_eq!(chip.set_reader(id, capacity, base), DONE);
+    Reader { id, capacity, base, seqno: base, lines: BTreeMap::new(), queue: VecDeque::new() }
+}
+
+/// A reader holds a line, or changes how it holds the line, or releases it.
+fn configures(chip: &mut Chip, reader: &mut Reader, offset: u32, random: &mut Random) {
+    let edges = [LINE_EDGES, LINE_EDGE_RISING, LINE_EDGE_FALLING, LINE_EDGES, 0][random.below(5) as usize];
+    let low = if random.below(3) == 0 { LINE_ACTIVE_LOW } else { 0 };
+    let held = reader.lines.get(&offset).is_some_and(|line| line.held);
+    let flags = if held && random.below(4) == 0 { LINE_RELEASE } else { LINE_INPUT | edges | low };
+    assert_eq!(chip.configure(reader.id, &[LineConfig { offset, flags }]), DONE);
+    reader.configure(offset, flags);
 }
 
 /// A reader takes an edge of a line, asks for those after a number, or takes a batch of all lines.
@@ -251,7 +259,7 @@ fn reads(chip: &mut Chip, reader: &mut Reader, offset: u32, what: u64, random: &
     }
 }
 
-/// `when`: with which seed, and at which step.
+/// Compares the counters of all lines with the model's; `when` is the seed and the step, for messages.
 fn the_account_is_exact(chip: &mut Chip, reader: &Reader, when: (u64, u32)) {
     let room = OFFSETS as usize * size_of::<LineCounters>();
     let bytes = chip.raw(reader.id, GET_COUNTERS, &[], room).unwrap().unwrap();

@@ -177,7 +177,7 @@ impl Parser<'_> {
                 next if is_there && !COMMANDS.contains(&next) && length < LONGEST_TEXT => {
                     length += next.len() + 1;
                     words.push(next.to_vec());
-                    // A program that forgets `$end` on one line is not understood anyway.
+                    // Some programs write `$timescale 1ns$end`, without the blank.
                     if next.ends_with(b"$end") && command == "$timescale" {
                         return Ok(words);
                     }
