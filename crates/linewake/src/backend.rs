@@ -177,17 +177,25 @@ pub trait HeldLines: fmt::Debug + Send {
     /// The error of the device.
     fn values(&self) -> Result<Vec<bool>, Error>;
 
-    /// Sets outputs, all at the same moment if [`Capabilities::atomic_values`].
+    /// Sets outputs, all at the same moment if [`Capabilities::atomic_values`]. A chip without
+    /// [`outputs`](Capabilities::outputs) does not need it.
     ///
     /// # Errors
     /// The error of the device. Where the device allows it, no value was set then.
-    fn set_values(&mut self, values: &[(usize, bool)]) -> Result<(), Error>;
+    fn set_values(&mut self, values: &[(usize, bool)]) -> Result<(), Error> {
+        let _ = values;
+        Err(Error::new(ErrorKind::Unsupported, "the chip has no outputs"))
+    }
 
-    /// Reconfigures the lines: one [`LineConfig`] for each.
+    /// Reconfigures the lines: one [`LineConfig`] for each. A chip that [cannot](Capabilities::reconfigure) does not need
+    /// it.
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`]; and what the device says. Then nothing changed.
-    fn reconfigure(&mut self, lines: &[LineConfig]) -> Result<(), Error>;
+    fn reconfigure(&mut self, lines: &[LineConfig]) -> Result<(), Error> {
+        let _ = lines;
+        Err(Error::new(ErrorKind::Unsupported, "the chip cannot reconfigure lines while they are held"))
+    }
 
     /// How the request knows of missing edges.
     fn numbering(&self) -> Numbering;

@@ -26,7 +26,7 @@ pub struct Chip {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Inner {
     backend: Arc<dyn Backend>,
     names: Vec<Option<Arc<str>>>,
@@ -56,9 +56,8 @@ impl Chip {
     /// ```
     #[must_use]
     pub fn driven_by(self, world: &Self) -> Self {
-        let Inner { backend, names, by_name, .. } = &*self.inner;
-        let (backend, names, by_name) = (backend.clone(), names.clone(), by_name.clone());
-        Self { inner: Arc::new(Inner { backend, names, by_name, world: Some(world.clone()) }) }
+        let inner = Inner { world: Some(world.clone()), ..(*self.inner).clone() };
+        Self { inner: Arc::new(inner) }
     }
 
     /// A chip with a backend of the caller.

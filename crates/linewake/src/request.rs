@@ -23,7 +23,7 @@ use self::part::Part;
 pub(crate) use self::times::Times;
 use crate::account::EdgeCounters;
 use crate::axis::Step;
-use crate::backend::RawEdge;
+use crate::backend::{RawEdge, unsupported};
 use crate::ready::{Ready, wait_next};
 use crate::{Account, Chip, EdgeEvent, Error, ErrorKind, Figures, LineConfig, LineId, Offset, Stopper, Tally, Trust};
 
@@ -383,6 +383,9 @@ impl Request {
                     format!("line {offset} of chip \"{}\" is held as an input; ask for it as an output", chip.name);
                 return Err(Error::new(ErrorKind::InvalidInput, message));
             }
+            if !self.chip.capabilities().outputs {
+                return Err(unsupported(&self.chip.info().name, "has no outputs"));
+            }
             let part = self.part_of(place);
             of_parts[part].push((place - self.parts[part].lines.start, active != line.inverted));
         }
@@ -418,10 +421,7 @@ impl Request {
             changed[self.part_of(place)] = true;
         }
         if !self.chip.capabilities().reconfigure {
-            return Err(crate::backend::unsupported(
-                &self.chip.info().name,
-                "cannot reconfigure lines while they are held",
-            ));
+            return Err(unsupported(&self.chip.info().name, "cannot reconfigure lines while they are held"));
         }
         let inverts = self.chip.capabilities().active_low;
         for (part, _) in self.parts.iter_mut().zip(changed).filter(|(_, changed)| *changed) {

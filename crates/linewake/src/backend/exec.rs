@@ -430,14 +430,6 @@ impl HeldLines for ExecLines {
         self.lines.iter().map(level).collect()
     }
 
-    fn set_values(&mut self, _: &[(usize, bool)]) -> Result<(), Error> {
-        Err(unsupported(&self.shared.exec.label(), "has no outputs"))
-    }
-
-    fn reconfigure(&mut self, _: &[LineConfig]) -> Result<(), Error> {
-        Err(unsupported(&self.shared.exec.label(), "cannot reconfigure lines while they are held"))
-    }
-
     fn numbering(&self) -> Numbering {
         Numbering::Polarity
     }

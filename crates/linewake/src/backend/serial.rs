@@ -321,10 +321,6 @@ impl HeldLines for SerialLines {
         values.iter().try_for_each(|&(line, active)| self.port.set(self.lines[line].0.index(), active))
     }
 
-    fn reconfigure(&mut self, _: &[LineConfig]) -> Result<(), Error> {
-        Err(unsupported(&self.port.name(), "cannot reconfigure lines while they are held"))
-    }
-
     fn numbering(&self) -> Numbering {
         Numbering::Polarity
     }

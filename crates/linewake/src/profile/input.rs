@@ -49,7 +49,7 @@ pub(crate) struct About<'a> {
 }
 
 /// A requested line, as the driver knows it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct RequestedLine {
     pub(crate) number: u64,
     pub(crate) event_bit: u32,
