@@ -170,7 +170,7 @@ fn edges_that_nobody_takes_are_discarded() {
 }
 
 #[test]
-fn as_many_lines_as_one_likes() {
+fn a_request_can_have_any_number_of_lines() {
     let Some(bench) = GpioSim::new(512) else { return };
     let chip = bench.open();
     let hands = bench.hands(512);

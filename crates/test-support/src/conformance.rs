@@ -98,7 +98,7 @@ macro_rules! every_test {
             a_line_shows_how_its_holder_holds_it
             what_becomes_of_lines_is_told
             debouncing_is_refused_or_done
-            as_many_lines_as_one_likes
+            a_request_can_have_any_number_of_lines
             numbers_wrap_with_edges_lost_on_both_sides
         }
         $crate::every_chip_test!($each);
@@ -617,7 +617,7 @@ pub fn debouncing_is_refused_or_done(bench: &dyn Bench) {
     assert_exact(&edges.finish(), &[(4, 1)], &[edge]);
 }
 
-pub fn as_many_lines_as_one_likes(bench: &dyn Bench) {
+pub fn a_request_can_have_any_number_of_lines(bench: &dyn Bench) {
     let chip = bench.open();
     for lines in [1, 2, 64, 65, 512] {
         (0..lines).for_each(|line| bench.drive(&chip, line, false));

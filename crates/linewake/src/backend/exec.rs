@@ -326,7 +326,7 @@ struct ExecLines {
 }
 
 impl ExecLines {
-    /// Gives the edges of the whole lines read so far.
+    /// Hands over the edges of the lines of output that have been read completely. Returns whether there were any.
     fn hand_over(&mut self, into: &mut Vec<RawEdge>) -> Result<bool, Error> {
         let Some(running) = &mut self.running else {
             return Ok(false);

@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_change_is_named() {
+    fn a_line_that_is_not_a_change_is_quoted() {
         let cases = [
             ("nonsense", "\"nonsense\" is not a change"),
             ("1 a", "\"1 a\" is not a change"),
