@@ -100,7 +100,7 @@ pub trait Backend: Any + fmt::Debug + Send + Sync {
     /// Reports when lines are requested, released and reconfigured.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`] unless [`Capabilities::info_watch`]; and what the device says.
+    /// [`ErrorKind::Unsupported`] unless [`Capabilities::info_watch`]; and the error of the device.
     fn watch_info(&self, offsets: &[Offset]) -> Result<Box<dyn InfoWatch>, Error> {
         let _ = offsets;
         Err(unsupported(&self.info().name, "does not report that its lines are requested and released"))
@@ -109,7 +109,7 @@ pub trait Backend: Any + fmt::Debug + Send + Sync {
     /// Finds the same chip after it was unplugged, by properties that do not change when it is plugged in again.
     ///
     /// # Errors
-    /// One that [`is_disconnected`](Error::is_disconnected) while it is not back; and what the device says.
+    /// An error that [`is_disconnected`](Error::is_disconnected) while it is not back; and the error of the device.
     fn reopen(&self) -> Result<Arc<dyn Backend>, Error>;
 
     /// The processes that hold its lines, as far as the system shows them.
@@ -142,7 +142,7 @@ impl<'a> Ask<'a> {
     }
 }
 
-/// The lines of one request, as [`Backend::request`] holds them. Dropping it gives them back.
+/// The lines of one request, as [`Backend::request`] holds them. Dropping this releases them.
 ///
 /// A line is named by its place in the [`Ask`], except in [`RawEdge::offset`].
 pub trait HeldLines: fmt::Debug + Send {
@@ -178,17 +178,25 @@ pub trait HeldLines: fmt::Debug + Send {
     /// The error of the device.
     fn values(&self) -> Result<Vec<bool>, Error>;
 
-    /// Sets outputs, all at the same moment if [`Capabilities::atomic_values`].
+    /// Sets outputs, all at the same moment if [`Capabilities::atomic_values`]. A chip without
+    /// [`outputs`](Capabilities::outputs) does not need it.
     ///
     /// # Errors
     /// The error of the device. Where the device allows it, no value was set then.
-    fn set_values(&mut self, values: &[(usize, bool)]) -> Result<(), Error>;
+    fn set_values(&mut self, values: &[(usize, bool)]) -> Result<(), Error> {
+        let _ = values;
+        Err(Error::new(ErrorKind::Unsupported, "the chip has no outputs"))
+    }
 
-    /// Reconfigures the lines: one [`LineConfig`] for each.
+    /// Reconfigures the lines: one [`LineConfig`] for each. A chip that [cannot](Capabilities::reconfigure) does not
+    /// need it.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`]; and what the device says. Then nothing changed.
-    fn reconfigure(&mut self, lines: &[LineConfig]) -> Result<(), Error>;
+    /// [`ErrorKind::Unsupported`]; and the error of the device. Then nothing changed.
+    fn reconfigure(&mut self, lines: &[LineConfig]) -> Result<(), Error> {
+        let _ = lines;
+        Err(Error::new(ErrorKind::Unsupported, "the chip cannot reconfigure lines while they are held"))
+    }
 
     /// How the request knows of missing edges.
     fn numbering(&self) -> Numbering;

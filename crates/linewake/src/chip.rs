@@ -26,7 +26,7 @@ pub struct Chip {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Inner {
     backend: Arc<dyn Backend>,
     names: Vec<Option<Arc<str>>>,
@@ -56,9 +56,8 @@ impl Chip {
     /// ```
     #[must_use]
     pub fn driven_by(self, world: &Self) -> Self {
-        let Inner { backend, names, by_name, .. } = &*self.inner;
-        let (backend, names, by_name) = (backend.clone(), names.clone(), by_name.clone());
-        Self { inner: Arc::new(Inner { backend, names, by_name, world: Some(world.clone()) }) }
+        let inner = Inner { world: Some(world.clone()), ..(*self.inner).clone() };
+        Self { inner: Arc::new(inner) }
     }
 
     /// A chip with a backend of the caller.
@@ -113,7 +112,7 @@ impl Chip {
     /// place on the bus. Clones of this chip stay as they are.
     ///
     /// # Errors
-    /// One that [`is_disconnected`](Error::is_disconnected) while it is not back.
+    /// An error that [`is_disconnected`](Error::is_disconnected) while it is not back.
     pub fn reopen(&self) -> Result<Self, Error> {
         Self::from_backend(self.backend().reopen()?)
     }
@@ -196,7 +195,7 @@ impl Chip {
     /// A line as it is now.
     ///
     /// # Errors
-    /// [`ErrorKind::NoSuchLine`], and what the device says.
+    /// [`ErrorKind::NoSuchLine`], and the error of the device.
     pub fn line_info(&self, line: impl Into<LineId>) -> Result<LineInfo, Error> {
         self.backend().line(self.find(line)?)
     }
@@ -229,7 +228,7 @@ impl Chip {
     ///
     /// # Errors
     /// As [`find_all`](Self::find_all); [`ErrorKind::Busy`] when a line is held elsewhere and the chip does not share
-    /// lines; and what the device says.
+    /// lines; and the error of the device.
     pub fn values<L: Into<LineId>>(&self, lines: impl IntoIterator<Item = L>) -> Result<Vec<bool>, Error> {
         self.backend().values(&self.find_all(lines)?)
     }

@@ -28,7 +28,7 @@ impl Chip {
     ///
     /// # Errors
     /// As [`find_all`](Self::find_all); [`ErrorKind::Unsupported`](crate::ErrorKind) unless the chip
-    /// [can](crate::backend::Capabilities::info_watch) report it; and what the device says.
+    /// [can](crate::backend::Capabilities::info_watch) report it; and the error of the device.
     pub fn watch_info<L: Into<LineId>>(&self, lines: impl IntoIterator<Item = L>) -> Result<InfoWatcher, Error> {
         let watch = self.backend().watch_info(&self.find_all(lines)?)?;
         let mut ready = Ready::new();
@@ -46,24 +46,25 @@ impl InfoWatcher {
         poll_fn(|cx| self.poll_event(cx)).await
     }
 
-    /// [`next`](Self::next) for a thread.
+    /// Blocks the thread until [`next`](Self::next) is ready.
     ///
     /// # Errors
-    /// As [`next`](Self::next); and on a thread that dispatches completions one of kind
-    /// [`Deadlock`](crate::ErrorKind::Deadlock), which ends nothing.
+    /// As [`next`](Self::next); and [`Deadlock`](crate::ErrorKind::Deadlock) on the thread that dispatches completions,
+    /// which does not end the stream.
     pub fn wait_next(&mut self) -> Option<Result<InfoEvent, Error>> {
         wait_next(None, "an event", |cx| self.poll_event(cx))
     }
 
-    /// [`wait_next`](Self::wait_next), at most for `timeout`.
+    /// As [`wait_next`](Self::wait_next), but at most for `timeout`.
     ///
     /// # Errors
-    /// As [`wait_next`](Self::wait_next); and one that [`is_timeout`](Error::is_timeout), which ends nothing.
+    /// As [`wait_next`](Self::wait_next); and an error that [`is_timeout`](Error::is_timeout), which does not end the
+    /// stream.
     pub fn wait_next_timeout(&mut self, timeout: Duration) -> Option<Result<InfoEvent, Error>> {
         wait_next(Some(timeout), "an event", |cx| self.poll_event(cx))
     }
 
-    /// A handle that ends it from elsewhere.
+    /// A handle that can end the stream from another thread or task.
     #[must_use]
     pub fn stopper(&self) -> Stopper {
         self.stopper.clone()

@@ -40,7 +40,7 @@ impl ChipOptions {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) when the script makes no sense,
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if the script is invalid,
     /// [`ErrorKind::BadFile`](crate::ErrorKind::BadFile) if it comes from a file.
     pub fn simulate(&self, script: &Script) -> Result<Chip, Error> {
         Chip::from_backend(specs::simulated(self, script, "sim")?)
@@ -107,7 +107,7 @@ impl Chip {
     /// [`ErrorKind::UnknownChip`](crate::ErrorKind::UnknownChip) for any other text;
     /// [`ErrorKind::Device`](crate::ErrorKind::Device) when the device cannot be opened, as on a system that has no
     /// such devices; [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) when it does not speak the protocol;
-    /// [`ErrorKind::BadFile`](crate::ErrorKind::BadFile) when the file makes no sense.
+    /// [`ErrorKind::BadFile`](crate::ErrorKind::BadFile) if the file is invalid.
     pub fn open(spec: &str) -> Result<Self, Error> {
         Self::options().open(spec)
     }
@@ -204,8 +204,8 @@ impl Script {
     /// Opens a simulated chip that plays this, as [`ChipOptions::simulate`] does.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) when the script makes no sense: two lines at one
-    /// offset, a signal without an end to one of its moments.
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if the script is invalid, for example with two lines
+    /// at one offset.
     pub fn open(&self) -> Result<Chip, Error> {
         ChipOptions::default().simulate(self)
     }

@@ -23,7 +23,7 @@ use self::part::Part;
 pub(crate) use self::times::Times;
 use crate::account::EdgeCounters;
 use crate::axis::Step;
-use crate::backend::RawEdge;
+use crate::backend::{RawEdge, unsupported};
 use crate::ready::{Ready, wait_next};
 use crate::{Account, Chip, EdgeEvent, Error, ErrorKind, Figures, LineConfig, LineId, Offset, Stopper, Tally, Trust};
 
@@ -145,19 +145,20 @@ impl Request {
         poll_fn(|cx| self.poll_next_edge(cx)).await
     }
 
-    /// [`next`](Self::next) for a thread.
+    /// Blocks the thread until [`next`](Self::next) is ready.
     ///
     /// # Errors
-    /// As [`next`](Self::next); and on a thread that dispatches completions one of kind [`ErrorKind::Deadlock`], which
-    /// ends nothing.
+    /// As [`next`](Self::next); and [`ErrorKind::Deadlock`] on the thread that dispatches completions, which does not
+    /// end the stream.
     pub fn wait_next(&mut self) -> Option<Result<EdgeEvent, Error>> {
         self.wait(None)
     }
 
-    /// [`wait_next`](Self::wait_next), at most for `timeout`.
+    /// As [`wait_next`](Self::wait_next), but at most for `timeout`.
     ///
     /// # Errors
-    /// As [`wait_next`](Self::wait_next); and one that [`is_timeout`](Error::is_timeout), which ends nothing.
+    /// As [`wait_next`](Self::wait_next); and an error that [`is_timeout`](Error::is_timeout), which does not end the
+    /// stream.
     pub fn wait_next_timeout(&mut self, timeout: Duration) -> Option<Result<EdgeEvent, Error>> {
         self.wait(Some(timeout))
     }
@@ -210,7 +211,7 @@ impl Request {
             Poll::Ready(None)
         } else {
             if !self.is_stopping && self.stopper.is_stopped() {
-                // The stop came after the look above, and its wake-up was taken for that of a part.
+                // The stop came after the check above, and its wake-up was taken for that of a part.
                 cx.waker().wake_by_ref();
             }
             self.parts.iter_mut().filter(|part| !part.is_over).for_each(|part| part.held.waits(cx));
@@ -352,7 +353,7 @@ impl Request {
     /// The value of one of its lines now: true for active.
     ///
     /// # Errors
-    /// [`ErrorKind::NoSuchLine`] when it is not one of this request; and what the device says.
+    /// [`ErrorKind::NoSuchLine`] when it is not one of this request; and the error of the device.
     pub fn value(&self, line: impl Into<LineId>) -> Result<bool, Error> {
         let place = self.place(line)?;
         Ok(self.values()?[place])
@@ -371,7 +372,7 @@ impl Request {
     ///
     /// # Errors
     /// [`ErrorKind::NoSuchLine`] when a line is not of this request, [`ErrorKind::InvalidInput`] when it is no output;
-    /// then no line was set. And what the device says.
+    /// then no line was set. And the error of the device.
     pub fn set_values<L: Into<LineId>>(&mut self, values: impl IntoIterator<Item = (L, bool)>) -> Result<(), Error> {
         let mut of_parts = vec![Vec::new(); self.parts.len()];
         for (line, active) in values {
@@ -382,6 +383,9 @@ impl Request {
                 let message =
                     format!("line {offset} of chip \"{}\" is held as an input; ask for it as an output", chip.name);
                 return Err(Error::new(ErrorKind::InvalidInput, message));
+            }
+            if !self.chip.capabilities().outputs {
+                return Err(unsupported(&self.chip.info().name, "has no outputs"));
             }
             let part = self.part_of(place);
             of_parts[part].push((place - self.parts[part].lines.start, active != line.inverted));
@@ -404,7 +408,7 @@ impl Request {
     ///
     /// # Errors
     /// [`ErrorKind::NoSuchLine`] when one is not of this request; [`ErrorKind::Unsupported`] for what the chip [cannot
-    /// do](Chip::capabilities); and what the device says. Then that part of the request is unchanged.
+    /// do](Chip::capabilities); and the error of the device. Then that part of the request is unchanged.
     pub fn reconfigure<L: Into<LineId>>(
         &mut self,
         lines: impl IntoIterator<Item = (L, LineConfig)>,
@@ -418,10 +422,7 @@ impl Request {
             changed[self.part_of(place)] = true;
         }
         if !self.chip.capabilities().reconfigure {
-            return Err(crate::backend::unsupported(
-                &self.chip.info().name,
-                "cannot reconfigure lines while they are held",
-            ));
+            return Err(unsupported(&self.chip.info().name, "cannot reconfigure lines while they are held"));
         }
         let inverts = self.chip.capabilities().active_low;
         for (part, _) in self.parts.iter_mut().zip(changed).filter(|(_, changed)| *changed) {
@@ -471,7 +472,7 @@ impl Request {
         Some(place as usize)
     }
 
-    /// A handle that ends the stream from elsewhere while a thread or a task waits for its next edge.
+    /// A handle that can end the stream from another thread or task.
     #[must_use]
     pub fn stopper(&self) -> Stopper {
         self.stopper.clone()

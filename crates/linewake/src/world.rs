@@ -92,7 +92,8 @@ impl World<'_> {
     /// Gives a line a level.
     ///
     /// # Errors
-    /// [`ErrorKind::NoSuchLine`](crate::ErrorKind), and what the device says: an output is not the world's to change.
+    /// [`ErrorKind::NoSuchLine`](crate::ErrorKind), and the error of the device: the outside world cannot set an
+    /// output.
     pub fn drive(&self, line: impl Into<LineId>, level: bool) -> Result<(), Error> {
         let offset = self.chip.find(line)?.get();
         let action = if level { DRIVE_HIGH } else { DRIVE_LOW };

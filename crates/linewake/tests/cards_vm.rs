@@ -97,7 +97,7 @@ fn every_edge_of(card: Card, request: &mut Request, waits: u64, lines: u32, roun
 }
 
 #[test]
-fn a_wait_that_blocks_tells_every_edge_and_its_call_ends_it() {
+fn a_wait_that_blocks_reports_every_edge_and_its_call_ends_it() {
     let Some(_one) = cards() else { return };
     let card = Card("apci");
     card.rest(24);
@@ -131,7 +131,7 @@ fn edges_that_a_card_forgets_are_not_invented() {
 }
 
 #[test]
-fn lines_that_nobody_watches_hold_nobody_up() {
+fn unwatched_lines_delay_nothing() {
     let Some(_one) = cards() else { return };
     let card = Card("apci");
     card.rest(24);
@@ -227,7 +227,7 @@ fn an_answer_that_is_what_the_ioctl_returns_is_the_line_that_rose() {
 }
 
 #[test]
-fn a_driver_that_is_asked_for_what_it_kept_has_no_wait_to_end() {
+fn a_polled_driver_has_no_wait_to_end() {
     let Some(_one) = cards() else { return };
     let card = Card("uio48");
     card.rest(48);
@@ -497,7 +497,7 @@ fn a_wait_that_hears_no_signal_is_ended_by_its_call() {
 }
 
 #[test]
-fn a_driver_that_never_answers_holds_nobody_up() {
+fn a_driver_that_never_answers_delays_nothing() {
     let Some(_one) = cards() else { return };
     let card = at_rest();
     card.tell("deaf 1");

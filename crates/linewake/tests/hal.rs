@@ -38,7 +38,7 @@ fn until_handed_over() {
 }
 
 #[test]
-fn the_level_that_is_there_is_not_waited_for() {
+fn a_wait_for_the_present_level_ends_at_once() {
     let chip = still();
     let mut pin = Input::new(&chip, 0).unwrap();
     assert!(is_ready(pin!(pin.wait_for_low())));
@@ -48,7 +48,7 @@ fn the_level_that_is_there_is_not_waited_for() {
 }
 
 #[test]
-fn a_level_that_has_gone_back_was_there() {
+fn a_short_pulse_ends_a_wait_for_its_level() {
     let chip = still();
     let mut pin = Input::new(&chip, 0).unwrap();
     let mut high = Box::pin(pin.wait_for_high());
@@ -116,7 +116,7 @@ fn a_wait_that_is_dropped_leaves_nothing_behind() {
 }
 
 #[test]
-fn an_edge_that_is_missing_was_there() {
+fn a_missing_edge_ends_a_wait() {
     let chip = still();
     chip.world().merge_within(Duration::from_secs(3600)).unwrap();
     let mut pin = Input::new(&chip, 0).unwrap();
@@ -133,7 +133,7 @@ fn an_edge_that_is_missing_was_there() {
 }
 
 #[test]
-fn a_pin_that_is_gone_says_so_every_time() {
+fn a_pin_of_an_unplugged_chip_returns_the_error_every_time() {
     let chip = still();
     let mut pin = Input::new(&chip, 0).unwrap();
     let mut rising = Box::pin(pin.wait_for_rising_edge());
@@ -150,7 +150,7 @@ fn a_pin_that_is_gone_says_so_every_time() {
 }
 
 #[test]
-fn an_input_reads_its_level_also_upside_down() {
+fn an_input_reads_its_level_also_if_active_low() {
     let chip = still();
     let mut pin = Input::new(&chip, 3).unwrap();
     assert!(pin.is_low().unwrap() && !pin.is_high().unwrap());
@@ -165,7 +165,7 @@ fn an_input_reads_its_level_also_upside_down() {
 }
 
 #[test]
-fn an_output_is_set_and_knows_how() {
+fn an_output_is_set_and_remembers_its_value() {
     let chip = still();
     let mut pin = Output::new(&chip, 5, true).unwrap();
     assert_eq!(chip.line_info(5).unwrap().direction, Direction::Output);
@@ -184,7 +184,7 @@ fn an_output_is_set_and_knows_how() {
 }
 
 #[test]
-fn a_pin_is_held_as_what_it_is() {
+fn a_pin_refuses_the_other_direction() {
     let chip = still();
     assert_eq!(Input::with(&chip, 0, LineConfig::output(true)).unwrap_err().kind(), ErrorKind::InvalidInput);
     assert_eq!(Output::with(&chip, 0, LineConfig::watch(Edges::Both)).unwrap_err().kind(), ErrorKind::InvalidInput);

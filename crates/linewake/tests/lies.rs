@@ -123,7 +123,7 @@ fn ends_with_it(mut edges: Request) -> (Error, Account) {
 }
 
 #[test]
-fn the_truth_is_believed() {
+fn right_answers_are_accepted() {
     let chip = lying_to(protocol::WAIT_ANY, batch(2, &[edge(2, 1), edge(0, 1)])).unwrap();
     let mut edges = request(&chip);
     assert_eq!(edges.wait_next().unwrap().unwrap().offset.get(), 2);
@@ -163,7 +163,7 @@ fn the_level_at_the_start_is_worked_out_from_what_happened_since() {
 }
 
 #[test]
-fn a_batch_that_is_none_ends_the_stream() {
+fn an_invalid_batch_ends_the_stream() {
     let good = [edge(0, 1), edge(2, 1)];
     let kind = EdgeRecord { kind: 7, ..edge(0, 1) };
     for (what, lie) in [
@@ -309,7 +309,7 @@ fn numbering_that_contradicts_the_figures_is_not_trusted() {
 }
 
 #[test]
-fn a_driver_that_says_no_is_quoted() {
+fn the_error_of_a_driver_is_quoted() {
     let refuse = |code| {
         Chip::from_devices("nay", move || {
             Device::simulated(sim::from_fn(move |mut request| {

@@ -86,7 +86,7 @@ fn states_come_first_and_fit_the_first_edges() {
 }
 
 #[test]
-fn a_chip_that_goes_ends_the_stream_behind_all_that_came_before() {
+fn an_unplugged_chip_ends_the_stream_after_all_earlier_events() {
     let chips = [still("sim:8"), still("sim:8")];
     let mut monitor = Monitor::builder().requests(chips.iter().map(|chip| chip.request().line(0))).start().unwrap();
     chips[0].world().toggle(0, 1).unwrap();

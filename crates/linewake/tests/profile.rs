@@ -416,7 +416,7 @@ fn edges_come_in_the_order_that_the_profile_says_the_driver_has() {
 
 /// A program with exclusive access shares no lines. The system enforces the share mode itself, see below.
 #[test]
-fn a_device_that_is_opened_alone_has_lines_for_one() {
+fn a_device_opened_exclusively_shares_no_lines() {
     for (key, shared) in [("", true), ("exclusive = false\n", true), ("exclusive = true\n", false)] {
         let (_, chip) = chip_of(Make::wide(), &CARD.replacen("[device]\n", &format!("[device]\n{key}"), 1));
         assert_eq!(chip.capabilities().shared_lines, shared, "{key:?}");

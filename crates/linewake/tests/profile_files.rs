@@ -149,7 +149,7 @@ impl Driver for FourBytes {
 }
 
 #[test]
-fn a_driver_that_does_not_take_the_length_of_a_read_is_told_with_what_to_look_at() {
+fn the_error_for_a_refused_length_names_the_key() {
     let chip = Chip::from_profile(&levels(""), || Device::simulated(FourBytes)).unwrap();
     let error = chip.request().all_lines().start().unwrap().wait_next_timeout(LONG).unwrap().unwrap_err();
     assert!(
@@ -242,7 +242,7 @@ fn ticks() -> u64 {
 }
 
 #[test]
-fn an_end_that_comes_again_and_again_keeps_nobody_busy() {
+fn an_end_of_file_that_repeats_causes_no_busy_loop() {
     let (theirs, ours) = UnixStream::pair().unwrap();
     drop(theirs);
     let mut edges = request(&levels("again_on = ['end']"), ours.as_fd().try_clone_to_owned().unwrap());

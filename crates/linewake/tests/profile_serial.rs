@@ -44,7 +44,7 @@ fn the_rules_of_a_serial_driver_are_kept() {
 }
 
 #[test]
-fn waits_that_end_at_once_and_say_nothing_hold_nobody_up() {
+fn empty_answers_of_waits_cause_no_busy_loop() {
     let profile = Profile::parse("serial.toml", SERIAL).unwrap().allow_writes(true);
     let chip = Chip::from_profile(&profile, || {
         Device::simulated(sim::from_fn(|mut request| {

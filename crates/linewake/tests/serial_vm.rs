@@ -149,7 +149,7 @@ fn an_input_follows_the_output_it_is_wired_to() {
 }
 
 #[test]
-fn a_port_is_watched_upside_down_and_one_way() {
+fn a_port_is_watched_active_low_and_in_one_direction() {
     let Some(_machine) = machine() else { return };
     let _loop = Loop::new();
     let chip = Chip::open(&format!("serial:{UART}")).unwrap();
@@ -175,7 +175,7 @@ fn a_port_is_watched_upside_down_and_one_way() {
 }
 
 #[test]
-fn lines_are_held_as_what_they_are() {
+fn a_line_refuses_the_other_direction() {
     let Some(_machine) = machine() else { return };
     let chip = Chip::open(&format!("serial:{UART}")).unwrap();
     for (request, name) in [

@@ -22,7 +22,7 @@ macro_rules! on_sim {
 every_test!(on_sim);
 
 #[test]
-fn a_chip_with_a_life_does_it_too_on_its_quiet_lines() {
+fn a_chip_with_life_does_all_that_on_its_quiet_lines() {
     let chip = Chip::open("sim").unwrap();
     let mut edges = chip.request().lines(["tamper", "led"]).start().unwrap();
     chip.world().toggle_all([("tamper", 3), ("led", 2)]).unwrap();

@@ -58,7 +58,7 @@ fn the_same_seed_gives_the_same_bytes_whatever_the_machine_does() {
 }
 
 #[test]
-fn it_is_faster_than_time() {
+fn it_is_faster_than_real_time() {
     let began = Instant::now();
     let chip = Chip::options().clock(ClockKind::Virtual).open("sim").unwrap();
     let edges = edges_until(&chip, 300 * SECOND).len();

@@ -1,10 +1,11 @@
-//! Ioctls that a signal interrupted. `overlapped` makes none twice, since only its caller knows whether that is safe.
+//! Ioctls that a signal interrupted. `overlapped` does not repeat them, since only its caller knows whether that is
+//! safe.
 
 use overlapped::{Error, ErrorCode};
 use rustix::io::Errno;
 
-/// Repeats an ioctl until no signal interrupts it. It must be one that may be made twice: that reads, or that sets the
-/// same again.
+/// Repeats an ioctl until no signal interrupts it. Making the ioctl twice must do no harm: it only reads, or sets the
+/// same value again.
 pub(crate) fn uninterrupted<T>(mut ioctl: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
     loop {
         match ioctl() {

@@ -326,7 +326,7 @@ struct ExecLines {
 }
 
 impl ExecLines {
-    /// Gives the edges of the whole lines read so far.
+    /// Hands over the edges of the lines of output that have been read completely. Returns whether there were any.
     fn hand_over(&mut self, into: &mut Vec<RawEdge>) -> Result<bool, Error> {
         let Some(running) = &mut self.running else {
             return Ok(false);
@@ -428,14 +428,6 @@ impl HeldLines for ExecLines {
             })
         };
         self.lines.iter().map(level).collect()
-    }
-
-    fn set_values(&mut self, _: &[(usize, bool)]) -> Result<(), Error> {
-        Err(unsupported(&self.shared.exec.label(), "has no outputs"))
-    }
-
-    fn reconfigure(&mut self, _: &[LineConfig]) -> Result<(), Error> {
-        Err(unsupported(&self.shared.exec.label(), "cannot reconfigure lines while they are held"))
     }
 
     fn numbering(&self) -> Numbering {

@@ -233,7 +233,7 @@ mod tests {
     use crate::ErrorKind;
 
     #[test]
-    fn a_chip_that_is_not_there_is_named_with_what_there_is() {
+    fn an_unknown_chip_is_reported_with_the_chips_that_exist() {
         for spec in ["label:no such chip", "gpiochip4294967295", "4294967295", "/dev/no such chip"] {
             let error = open(spec).unwrap_err();
             let said = error.to_string();

@@ -2,7 +2,7 @@
 //!
 //! No system hands over the edges of a serial port, so they are made from *looks*: a look has the levels, and how many
 //! changes are known since the look before. On Linux one timer for all ports reads the driver's counters (TIOCGICOUNT).
-//! On Windows a pended IOCTL_SERIAL_WAIT_ON_MASK tells when to look, and at which lines.
+//! On Windows a pended IOCTL_SERIAL_WAIT_ON_MASK reports when to look, and at which lines.
 //!
 //! `n` changes in a look make one edge, the last, with `n - 1` merged before it.
 
@@ -319,10 +319,6 @@ impl HeldLines for SerialLines {
 
     fn set_values(&mut self, values: &[(usize, bool)]) -> Result<(), Error> {
         values.iter().try_for_each(|&(line, active)| self.port.set(self.lines[line].0.index(), active))
-    }
-
-    fn reconfigure(&mut self, _: &[LineConfig]) -> Result<(), Error> {
-        Err(unsupported(&self.port.name(), "cannot reconfigure lines while they are held"))
     }
 
     fn numbering(&self) -> Numbering {

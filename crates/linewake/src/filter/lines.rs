@@ -16,8 +16,8 @@ pub(super) struct LineFilters {
     clocks: Vec<Time>,
     /// The events of one filter, reused as a buffer.
     said: VecDeque<FilterEvent>,
-    /// Stamps of undecided edges and the places of their lines. Some entries are out of date. `None` if nobody asks for
-    /// them.
+    /// Stamps of undecided edges and the places of their lines. Some entries are out of date. `None` if they are not
+    /// needed.
     undecided: Option<BinaryHeap<Reverse<(u64, usize)>>>,
 }
 

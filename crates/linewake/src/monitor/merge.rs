@@ -43,6 +43,7 @@ pub struct MonitorStats {
     pub reattached: u64,
 }
 
+#[derive(Default)]
 pub(super) struct Merge {
     window: Duration,
     capacity: usize,
@@ -146,21 +147,7 @@ impl HeldEvent {
 
 impl Merge {
     pub(super) fn new(window: Duration, capacity: usize, when_full: WhenFull) -> Self {
-        Self {
-            window,
-            capacity: capacity.max(1),
-            when_full,
-            held: HeldEvent::default(),
-            limit_ns: None,
-            pushed_out: VecDeque::new(),
-            arrivals: VecDeque::new(),
-            latest: None,
-            ripe: None,
-            undrained: Vec::new(),
-            last_ns: 0,
-            dropped: Vec::new(),
-            stats: MonitorStats::default(),
-        }
+        Self { window, capacity: capacity.max(1), when_full, ..Self::default() }
     }
 
     pub(super) fn begin(&mut self) {

@@ -43,7 +43,7 @@ enum State {
     Gone {
         retry_at: Instant,
         reason: Error,
-        /// The times up to which the request had got.
+        /// The times of the last edges of the request.
         times: Option<Times>,
     },
     Over,
@@ -263,7 +263,7 @@ impl MonitoredRequest {
         merge.push(index, 0, step.arrival_ns, Event::Clock { request: index, step });
     }
 
-    /// Ends the request and keeps its account. Returns the times up to which it had got.
+    /// Ends the request and keeps its account. Returns the times of its last edges.
     fn close(&mut self) -> Option<Times> {
         let mut times = None;
         if let State::Live(request) = std::mem::replace(&mut self.state, State::Over) {

@@ -131,7 +131,7 @@ impl Call {
         ];
         let keys = value.table()?.only(KNOWN)?;
         let input = keys.get("input").map_or(Ok(Input::default()), |input| Input::read(&input))?;
-        let output = keys.get("output").map_or(Ok(Output::NOTHING), |output| Output::read(&output))?;
+        let output = keys.get("output").map_or(Ok(Output::default()), |output| Output::read(&output))?;
         let ended_by = keys.get("ended_by");
         let what = what(&keys, &input, &output)?;
         let said = keys.get("for").map(|of| of.word(&[("card", false), ("line", true)])).transpose()?;

@@ -49,20 +49,13 @@ pub(crate) struct About<'a> {
 }
 
 /// A requested line, as the driver knows it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct RequestedLine {
     pub(crate) number: u64,
     pub(crate) event_bit: u32,
     pub(crate) edges: Option<Edges>,
     /// True if a rising edge of the driver is a falling edge of the line.
     pub(crate) active_low: bool,
-}
-
-impl RequestedLine {
-    /// The edges that are wanted, as the driver names them.
-    fn edges_of_driver(&self) -> Option<Edges> {
-        if self.active_low { self.edges.map(Edges::inverted) } else { self.edges }
-    }
 }
 
 impl Input {
@@ -84,7 +77,12 @@ impl Input {
                 InputValue::Event => about.event,
                 InputValue::Line => about.line.map_or(0, |line| line.number),
                 InputValue::Edges { rising, falling, none } => {
-                    match about.line.filter(|_| !about.is_over).and_then(|line| line.edges_of_driver()) {
+                    let line = about.line.filter(|_| !about.is_over);
+                    // The driver names the edges of an active-low line the other way round.
+                    let edges = |line: RequestedLine| {
+                        if line.active_low { line.edges.map(Edges::inverted) } else { line.edges }
+                    };
+                    match line.and_then(edges) {
                         Some(Edges::Rising) => rising,
                         Some(Edges::Falling) => falling,
                         Some(Edges::Both) => rising | falling,

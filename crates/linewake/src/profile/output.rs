@@ -62,9 +62,14 @@ pub(crate) struct Tick {
     pub(crate) denominator: u64,
 }
 
-impl Tick {
-    pub(super) const NANOSECOND: Self = Self { numerator: 1, denominator: 1 };
+/// A nanosecond.
+impl Default for Tick {
+    fn default() -> Self {
+        Self { numerator: 1, denominator: 1 }
+    }
+}
 
+impl Tick {
     /// Converts ticks to nanoseconds, rounded down.
     pub(crate) fn ns(self, ticks: u64) -> u64 {
         let ns = u128::from(ticks) * u128::from(self.numerator) / u128::from(self.denominator);
@@ -105,8 +110,8 @@ impl Only {
     }
 }
 
-/// The bytes that a call or a read gives: a header, and records that all have the same length.
-#[derive(Clone, Debug)]
+/// The bytes that a call or a read gives: a header, and records that all have the same length. None by default.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Output {
     /// The size of the buffer for the driver, in bytes.
     pub(crate) length: usize,
@@ -143,27 +148,6 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// An output without bytes.
-    pub(super) const NOTHING: Self = Self {
-        length: 0,
-        header: 0,
-        record: 0,
-        records: None,
-        at_most: None,
-        fields: Vec::new(),
-        rising: 0,
-        falling: 0,
-        ignores_other_edges: false,
-        tick: Tick::NANOSECOND,
-        fraction: None,
-        since: Since::Start,
-        first_is_edge: false,
-        only: Vec::new(),
-        lost: Vec::new(),
-        ignores_unknown_lines: false,
-        rest_is_unused: false,
-    };
-
     pub(crate) fn has(&self, role: Role) -> bool {
         self.field(role).is_some()
     }
@@ -281,7 +265,7 @@ impl Output {
         let header = keys.get("header").map_or(Ok(0), |header| header.size(0, length - 1))?;
         let record = keys.get("record").map_or(Ok(length - header), |record| record.size(1, length - header))?;
         let endian = keys.get("endian").map_or(Ok(Endian::Little), |endian| endian.word(ENDIANS))?;
-        let mut output = Self { length, header, record, ..Self::NOTHING };
+        let mut output = Self { length, header, record, ..Self::default() };
         if let Some(records) = keys.get("records").filter(|records| !records.is_table()) {
             output.at_most = Some(records.size(1, (length - header) / record)?);
         } else if let Some(records) = keys.get("records") {
@@ -396,7 +380,7 @@ const OR_IGNORE: &[(&str, bool)] = &[("malformed", false), ("ignore", true)];
 /// Reads `unit` or `hz`: nanoseconds by default.
 fn tick(keys: &Keys<'_>) -> Result<Tick, Error> {
     match (keys.get("unit"), keys.get("hz")) {
-        (None, None) => Ok(Tick::NANOSECOND),
+        (None, None) => Ok(Tick::default()),
         (Some(unit), None) => Ok(Tick { numerator: unit.word(UNITS)?, denominator: 1 }),
         (None, Some(hz)) => Ok(Tick { numerator: 1_000_000_000, denominator: hz.number(1, u64::MAX)? }),
         (Some(_), Some(hz)) => Err(hz.error("`unit` and `hz` both set the length of a tick; remove one")),

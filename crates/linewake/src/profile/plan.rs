@@ -1,7 +1,7 @@
 //! A profile after reading: what to open, what to send, and what the answers mean.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use super::call::{Call, What, When};
 use super::device::Target;
@@ -273,4 +273,5 @@ impl Plan {
     }
 }
 
-static NOTHING: Output = Output::NOTHING;
+/// The output of a completion without bytes.
+static NOTHING: LazyLock<Output> = LazyLock::new(Output::default);

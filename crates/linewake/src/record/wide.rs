@@ -4,6 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::str::FromStr;
 
+use serde::Deserialize;
 use serde::de::{Deserializer, Error, Unexpected, Visitor};
 
 /// Reads an integer, for `deserialize_with`.
@@ -13,7 +14,7 @@ pub(super) fn read<'de, D: Deserializer<'de>, N: Wide>(deserializer: D) -> Resul
 
 /// Reads an integer that may be `null`. With `default` the key may also be absent.
 pub(super) fn read_some<'de, D: Deserializer<'de>, N: Wide>(deserializer: D) -> Result<Option<N>, D::Error> {
-    deserializer.deserialize_any(OrNull(PhantomData))
+    Ok(Option::<Integer<N>>::deserialize(deserializer)?.map(|Integer(number)| number))
 }
 
 pub(super) trait Wide: FromStr + TryFrom<u64> + TryFrom<i64> {}
@@ -22,7 +23,13 @@ impl Wide for u64 {}
 impl Wide for i64 {}
 
 struct Number<N>(PhantomData<N>);
-struct OrNull<N>(PhantomData<N>);
+struct Integer<N>(N);
+
+impl<'de, N: Wide> Deserialize<'de> for Integer<N> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        read(deserializer).map(Self)
+    }
+}
 
 impl<N: Wide> Visitor<'_> for Number<N> {
     type Value = N;
@@ -44,33 +51,5 @@ impl<N: Wide> Visitor<'_> for Number<N> {
         let digits = text.strip_prefix('-').unwrap_or(text);
         let number = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten();
         number.ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
-    }
-}
-
-impl<N: Wide> Visitor<'_> for OrNull<N> {
-    type Value = Option<N>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("null or a 64-bit integer, as a number or a string")
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_none<E: Error>(self) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
-        Number(PhantomData).visit_u64(number).map(Some)
-    }
-
-    fn visit_i64<E: Error>(self, number: i64) -> Result<Self::Value, E> {
-        Number(PhantomData).visit_i64(number).map(Some)
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        Number(PhantomData).visit_str(text).map(Some)
     }
 }

@@ -1,4 +1,4 @@
-//! The builder of requests: lines and their configurations are checked and asked for.
+//! The builder of requests: it checks lines and their configurations, and requests them from the chip.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -196,7 +196,7 @@ impl RequestBuilder {
     /// # Errors
     /// [`ErrorKind::NoSuchLine`], [`ErrorKind::LineTwice`]; [`ErrorKind::InvalidInput`] without a line, and for a queue
     /// that the chip cannot have; [`ErrorKind::Unsupported`] for what the chip [cannot do](Chip::capabilities);
-    /// [`ErrorKind::Busy`] when a line is held elsewhere; and what the device says. Then nothing is held.
+    /// [`ErrorKind::Busy`] when a line is held elsewhere; and the error of the device. Then nothing is held.
     pub fn start(self) -> Result<Request, Error> {
         let (chip, info) = (&self.chip, self.chip.info());
         let offsets = chip.find_all(self.lines.iter().map(|(line, _)| line.clone()))?;

@@ -244,12 +244,12 @@ mod tests {
     }
 
     #[test]
-    fn the_same_way_twice_is_one_missing() {
+    fn the_same_direction_twice_is_one_missing_edge() {
         let mut line = line(Some(true));
         assert_eq!(line.take(&edge(EdgeKind::Rising, 1), 0, KERNEL), missed(0, 1), "it was active already");
         assert_eq!(line.take(&edge(EdgeKind::Rising, 2), 0, KERNEL), missed(0, 1));
         assert_eq!(line.take(&edge(EdgeKind::Rising, 3), 0, Numbering::Unnumbered), missed(0, 0));
-        // One dropped between two of the other way: another must be missing.
+        // One edge was dropped between two edges of opposite directions, so another one must be missing.
         assert_eq!(line.take(&edge(EdgeKind::Falling, 5), 0, KERNEL), missed(1, 1));
         assert_eq!(line.merged(), 3);
     }
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_kernel_of_several_processors_merged_is_a_guess() {
+    fn merged_edges_on_several_processors_are_an_estimate() {
         for (several, numbering, expected) in [
             (false, KERNEL, Trust::AtLeast),
             (true, KERNEL, Trust::About),
@@ -295,11 +295,11 @@ mod tests {
         assert_eq!(take(EdgeKind::Rising, 1, 1), missed(0, 0));
         assert_eq!(take(EdgeKind::Rising, 2, 3), missed(0, 1), "the falling one between them");
         assert_eq!(take(EdgeKind::Falling, 4, 7), missed(1, 2), "one dropped, two merged");
-        // The kind is the level when the interrupt's thread ran: it may tell of an edge whose number comes with the
-        // next.
+        // The kind is the level when the interrupt's thread ran, so it may show an edge whose number comes with the
+        // next event.
         assert_eq!(take(EdgeKind::Falling, 5, 8), missed(0, 0));
         assert_eq!(take(EdgeKind::Rising, 6, 9), missed(0, 0));
-        // And where the hardware merges two before there is an interrupt, only the direction tells.
+        // If the hardware merges two edges into one interrupt, only the direction shows it.
         for number in 0..4 {
             let _ = take(EdgeKind::Rising, 7 + number, 10 + number);
         }
@@ -307,17 +307,17 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_is_taken_twice_tells_of_a_direction_that_came_late() {
+    fn a_number_that_comes_twice_shows_a_late_direction() {
         for counted in [Interrupts::OfRequest, Interrupts::OfLine] {
             let mut line = line(Some(false));
             let mut take = |kind, line_seqno, seqno| {
                 line.take(&RawEdge { seqno, ..edge(kind, line_seqno) }, 0, Numbering::Kernel(counted))
             };
-            // It rose; it fell while the thread ran, which took the level and the number of that.
+            // The line rose, and fell while the thread ran, which took the level and the number of the second edge.
             assert_eq!(take(EdgeKind::Falling, 1, 2), missed(0, 1), "this is all that can be known of it now");
             assert_eq!(take(EdgeKind::Falling, 2, 2), missed(0, 0), "and that it was too much is known now");
             assert_eq!(take(EdgeKind::Rising, 3, 3), missed(0, 0));
-            // Two that the hardware merges: what was told too much has them told already, once.
+            // The hardware merges two edges. The excess that was reported before accounts for one of them.
             assert_eq!(take(EdgeKind::Rising, 4, 4), missed(0, 0));
             assert_eq!(take(EdgeKind::Rising, 5, 5), missed(0, 1));
             assert_eq!(line.merged(), 2);

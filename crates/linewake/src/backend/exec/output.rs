@@ -29,7 +29,7 @@ impl Header {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Output {
     bytes: Vec<u8>,
     /// The bytes before this were read.
@@ -51,16 +51,7 @@ struct OutputLine {
 
 impl Output {
     pub(super) fn new(declared: Option<&[Arc<str>]>) -> Self {
-        let mut output = Self {
-            bytes: Vec::new(),
-            at: 0,
-            clock: None,
-            header: None,
-            is_declared: declared.is_some(),
-            has_begun: false,
-            by_name: HashMap::new(),
-            lines: Vec::new(),
-        };
+        let mut output = Self { is_declared: declared.is_some(), ..Self::default() };
         if let Some(declared) = declared {
             output.name_lines(declared.iter().map(|name| (name.clone(), None)).collect());
         }
@@ -329,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_change_is_named() {
+    fn a_line_that_is_not_a_change_is_quoted() {
         let cases = [
             ("nonsense", "\"nonsense\" is not a change"),
             ("1 a", "\"1 a\" is not a change"),

@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn each_line_is_held_as_it_was_asked_for() {
+    fn each_line_gets_its_own_settings() {
         let lines = [
             LineConfig::watch(Edges::Rising).active_low(true).bias(Bias::PullUp),
             LineConfig::watch(Edges::Falling).debounce(Duration::from_nanos(1)),
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_kernel_says_of_a_line_may_be_anything() {
+    fn any_description_of_a_line_is_read() {
         let mut said = uapi::LineInfo::new_zeroed();
         let free = line_info(&said);
         assert!(!free.used && free.name.is_none() && free.consumer.is_none() && free.direction == Direction::Input);

@@ -92,7 +92,7 @@ mod tests {
     use super::{is_chip, is_spec, paths_in};
 
     #[test]
-    fn what_is_called_as_a_chip_and_is_none_is_left_out() {
+    fn files_named_like_a_chip_are_left_out() {
         let place = std::env::temp_dir().join(format!("linewake-chips-{}", std::process::id()));
         std::fs::create_dir_all(place.join("gpiochip9")).unwrap();
         std::fs::write(place.join("gpiochip8"), "").unwrap();

@@ -220,7 +220,7 @@ mod tests {
     use super::lines_of;
 
     #[test]
-    fn what_the_kernel_says_of_a_file_names_chip_and_lines() {
+    fn the_fdinfo_of_a_file_names_its_chip_and_lines() {
         let lines = |info: &'static str, chip| lines_of(info, chip).collect::<Vec<_>>();
         let info = "pos:\t0\nflags:\t02000000\nmnt_id:\t15\nino:\t1055\ngpio-chip:\tgpiochip1\ngpio-line:\t3\ngpio-line:\t14\n";
         assert_eq!(lines(info, "gpiochip1"), [3, 14]);

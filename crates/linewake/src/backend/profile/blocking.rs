@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_blocking_call_brings_comes_in_order() {
+    fn results_of_a_blocking_call_come_in_order() {
         let (sender, blocking) = fed(4, false);
         (0..100).for_each(|byte| sender.send(byte).unwrap());
         for byte in 0..100 {
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_nobody_takes_is_not_made_for_ever() {
+    fn calls_stop_while_their_results_are_not_taken() {
         let calls = Arc::new(AtomicUsize::new(0));
         let count = calls.clone();
         let blocking = Blocking::start("test", 3, false, move |_, _| {
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_failure_and_one_by_one_it_waits_to_be_told() {
+    fn after_a_failure_and_one_by_one_it_waits_for_go_on() {
         let (sender, blocking) = fed(4, true);
         sender.send(1).unwrap();
         sender.send(2).unwrap();
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_is_ended_by_what_makes_the_driver_answer_though_it_may_come_too_early() {
+    fn a_call_is_ended_although_the_first_try_may_come_too_early() {
         for round in 0..200 {
             let (sender, blocking) = fed(4, false);
             let mut sender = Some(sender);

@@ -19,8 +19,8 @@ impl DeviceChoice {
     /// Chooses among the devices that fit. `what` names what was looked for.
     ///
     /// # Errors
-    /// One that [`is_disconnected`](Error::is_disconnected) when there is none; [`ErrorKind::InvalidInput`] when there
-    /// are several, with their names.
+    /// An error that [`is_disconnected`](Error::is_disconnected) when there is none; [`ErrorKind::InvalidInput`] when
+    /// there are several, with their names.
     pub(super) fn choose(&self, fitting: &[PathBuf], index: Option<usize>, what: &str) -> Result<PathBuf, Error> {
         let mut found = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(path) = &*found
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn the_only_one_is_meant_or_the_one_of_the_index() {
+    fn the_only_device_or_that_of_the_index_is_chosen() {
         let present =
             paths(&[r"\\?\usb#vid_0547&pid_1002#5", r"\\?\usb#vid_0547&pid_1002#6", r"\\?\usb#VID_05F3&pid_1"]);
         let other = matching(present.clone(), Some("vid_05f3"));
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn the_one_that_was_found_stays_the_one_while_it_is_there() {
+    fn a_device_stays_chosen_while_it_is_present() {
         let found = DeviceChoice::default();
         let [one, two] = [&paths(&["a"])[..], &paths(&["0", "a"])];
         assert_eq!(found.choose(one, Some(0), "it").unwrap(), Path::new("a"));
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn names_go_by_their_numbers_and_values_may_leave_a_part_open() {
+    fn names_are_sorted_by_number_and_values_can_have_wildcards() {
         let mut names = ["event10", "event9", "js0", "event", "3-1", "12"];
         names.sort_by_key(|name| numbered(name));
         assert_eq!(names, ["3-1", "12", "event", "event9", "event10", "js0"]);
@@ -269,7 +269,7 @@ mod tests {
         }
 
         #[test]
-        fn a_device_is_found_by_what_is_said_of_it_and_of_those_above_it() {
+        fn a_device_is_found_by_its_properties_and_those_of_its_parents() {
             let tree = Tree::new("devices");
             let event = |number: u32| format!("MAJOR=13\nMINOR={}\nDEVNAME=input/event{number}", 64 + number);
             tree.add("usb1/input/input9", "PRODUCT=3/46d/c52b/111\nNAME=\"Button Box\"", &[]);
@@ -297,7 +297,7 @@ mod tests {
         }
 
         #[test]
-        fn names_in_any_bytes_and_what_leads_nowhere_hide_no_device() {
+        fn odd_names_and_broken_links_hide_no_device() {
             let tree = Tree::new("bytes");
             tree.add("usb1/input/input9", "NAME=\"T\u{e4}ster\"", &[]);
             tree.add("usb1/input/input9/event3", "MAJOR=13\nMINOR=67\nDEVNAME=input/event3", &["E:ID_SERIAL=77"]);

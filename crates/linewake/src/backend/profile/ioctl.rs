@@ -48,10 +48,9 @@ impl Room {
         loop {
             let began = Instant::now();
             let argument = self.argument(request, input, output_len);
-            // SAFETY: that the driver takes the argument for what it is here, and for no address, is the promise of the
-            // profile's author, which the user has accepted with `allow_writes`: without that no ioctl is made. A
-            // driver that writes more than the profile says has 16 KiB of room, as much as the number of an ioctl can
-            // say.
+            // SAFETY: the author of the profile promises that the driver takes the argument as described there, and not
+            // as an address, and the user has accepted that with `allow_writes`: without it no ioctl is made. A driver
+            // that writes more than the profile says has 16 KiB of room, the largest size in the number of an ioctl.
             let returned = unsafe { device.ioctl_with(request.number, argument) };
             match returned {
                 Err(error) if is_interrupted(&error) && again() => {
@@ -175,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn an_argument_goes_as_the_profile_says_and_the_answer_is_where_it_says() {
+    fn arguments_and_answers_are_passed_as_the_profile_says() {
         let device = Device::simulated(Writer).unwrap();
         let mut room = Room::default();
         let mut make = |request: Request, input: &[u8], output_len| {
@@ -230,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_driver_that_is_interrupted_at_once_for_ever_is_not_asked_all_the_time() {
+    fn a_driver_that_always_returns_eintr_causes_no_busy_loop() {
         struct Never(Arc<AtomicU32>);
         impl Driver for Never {
             fn control(&self, request: Control) -> Outcome {

@@ -24,11 +24,11 @@ use super::levels::{all_known, levels_now};
 use super::link::{Link, SentCall};
 use super::pending::{PendingWait, Signal, WaitState};
 use super::settle::settled;
-use crate::backend::{HeldLines, Numbering, RawEdge, Settlement, unsupported};
+use crate::backend::{HeldLines, Numbering, RawEdge, Settlement};
 use crate::clock::program_ns as now_ns;
 use crate::profile::{By, Means, Role, Since, Step};
 use crate::ready::Ready;
-use crate::{Error, ErrorKind, LineConfig};
+use crate::{Error, ErrorKind};
 
 /// The most completions that are decoded before their edges are handed over.
 const TURNS: usize = 32;
@@ -286,14 +286,6 @@ impl HeldLines for ProfileLines {
 
     fn values(&self) -> Result<Vec<bool>, Error> {
         all_known(&self.link.plan, levels_now(&self.link, &self.decoder)?)
-    }
-
-    fn set_values(&mut self, _: &[(usize, bool)]) -> Result<(), Error> {
-        Err(unsupported(&self.link.plan.name, "has no outputs"))
-    }
-
-    fn reconfigure(&mut self, _: &[LineConfig]) -> Result<(), Error> {
-        Err(unsupported(&self.link.plan.name, "cannot reconfigure lines while they are held"))
     }
 
     fn numbering(&self) -> Numbering {

@@ -66,10 +66,6 @@ impl Port {
         Ok(Self { device, counts, is_uart: is_uart(Path::new(path)) })
     }
 
-    pub(super) fn name(&self) -> String {
-        self.device.name().to_owned()
-    }
-
     pub(super) fn levels(&self) -> Result<Levels, Error> {
         let set = uninterrupted(|| self.device.ioctl(TIOCMGET, 0))?;
         let level = |(offset, bit): (usize, &u32)| u8::from(set & bit != 0) << offset;

@@ -1,4 +1,4 @@
-//! Serial ports of Windows: one wait is kept pending, and tells which lines changed.
+//! Serial ports of Windows: one wait is kept pending, and reports which lines changed.
 
 use std::pin::Pin;
 use std::sync::Arc;

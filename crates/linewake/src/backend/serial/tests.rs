@@ -34,7 +34,7 @@ fn a_level_that_turned_without_a_count_is_a_change() {
 }
 
 #[test]
-fn of_rings_the_ends_are_counted() {
+fn only_the_end_of_a_ring_is_counted() {
     // A ring in one look, twice; one that begins in one look and ends in the next; one whose end is counted late.
     looks(
         true,

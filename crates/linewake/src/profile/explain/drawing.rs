@@ -11,7 +11,7 @@ use std::fmt;
 
 use super::super::field::{Endian, Field};
 use super::super::input::{Input, InputValue};
-use super::super::output::{Only, Output, Role, Since, Tick};
+use super::super::output::{Output, Role, Since, Tick};
 use super::words::{Where, either, plural};
 
 /// The most bytes that are drawn; more do not fit on a line.
@@ -182,7 +182,10 @@ pub(super) fn output(f: &mut fmt::Formatter<'_>, output: &Output) -> fmt::Result
         .fields
         .iter()
         .map(|(role, field)| Part::of(field, format!(", `{}`: {}", role.key(), meaning(*role, output))));
-    let only = output.only.iter().map(|only| Part::of(&only.field, format!(", `only`: {}", only_words(only))));
+    let only = output
+        .only
+        .iter()
+        .map(|only| Part::of(&only.field, format!(", `only`: {}; other records are ignored", either(&only.is))));
     let fraction = output.fraction.iter().map(|(field, tick)| {
         Part::of(field, format!(", `fraction`: added to the timestamp, in units of {}", unit(*tick)))
     });
@@ -206,10 +209,6 @@ pub(super) fn output(f: &mut fmt::Formatter<'_>, output: &Output) -> fmt::Result
         writeln!(f, "      a record of a line that is not listed above is ignored")?;
     }
     Ok(())
-}
-
-fn only_words(only: &Only) -> String {
-    format!("{}; other records are ignored", either(&only.is))
 }
 
 fn unit(tick: Tick) -> String {

@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_that_the_levels_showed_already_is_not_told_again() {
+    fn a_change_that_the_levels_showed_already_is_not_reported_again() {
         let mut decoder = decoder();
         // The line changed twice and the driver has reported one change, but the levels show both.
         assert_eq!(change(&mut decoder, false, SECOND), [(EdgeKind::Falling, 1)]);
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_that_is_told_at_once_may_be_in_the_levels_at_the_start() {
+    fn a_change_reported_at_once_may_be_in_the_levels_at_the_start() {
         assert_eq!(change(&mut decoder(), false, 1), []);
         assert_eq!(change(&mut decoder(), true, 1), [(EdgeKind::Rising, 0)]);
     }

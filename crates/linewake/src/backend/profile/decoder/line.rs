@@ -6,7 +6,7 @@ use crate::profile::RequestedLine;
 use crate::{EdgeKind, Edges, Missed, Offset};
 
 /// A line, and what its edge decoder remembers of it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct DeviceLine {
     pub(super) offset: Offset,
     pub(super) asked: RequestedLine,
@@ -47,22 +47,7 @@ pub(super) struct Rules {
 
 impl DeviceLine {
     pub(super) fn new(offset: Offset, asked: RequestedLine, level_bit: u32, count: Option<u64>) -> Self {
-        Self {
-            offset,
-            asked,
-            level_bit,
-            active: None,
-            changes: 0,
-            is_stale: false,
-            ahead_ns: None,
-            count,
-            last: None,
-            base: None,
-            carried: Missed::default(),
-            line_seqno: 0,
-            unwanted: Missed::default(),
-            unwanted_seen: 0,
-        }
+        Self { offset, asked, level_bit, count, ..Self::default() }
     }
 
     /// The edge that makes the line `active` or inactive, if the request wants it.
