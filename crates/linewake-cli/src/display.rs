@@ -1,6 +1,7 @@
 //! Names, values and attributes of lines, as libgpiod's tools print them.
 
 use std::fmt::{self, Write as _};
+use std::io;
 
 use linewake::{Direction, Drive, EventClock, LineConfig, LineInfo};
 
@@ -16,6 +17,15 @@ impl fmt::Display for Printable<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// Adds a text with its control characters escaped. Bytes that are not UTF-8 are unchanged.
+pub(crate) fn add_printable(into: &mut Vec<u8>, text: &[u8]) {
+    for chunk in text.utf8_chunks() {
+        // Writing to memory cannot fail.
+        let _ = io::Write::write_fmt(into, format_args!("{}", Printable(chunk.valid())));
+        into.extend_from_slice(chunk.invalid());
     }
 }
 

@@ -1,5 +1,6 @@
 //! `linewake set`: outputs, which are held while the command runs.
 
+pub(crate) mod console;
 mod daemon;
 mod goal;
 mod interactive;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use linewake::{Bias, Drive, LineConfig};
 
 use self::goal::{Goal, end_on_signal};
-use self::outputs::{Outputs, line_value};
+use self::outputs::Outputs;
 use self::terminal::Settings;
 use crate::exit::{self, Code, Failure};
 use crate::lines::{Scope, is_chip, is_chip_number, told_as_chip};
@@ -151,6 +152,15 @@ fn operands(arguments: &Arguments) -> Result<(Vec<String>, Vec<bool>), Failure> 
     }
     let values = &arguments.values;
     values.iter().map(|text| line_value(text).map_err(|wrong| invalid_value(text, wrong, values))).collect()
+}
+
+/// A line and its value; the error is the part that is wrong.
+fn line_value(text: &str) -> Result<(String, bool), &str> {
+    // The parts are cut at ASCII characters, so they are UTF-8 as the whole is.
+    fn part(bytes: &[u8]) -> &str {
+        str::from_utf8(bytes).unwrap_or_default()
+    }
+    console::line_value(text.as_bytes()).map(|(line, value)| (part(line).to_owned(), value)).map_err(part)
 }
 
 fn banner(ids: &[String]) -> Result<(), Failure> {
