@@ -187,7 +187,7 @@ mod tests {
             ("get\n", &["get"]),
             ("set a=1  \"b c\"=0\n", &["set", "a=1", "\"b c\"=0"]),
             ("get \"b c\" d", &["get", "\"b c\"", "d"]),
-            ("get \"b c\n", &["get", "\"b c"]),
+            ("get \"b c", &["get", "\"b c"]),
             ("get a\"b c", &["get", "a\"b", "c"]),
         ] {
             let expected: Vec<_> = expected.iter().map(|word| word.as_bytes()).collect();

@@ -54,7 +54,7 @@ pub(super) fn run(outputs: &mut Outputs, operands: &[String], unquoted: bool, go
                 Err(failure) => return failure,
             },
         }
-        let Ok(goes_on) = session.run(text.as_bytes());
+        let Ok(goes_on) = session.run(text.trim().as_bytes());
         if let Err(error) = io::stdout().lock().write_all(&std::mem::take(&mut session.out)) {
             return exit::unwritten(&error);
         }
