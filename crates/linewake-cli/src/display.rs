@@ -67,6 +67,16 @@ impl fmt::Display for LineId<'_> {
     }
 }
 
+/// The first line of a watch, `Watching lines 'a', and 'b'...`, with the operands; nothing if there are none.
+pub(crate) fn banner<'a>(doing: &str, operands: impl Iterator<Item = &'a str>) -> String {
+    let operands: Vec<_> = operands.map(|operand| format!("'{}'", Printable(operand))).collect();
+    match &operands[..] {
+        [] => String::new(),
+        [only] => format!("{doing} line {only}...\n"),
+        [first @ .., last] => format!("{doing} lines {}, and {last}...\n", first.join(", ")),
+    }
+}
+
 /// Values of lines with the names from the command line: `"door"=active "bell"=inactive`, or `1 0`.
 pub(crate) struct Values<'a> {
     pub(crate) values: &'a [(&'a str, bool)],

@@ -19,7 +19,7 @@ use self::nudge::Nudge;
 use self::options::{EndOptions, LineOptions};
 use self::outcome::{loss, outputs_failed, verdict};
 use self::stream::EdgeStream;
-use self::watch::{EarlyEnd, Now, Pace, WatchLoop};
+use self::watch::{Now, Pace, WatchEnd, WatchLoop};
 use crate::exit::{self, Code, Failure};
 use crate::readers::Readers;
 use crate::signals::{self, Meaning};
@@ -201,7 +201,7 @@ pub(crate) fn account_for(
         of_last: None,
     };
     let ended = sinks.end(closing);
-    let is_written = ended.is_ok() && !matches!(outcome, Err(EarlyEnd::Output(_)));
+    let is_written = ended.is_ok() && outcome.is_ok();
     if plan.says_summary || !is_written {
         exit::say(&summary::summary(&accounts, threads));
     }
@@ -219,16 +219,16 @@ pub(crate) fn account_for(
 /// Reports what ended the watch early, or what kept its end from being written. When a verdict about lost or missing
 /// edges follows, the failure of a device is printed, and the verdict decides the exit code.
 fn early_end(
-    outcome: Result<(), EarlyEnd>,
+    outcome: WatchEnd,
     ended: Result<(), WriteError>,
     has_left: bool,
     has_verdict: bool,
 ) -> Result<(), Failure> {
     let ended = ended.as_ref().err();
     let error = match outcome {
-        Err(EarlyEnd::Output(lost)) => return outputs_failed(iter::once(&lost).chain(ended), has_left),
-        Ok(()) => return outputs_failed(ended, has_left),
-        Err(EarlyEnd::Device(error)) => error,
+        Err(lost) => return outputs_failed(iter::once(&lost).chain(ended), has_left),
+        Ok(None) => return outputs_failed(ended, has_left),
+        Ok(Some(error)) => error,
     };
     if let Err(lost) = outputs_failed(ended, has_left) {
         lost.report();

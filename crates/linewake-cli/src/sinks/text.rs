@@ -8,7 +8,7 @@ use super::line_text::LineTexts;
 use super::out::Out;
 use super::select::OutputLine;
 use super::sink::{Closing, Item, Sink, View};
-use crate::display::{LineId, Printable};
+use crate::display::{LineId, Printable, banner};
 use crate::exit::Failure;
 use crate::readers;
 use crate::specifiers;
@@ -71,12 +71,8 @@ impl Text {
     }
 
     fn banner(&mut self) -> io::Result<()> {
-        let said: Vec<_> = self.lines.iter().map(|line| format!("'{}'", Printable(&line.said))).collect();
-        match &said[..] {
-            [] => Ok(()),
-            [one] => writeln!(self.out, "Monitoring line {one}..."),
-            [first @ .., last] => writeln!(self.out, "Monitoring lines {}, and {last}...", first.join(", ")),
-        }
+        let banner = banner("Monitoring", self.lines.iter().map(|line| &*line.said));
+        self.out.write_all(banner.as_bytes())
     }
 
     /// Notes a level, and writes all of them when the last one has come.

@@ -34,13 +34,6 @@ pub(crate) struct Pace {
     pub(crate) reattach: bool,
 }
 
-/// The failure that ended a watch early.
-#[derive(Debug)]
-pub(crate) enum EarlyEnd {
-    Output(WriteError),
-    Device(linewake::Error),
-}
-
 /// The time limit that ended the watch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum TimeLimit {
@@ -48,11 +41,8 @@ enum TimeLimit {
     Idle,
 }
 
-impl From<WriteError> for EarlyEnd {
-    fn from(lost: WriteError) -> Self {
-        Self::Output(lost)
-    }
-}
+/// The end of a watch: as requested, by an error of a device, or because an output cannot be written.
+pub(crate) type WatchEnd = Result<Option<linewake::Error>, WriteError>;
 
 /// The present time of the clock that stamps edges.
 #[derive(Clone, Copy, Debug)]
@@ -118,7 +108,7 @@ impl<'a> WatchLoop<'a> {
         }
     }
 
-    pub(crate) fn run(&mut self, stream: &mut EdgeStream, view: View<'_>, nudge: &Nudge) -> Result<(), EarlyEnd> {
+    pub(crate) fn run(&mut self, stream: &mut EdgeStream, view: View<'_>, nudge: &Nudge) -> WatchEnd {
         self.sinks.begin(view)?;
         let began = Instant::now();
         let mut end = after(self.pace.period, began);
@@ -168,13 +158,13 @@ impl<'a> WatchLoop<'a> {
                 Next::Nothing => {}
                 Next::Failed(error) => {
                     self.finish(stream);
-                    return Err(EarlyEnd::Device(error));
+                    return Ok(Some(error));
                 }
                 Next::Over => break,
             }
         }
         self.finish(stream);
-        Ok(())
+        Ok(None)
     }
 
     /// Flushes sinks whose rows waited long enough, and returns when the next flush is due.
@@ -192,15 +182,15 @@ impl<'a> WatchLoop<'a> {
 
     /// The message if the watch ended before all awaited edges came. `is_asked` is whether a signal asked for the end,
     /// `has_left` whether a reader left.
-    pub(crate) fn early(&self, outcome: &Result<(), EarlyEnd>, is_asked: bool, has_left: bool) -> Option<String> {
+    pub(crate) fn early(&self, outcome: &WatchEnd, is_asked: bool, has_left: bool) -> Option<String> {
         let why = match (outcome, self.over) {
-            (Err(EarlyEnd::Device(_)), _) => "the chip was gone",
-            (Err(EarlyEnd::Output(_)), _) => "its reader left",
+            (Ok(Some(_)), _) => "the chip was gone",
+            (Err(_), _) => "its reader left",
             _ if has_left => "its reader left",
             _ if is_asked => "a signal ended it",
-            (Ok(()), Some(TimeLimit::Period)) => "--for was over",
-            (Ok(()), Some(TimeLimit::Idle)) => "--idle-timeout was over",
-            (Ok(()), None) => "it was ended",
+            (Ok(None), Some(TimeLimit::Period)) => "--for was over",
+            (Ok(None), Some(TimeLimit::Idle)) => "--idle-timeout was over",
+            (Ok(None), None) => "it was ended",
         };
         match self.pace.edges {
             Some(edges) if self.left > 0 => Some(format!("{} of {} came, and {why}", self.told, plural(edges, "edge"))),
