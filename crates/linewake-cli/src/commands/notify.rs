@@ -38,8 +38,8 @@ Format specifiers:
   %o  offset of the line            %e  1 requested, 2 released, 3 reconfigured
   %l  its name, or unnamed          %E  the same in words
   %c  name of the chip              %S  time in seconds of the chip's clock
-  %a  how the line is held          %U  time in UTC, estimated
-  %C  who holds it                  %L  local time, estimated
+  %a  settings of the line          %U  time in UTC, estimated
+  %C  its consumer                  %L  local time, estimated
   %%  a percent sign
 
 PERIOD is a whole number of milliseconds, or has a unit: 500, 500ms, 250us, 5s, 1m, 2h, 1d.",
@@ -74,7 +74,7 @@ pub(crate) struct Arguments {
     #[arg(long, overrides_with = "utc")]
     localtime: bool,
 
-    /// End after N events; 0 is no limit
+    /// End after N events; 0 means no limit
     #[arg(short, long, value_name = "N", default_value_t = 0, allow_hyphen_values = true,
         value_parser = number::count())]
     num_events: u32,

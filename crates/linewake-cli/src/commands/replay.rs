@@ -32,7 +32,7 @@ use crate::sinks::options::OutputOptions;
 use crate::sinks::sink::{Closing, Sinks};
 use crate::sinks::summary::{plural, summary};
 use crate::sinks::{destination, notices, text, unfinished};
-use crate::{number, period, signals, threads};
+use crate::{number, period, settings, signals, threads};
 
 /// Play a capture, and print its edges
 ///
@@ -80,7 +80,7 @@ pub(crate) struct Arguments {
     fast: bool,
 
     /// Level of a wire that nobody drives (z) in a waveform: pull-up is high, pull-down is low; unknown unless given
-    #[arg(short, long, value_name = "BIAS", value_parser = bias)]
+    #[arg(short, long, value_name = "BIAS", value_parser = settings::one_of(BIASES, Bias::as_str))]
     bias: Option<Bias>,
 
     /// End after N edges; 0 means no limit
@@ -112,13 +112,8 @@ pub(crate) struct Arguments {
     output: OutputOptions,
 }
 
-fn bias(text: &str) -> Result<Bias, String> {
-    match text {
-        "pull-up" => Ok(Bias::PullUp),
-        "pull-down" => Ok(Bias::PullDown),
-        _ => Err("expected pull-up or pull-down".to_owned()),
-    }
-}
+/// A capture cannot show a line whose bias is disabled.
+const BIASES: &[Bias] = &[Bias::PullDown, Bias::PullUp];
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {

@@ -1,6 +1,6 @@
 //! The loop of a watch: it takes events from the stream, gives them to the sinks, and keeps the deadlines.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use linewake::record::Heartbeat;
 use linewake::{EdgeEvent, Event};
@@ -54,12 +54,9 @@ pub(crate) struct Now {
 impl Now {
     /// Reads the clock once. From then on it runs with the computer's monotonic clock.
     pub(crate) fn read(clock: &linewake::Clock) -> Self {
-        let utc = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        let offset_ns = clock.utc.map(|utc| utc.offset_ns);
-        let ns = utc.ok().zip(offset_ns).and_then(|(utc, offset_ns)| {
-            let ns = i128::try_from(utc.as_nanos()).ok()? - i128::from(offset_ns);
-            u64::try_from(ns).ok()
-        });
+        let ns = utc_ns()
+            .zip(clock.utc)
+            .and_then(|(ns, utc)| u64::try_from(i128::from(ns) - i128::from(utc.offset_ns)).ok());
         Self { at: Instant::now(), ns }
     }
 
@@ -288,14 +285,18 @@ impl<'a> WatchLoop<'a> {
     }
 
     fn heartbeat(&mut self) -> Result<(), WriteError> {
-        let utc = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok();
-        let utc_ns = utc.and_then(|utc| u64::try_from(utc.as_nanos()).ok());
         if self.pace.says_heartbeat {
             exit::say(&format!("alive: {} so far\n", plural(self.told, "edge")));
         }
-        self.sinks.item(Item::Heartbeat(Heartbeat { utc_ns, delivered: self.told }))?;
+        self.sinks.item(Item::Heartbeat(Heartbeat { utc_ns: utc_ns(), delivered: self.told }))?;
         self.sinks.flush()
     }
+}
+
+/// The time of day in nanoseconds since 1970, in UTC.
+fn utc_ns() -> Option<u64> {
+    let utc = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+    u64::try_from(utc.as_nanos()).ok()
 }
 
 /// The end of a period; `None` if there is no period.
