@@ -58,7 +58,10 @@ Examples:
   linewake replay bench.vcd --speed 0.1 clk data    two lines of a waveform, ten times slower
   linewake replay cpu.vcd.zst --fast 'PORTB[0]'     a bit of a vector
   ssh pi cat door.jsonl.gz | linewake replay -      from elsewhere",
-        &[(Code::Loss, "; takes precedence over 3"), (Code::Early, ": fewer than -n edges came, or a signal ended the replay before its end")]
+        &[
+            (Code::Loss, "; takes precedence over 3"),
+            (Code::Early, ": fewer than -n edges came, or a signal ended the replay before its end"),
+        ]
     )
 )]
 pub(crate) struct Arguments {
@@ -104,7 +107,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILTER", value_parser = options::filter)]
     filter: Option<Filter>,
 
-    /// Exit with 2 if the capture tells of a lost edge (overflowed or merged), or of a chip that was gone
+    /// Exit with 2 if an edge was lost in the capture (overflowed or merged), or if a chip was gone
     #[arg(long)]
     fail_on_loss: bool,
 
@@ -112,7 +115,7 @@ pub(crate) struct Arguments {
     output: OutputOptions,
 }
 
-/// A capture cannot show a line whose bias is disabled.
+/// A disabled bias gives an undriven wire no level.
 const BIASES: &[Bias] = &[Bias::PullDown, Bias::PullUp];
 
 impl From<Error> for Failure {

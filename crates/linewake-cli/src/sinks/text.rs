@@ -51,7 +51,7 @@ pub(crate) struct Text {
     lines: Vec<OutputLine>,
     /// The text between the time of an edge and the end of its line, for each direction.
     texts: LineTexts,
-    /// The levels at the start, as far as they have come.
+    /// The levels at the start; outer `None` until a line's level is known.
     states: Vec<Option<Option<bool>>>,
     /// Number of levels that must come before all are written.
     states_to_come: usize,
@@ -75,7 +75,7 @@ impl Text {
         self.out.write_all(banner.as_bytes())
     }
 
-    /// Notes a level, and writes all of them when the last one has come.
+    /// Notes a level, and writes all of them when the last one is known.
     fn state(&mut self, line: usize, active: Option<bool>) -> io::Result<()> {
         if !self.look.initial {
             return Ok(());

@@ -47,7 +47,7 @@ pub(crate) fn begin() -> Result<(), Failure> {
     exit(status.code().unwrap_or(1));
 }
 
-/// Leaves the terminal and the directory, and tells the process that waits.
+/// Leaves the terminal and the directory, and notifies the process that waits.
 pub(crate) fn ready() -> Result<(), Failure> {
     rustix::process::setsid().map_err(failed)?;
     env::set_current_dir("/").map_err(failed)?;
