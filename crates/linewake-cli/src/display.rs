@@ -1,6 +1,7 @@
 //! Names, values and attributes of lines, as libgpiod's tools print them.
 
 use std::fmt::{self, Write as _};
+use std::io;
 
 use linewake::{Direction, Drive, EventClock, LineConfig, LineInfo};
 
@@ -16,6 +17,15 @@ impl fmt::Display for Printable<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// Adds a text with its control characters escaped. Bytes that are not UTF-8 are unchanged.
+pub(crate) fn add_printable(into: &mut Vec<u8>, text: &[u8]) {
+    for chunk in text.utf8_chunks() {
+        // Writing to memory cannot fail.
+        let _ = io::Write::write_fmt(into, format_args!("{}", Printable(chunk.valid())));
+        into.extend_from_slice(chunk.invalid());
     }
 }
 
@@ -54,6 +64,16 @@ impl fmt::Display for LineId<'_> {
             Some(text) => Quoted { text, unquoted: self.unquoted }.fmt(f),
             None => Ok(()),
         }
+    }
+}
+
+/// The first line of a watch, `Watching lines 'a', and 'b'...`, with the operands; nothing if there are none.
+pub(crate) fn banner<'a>(doing: &str, operands: impl Iterator<Item = &'a str>) -> String {
+    let operands: Vec<_> = operands.map(|operand| format!("'{}'", Printable(operand))).collect();
+    match &operands[..] {
+        [] => String::new(),
+        [only] => format!("{doing} line {only}...\n"),
+        [first @ .., last] => format!("{doing} lines {}, and {last}...\n", first.join(", ")),
     }
 }
 

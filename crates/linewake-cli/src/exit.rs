@@ -6,6 +6,6 @@ mod stderr;
 mod usage;
 
 pub(crate) use self::code::{Code, help};
-pub(crate) use self::failure::{Failure, finish, unwritten};
+pub(crate) use self::failure::{Failure, finish, report_all, unwritten};
 pub(crate) use self::stderr::say;
 pub(crate) use self::usage::misuse;

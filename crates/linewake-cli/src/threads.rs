@@ -1,52 +1,43 @@
 //! The number of threads of this process.
 
 /// Counts all threads of the process; `None` where the system does not say.
-pub(crate) fn count() -> Option<u32> {
-    imp::count()
-}
-
 #[cfg(target_os = "linux")]
-mod imp {
-    pub(super) fn count() -> Option<u32> {
-        let status = std::fs::read_to_string("/proc/self/status").ok()?;
-        status.lines().find_map(|line| line.strip_prefix("Threads:"))?.trim().parse().ok()
-    }
+pub(crate) fn count() -> Option<u32> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    status.lines().find_map(|line| line.strip_prefix("Threads:"))?.trim().parse().ok()
 }
 
+/// Counts all threads of the process; `None` if the system does not say.
 #[cfg(windows)]
-mod imp {
+pub(crate) fn count() -> Option<u32> {
     use windows_sys::Win32::Foundation::{CloseHandle, INVALID_HANDLE_VALUE};
     use windows_sys::Win32::System::Diagnostics::ToolHelp::{
         CreateToolhelp32Snapshot, TH32CS_SNAPTHREAD, THREADENTRY32, Thread32First, Thread32Next,
     };
     use windows_sys::Win32::System::Threading::GetCurrentProcessId;
 
-    pub(super) fn count() -> Option<u32> {
-        // SAFETY: no preconditions.
-        let (snapshot, process) = unsafe { (CreateToolhelp32Snapshot(TH32CS_SNAPTHREAD, 0), GetCurrentProcessId()) };
-        if snapshot == INVALID_HANDLE_VALUE {
-            return None;
-        }
-        let mut entry = THREADENTRY32 { dwSize: size_of::<THREADENTRY32>() as u32, ..Default::default() };
-        let mut count = 0;
-        // SAFETY: the snapshot is open, and the entry has its own size.
-        let mut more = unsafe { Thread32First(snapshot, &mut entry) };
-        while more != 0 {
-            count += u32::from(entry.th32OwnerProcessID == process);
-            // SAFETY: as above.
-            more = unsafe { Thread32Next(snapshot, &mut entry) };
-        }
-        // SAFETY: the snapshot is open and not used after this.
-        unsafe { CloseHandle(snapshot) };
-        Some(count)
+    // SAFETY: no preconditions.
+    let (snapshot, process) = unsafe { (CreateToolhelp32Snapshot(TH32CS_SNAPTHREAD, 0), GetCurrentProcessId()) };
+    if snapshot == INVALID_HANDLE_VALUE {
+        return None;
     }
+    let mut entry = THREADENTRY32 { dwSize: size_of::<THREADENTRY32>() as u32, ..Default::default() };
+    let mut count = 0;
+    // SAFETY: the snapshot is open, and the entry has its own size.
+    let mut more = unsafe { Thread32First(snapshot, &mut entry) };
+    while more != 0 {
+        count += u32::from(entry.th32OwnerProcessID == process);
+        // SAFETY: as above.
+        more = unsafe { Thread32Next(snapshot, &mut entry) };
+    }
+    // SAFETY: the snapshot is open and not used after this.
+    unsafe { CloseHandle(snapshot) };
+    Some(count)
 }
 
 #[cfg(not(any(target_os = "linux", windows)))]
-mod imp {
-    pub(super) fn count() -> Option<u32> {
-        None
-    }
+pub(crate) fn count() -> Option<u32> {
+    None
 }
 
 #[cfg(test)]

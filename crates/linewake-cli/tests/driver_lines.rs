@@ -14,7 +14,7 @@ use test_support::{conformance, every_test, pins, replug, schema, thousand};
 
 const DEVICE: &str = r"\\.\LineWake0";
 
-/// Succeeds, and says this, when it is run twice.
+/// Asserts that a command prints this and succeeds, also the second time.
 fn does(arguments: &[&str], says: &str) {
     for _ in 0..2 {
         let output = run(arguments);
@@ -158,7 +158,7 @@ fn mon_prints_its_edges_and_accounts_for_them() {
     let (child, printed) = mon(&["--json", "--for", "3s", "0", "1"]);
     let mut lines = printed.lines().map(Result::unwrap);
     let mut printed: Vec<_> = lines.by_ref().take(3).collect();
-    // It watches now: the states are out.
+    // The states are printed, so the watch has begun.
     chip.world().toggle_all([(0, 500), (1, 700)]).unwrap();
     printed.extend(lines);
     assert!(child.wait_with_output().unwrap().status.success());

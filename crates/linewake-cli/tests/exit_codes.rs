@@ -1,5 +1,5 @@
-//! Exit codes: 0 done as asked; 1 an error; 2 edges were lost, with --fail-on-loss; 3 it ended before everything that
-//! was awaited had come.
+//! Exit codes: 0 done as asked; 1 an error; 2 edges were lost, with --fail-on-loss; 3 it ended before all awaited edges
+//! or events came.
 
 mod support;
 
@@ -211,7 +211,7 @@ fn every_help_says_what_its_command_ends_with() {
     }
 }
 
-/// A line's name comes from a device or a script, a key from a file, and the rest from whoever calls the command.
+/// A line's name comes from a device or a script, a key from a file, and the rest from the caller of the command.
 #[test]
 fn a_name_in_an_error_cannot_command_the_terminal() {
     let named = Scratch::with("named.toml", "[[line]]\nname = \"a\\u001b[2J\\nlinewake: b\"\n");
@@ -240,7 +240,7 @@ fn a_name_in_an_error_cannot_command_the_terminal() {
     assert_ended(&output, &["gpioget"], 1, r"character device 'no\u{1b}\nsuch'");
 }
 
-/// The user must know of each output that is not whole.
+/// The user must know of each output that is incomplete.
 #[test]
 #[cfg(target_os = "linux")]
 fn every_output_on_a_full_disk_is_named() {

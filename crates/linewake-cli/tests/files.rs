@@ -124,7 +124,7 @@ fn a_record_that_was_cut_off_is_not_continued() {
     let place = Place::new("cut");
     assert!(place.watch(&[]).status.success());
     let (json, csv) = (place.text("a.jsonl"), place.text("a.csv"));
-    // As if the power had failed within the last record.
+    // The last record is cut off, as by a power failure.
     place.write("a.jsonl", &json[..json.len() - 20]);
     place.write("a.csv", &csv[..csv.len() - 12]);
     let output = place.watch(&["--append"]);
@@ -156,7 +156,7 @@ fn a_file_of_another_kind_is_written_over_if_that_is_asked_for() {
     assert!(place.watch(&["--overwrite"]).status.success());
 }
 
-/// Readers are not excluded.
+/// Another program may read a waveform while it is written.
 #[test]
 fn two_commands_do_not_write_one_waveform() {
     let place = Place::new("two");
@@ -186,7 +186,7 @@ fn two_commands_do_not_write_one_waveform() {
     assert!(place.watch(&[]).status.success());
 }
 
-/// In its own session, so that it has no terminal.
+/// Starts a program in its own session, so that it has no terminal.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_restarted_service_keeps_what_it_wrote() {
@@ -309,7 +309,7 @@ fn if_a_file_cannot_be_opened_again_the_old_one_goes_on() {
     assert!(place.wave("aside/a.vcd").len() > 10);
 }
 
-/// The spans are put in when the waveform is complete, and its directory may have another name by then.
+/// The spans are put in at the end of the watch, and the directory may have another name by then.
 #[test]
 #[cfg(unix)]
 fn spans_reach_a_waveform_whose_directory_was_moved() {

@@ -1,6 +1,6 @@
 //! libgpiod's tools and ours, side by side on the kernel's gpio-sim in the virtual machine: the same script, run with
-//! Debian's `gpiod` and with links of the same names to `linewake`, prints the same and ends the same. Time stamps
-//! alone may differ.
+//! Debian's `gpiod` and with links of the same names to `linewake`, has the same output and exit codes. Only time
+//! stamps may differ.
 //!
 //! Scripts in which something happens are below; `gpiod_tools/invocations.txt` is a table of more than a thousand plain
 //! invocations. What differs on purpose is in the table too, and docs/gpiod.md says why.

@@ -18,12 +18,12 @@ fn the_idle_timeout_begins_with_the_last_edge_even_if_it_is_filtered() {
         let output = run(&[&["mon", "-q", "-c", &chip, "--idle-timeout", "4s"], filter].concat());
         let took = began.elapsed();
         assert!(output.status.success() && err(&output).contains("1 line: 2 edges delivered"), "{output:?}");
-        // The time counts from the edge: neither from the start, nor from the last look.
+        // The time counts from the last edge, and not from the start or from the last check.
         assert!(took >= Duration::from_millis(4550) && took < Duration::from_millis(7500), "{took:?}");
     }
 }
 
-/// How often the main thread of a process has gone to sleep.
+/// The number of times that the main thread of a process has gone to sleep.
 #[cfg(target_os = "linux")]
 fn sleeps(process: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/task/{process}/status")).unwrap();

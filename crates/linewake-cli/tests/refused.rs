@@ -58,7 +58,7 @@ impl Place {
         said.lines().fold(format!("? {code}\n"), |all, line| all + &without_os_error(line) + "\n")
     }
 
-    /// A transcript with what is said now.
+    /// The transcript with the present messages.
     fn again(&self, transcript: &str) -> String {
         let mut again = String::new();
         let mut lines = transcript.lines();

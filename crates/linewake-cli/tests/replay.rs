@@ -360,7 +360,7 @@ fn two_watches_in_one_file_have_every_edge_in_the_account() {
     assert!(err(&output).contains("was written by several watches at the same time"), "{output:?}");
 }
 
-/// No record tells of the step, but the numbers of the line do.
+/// No record shows the step, but the numbers of the line do.
 #[test]
 fn a_clock_that_was_set_back_loses_no_edge() {
     let day = 1_700_000_000 * SECOND;

@@ -86,7 +86,7 @@ fn cells_of_numbers_are_whole_numbers() {
     assert_eq!(rows.iter().map(|row| row[5]).collect::<Vec<_>>(), ["0", "1", "1", "0", "1", "0"]);
 }
 
-/// With the library that people use, if it is installed.
+/// Reads it with pandas, if that is installed.
 #[test]
 fn pandas_reads_each_column_as_its_type() {
     let script = "import pandas as p, sys\n\
@@ -330,7 +330,7 @@ fn a_first_edge_behind_a_loss_is_in_a_waveform() {
         programs.run(&[&["mon", "-c", "exec:sh a.sh", "-n", "3", "-q"][..], &files].concat());
         let text = programs.text("m.vcd");
         let mut files = vec!["m.csv"];
-        // At a coarse scale two edges hide the others, and a message tells it.
+        // At a coarse scale two edges hide the others, and a message says so.
         files.extend((scale == "1ns").then_some("m.vcd"));
         for file in files {
             let replayed = programs.run(&["replay", "--fast", file, "-F", "%E %m"]);

@@ -48,13 +48,13 @@ fn run(arguments: &[&str]) -> Output {
     support::output(&mut linewake(arguments))
 }
 
-/// It succeeds, and prints this.
+/// Asserts that the command succeeds and prints this.
 fn assert_prints(arguments: &[&str], expected: &str) {
     let output = run(arguments);
     assert_eq!((out(&output), err(&output), output.status.code()), (expected, "", Some(0)), "{arguments:?}");
 }
 
-/// The tool fails with these lines on standard error, each after its name.
+/// Asserts that the tool fails with these lines on standard error, each after its name.
 fn assert_complains(arguments: &[&str], lines: &[&str]) {
     let output = run(arguments);
     assert_eq!((out(&output), output.status.code()), ("", Some(1)), "{arguments:?}");

@@ -28,7 +28,7 @@ exec awk -v part=PART -v all=ALL -v go="$0.go" 'BEGIN {
 /// The anonymous memory of a process, in KiB.
 fn memory(process: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    // A process that has ended has none.
+    // A process that has ended has no memory.
     let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap_or("0 kB");
     line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
 }
@@ -37,7 +37,7 @@ fn size(path: &Path) -> u64 {
     std::fs::metadata(path).map_or(0, |file| file.len())
 }
 
-/// Waits until a file grows no more.
+/// Waits until a file stops growing.
 fn until_quiet(path: &Path) {
     let (mut last, mut since) = (size(path), Instant::now());
     while last < 1000 || since.elapsed() < Duration::from_millis(700) {

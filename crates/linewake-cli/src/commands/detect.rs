@@ -1,7 +1,5 @@
 //! `linewake detect`: a list of the chips.
 
-use std::io::Write as _;
-
 use linewake::ChipInfo;
 use serde::Serialize;
 
@@ -48,23 +46,18 @@ struct ChipRecord<'a> {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let options = arguments.consent.options();
     let chips = if arguments.chips.is_empty() { linewake::chips() } else { arguments.chips.clone() };
-    let mut failure = None;
+    let mut failures = Vec::new();
     output::write(|out| {
         for spec in &chips {
             match Scope::open(spec, &options) {
                 Ok(chip) => show(out, chip.info(), arguments.json)?,
                 // The other chips are still listed.
-                Err(new) => {
-                    if let Some(failure) = failure.replace(new) {
-                        out.flush()?;
-                        Failure::report(&failure);
-                    }
-                }
+                Err(failure) => failures.push(failure),
             }
         }
         Ok(())
     })?;
-    failure.map_or(Ok(()), Err)
+    exit::report_all(failures)
 }
 
 fn show(out: &mut impl std::io::Write, info: &ChipInfo, json: bool) -> std::io::Result<()> {

@@ -73,12 +73,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         }
         Ok(())
     })?;
-    let last = failures.pop();
-    failures.iter().for_each(Failure::report);
-    match last {
-        Some(failure) => Err(failure),
-        None => Ok(()),
-    }
+    exit::report_all(failures)
 }
 
 /// Prints lines of a chip.
@@ -96,9 +91,7 @@ fn show(
     for &offset in offsets {
         let line = match chip.line_info(offset) {
             Ok(line) => line,
-            Err(error) => {
-                return Ok(Err(error.into()));
-            }
+            Err(error) => return Ok(Err(error.into())),
         };
         if arguments.json {
             output::json(out, &LineRecord::new(called, &line))?;

@@ -19,7 +19,7 @@ use self::nudge::Nudge;
 use self::options::{EndOptions, LineOptions};
 use self::outcome::{loss, outputs_failed, verdict};
 use self::stream::EdgeStream;
-use self::watch::{EarlyEnd, Now, Pace, WatchLoop};
+use self::watch::{Now, Pace, WatchEnd, WatchLoop};
 use crate::exit::{self, Code, Failure};
 use crate::readers::Readers;
 use crate::signals::{self, Meaning};
@@ -78,8 +78,8 @@ Files:
   may be shared.
   A waveform has one writer: a second command on its file is refused. If edges were lost, the waveform is written anew
   at the end, as linewake-*.part beside it or as a temporary file (TMPDIR). That file takes its place, with its owner
-  and permissions. A waveform that was renamed, or has a second name or another owner, is overwritten instead. If FILE is a
-  link, the link stays, and its target is the waveform.
+  and permissions. A waveform that was renamed, or has a second name or another owner, is overwritten instead. If FILE is
+  a link, the link stays, and its target is the waveform.
 
 The command of --exec finds the edge in its environment: LINEWAKE_CHIP, LINEWAKE_OFFSET, LINEWAKE_NAME, LINEWAKE_EVENT
 (rising or falling), LINEWAKE_TIMESTAMP_NS, LINEWAKE_AXIS_NS (the same, but it goes on where the clock steps),
@@ -201,7 +201,7 @@ pub(crate) fn account_for(
         of_last: None,
     };
     let ended = sinks.end(closing);
-    let is_written = ended.is_ok() && !matches!(outcome, Err(EarlyEnd::Output(_)));
+    let is_written = ended.is_ok() && outcome.is_ok();
     if plan.says_summary || !is_written {
         exit::say(&summary::summary(&accounts, threads));
     }
@@ -219,16 +219,16 @@ pub(crate) fn account_for(
 /// Reports what ended the watch early, or what kept its end from being written. When a verdict about lost or missing
 /// edges follows, the failure of a device is printed, and the verdict decides the exit code.
 fn early_end(
-    outcome: Result<(), EarlyEnd>,
+    outcome: WatchEnd,
     ended: Result<(), WriteError>,
     has_left: bool,
     has_verdict: bool,
 ) -> Result<(), Failure> {
     let ended = ended.as_ref().err();
     let error = match outcome {
-        Err(EarlyEnd::Output(lost)) => return outputs_failed(iter::once(&lost).chain(ended), has_left),
-        Ok(()) => return outputs_failed(ended, has_left),
-        Err(EarlyEnd::Device(error)) => error,
+        Err(lost) => return outputs_failed(iter::once(&lost).chain(ended), has_left),
+        Ok(None) => return outputs_failed(ended, has_left),
+        Ok(Some(error)) => error,
     };
     if let Err(lost) = outputs_failed(ended, has_left) {
         lost.report();

@@ -12,7 +12,7 @@ use linewake::record::{Info, NamedChip, Record, Start};
 use linewake::{InfoEvent, InfoEventKind, InfoWatcher, Stopper};
 use overlapped::Port;
 
-use crate::display::{Attributes, LineId, Printable, consumer};
+use crate::display::{Attributes, LineId, Printable, banner, consumer};
 use crate::exit::{self, Code, Failure};
 use crate::lines::{All, FoundLines, Scope};
 use crate::readers;
@@ -38,8 +38,8 @@ Format specifiers:
   %o  offset of the line            %e  1 requested, 2 released, 3 reconfigured
   %l  its name, or unnamed          %E  the same in words
   %c  name of the chip              %S  time in seconds of the chip's clock
-  %a  how the line is held          %U  time in UTC, estimated
-  %C  who holds it                  %L  local time, estimated
+  %a  settings of the line          %U  time in UTC, estimated
+  %C  its consumer                  %L  local time, estimated
   %%  a percent sign
 
 PERIOD is a whole number of milliseconds, or has a unit: 500, 500ms, 250us, 5s, 1m, 2h, 1d.",
@@ -74,7 +74,7 @@ pub(crate) struct Arguments {
     #[arg(long, overrides_with = "utc")]
     localtime: bool,
 
-    /// End after N events; 0 is no limit
+    /// End after N events; 0 means no limit
     #[arg(short, long, value_name = "N", default_value_t = 0, allow_hyphen_values = true,
         value_parser = number::count())]
     num_events: u32,
@@ -120,11 +120,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     // Dropping the writer would try again to write the rest.
     let _ = out.into_parts();
     match outcome {
-        Ok(_) => {}
         // A terminal that is gone fails with an error of its own.
-        Err(Fault::Output(_)) if has_left => {}
-        Err(Fault::Output(error)) => exit::unwritten(&error)?,
-        Err(Fault::Chip(error)) => {
+        Err(_) if has_left => {}
+        Err(error) => exit::unwritten(&error)?,
+        Ok(End::Enough | End::Idle | End::Stopped) => {}
+        Ok(End::Failed(error)) => {
             let failure = Failure::from(error);
             if early.is_none() {
                 return Err(failure);
@@ -136,24 +136,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 /// The reason for the end of the watch.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 enum End {
     Enough,
     Idle,
     /// A signal, or a reader that left.
     Stopped,
-}
-
-/// An error that ended the watch.
-enum Fault {
-    Output(io::Error),
-    Chip(linewake::Error),
-}
-
-impl From<io::Error> for Fault {
-    fn from(error: io::Error) -> Self {
-        Self::Output(error)
-    }
+    Failed(linewake::Error),
 }
 
 struct EventPrinter<'a> {
@@ -168,7 +157,7 @@ struct EventPrinter<'a> {
 type Out = BufWriter<StdoutLock<'static>>;
 
 impl EventPrinter<'_> {
-    fn run(&mut self, watchers: &mut [InfoWatcher], out: &mut Out) -> Result<End, Fault> {
+    fn run(&mut self, watchers: &mut [InfoWatcher], out: &mut Out) -> io::Result<End> {
         self.begin(out)?;
         let idle = self.arguments.idle_timeout.filter(|period| !period.is_zero());
         loop {
@@ -176,7 +165,10 @@ impl EventPrinter<'_> {
             let deadline = idle.and_then(|period| Instant::now().checked_add(period));
             let Some((place, event)) = next(watchers, deadline) else { return Ok(End::Idle) };
             let Some(event) = event else { return Ok(End::Stopped) };
-            let event = event.map_err(Fault::Chip)?;
+            let event = match event {
+                Ok(event) => event,
+                Err(error) => return Ok(End::Failed(error)),
+            };
             if self.arguments.event.is_some_and(|wanted| wanted != event.kind) {
                 continue;
             }
@@ -192,13 +184,13 @@ impl EventPrinter<'_> {
     }
 
     /// The message, if fewer events came than `-n` asks for.
-    fn early(&self, outcome: &Result<End, Fault>, has_left: bool) -> Option<String> {
+    fn early(&self, outcome: &io::Result<End>, has_left: bool) -> Option<String> {
         let why = match outcome {
             Ok(End::Enough) => return None,
             Ok(End::Idle) => "--idle-timeout was over",
             Ok(End::Stopped) if !has_left => "a signal ended it",
-            Ok(End::Stopped) | Err(Fault::Output(_)) => "its reader left",
-            Err(Fault::Chip(_)) => "the chip was gone",
+            Ok(End::Stopped) | Err(_) => "its reader left",
+            Ok(End::Failed(_)) => "the chip was gone",
         };
         let (seen, awaited) = (self.seen, self.arguments.num_events);
         let events = plural(awaited.into(), "event");
@@ -208,13 +200,7 @@ impl EventPrinter<'_> {
     fn begin(&self, out: &mut Out) -> io::Result<()> {
         // The banner is not a record.
         if self.arguments.banner && !self.arguments.json {
-            let ids: Vec<_> = self.lines.lines.iter().map(|line| format!("'{}'", Printable(&line.id))).collect();
-            match ids.as_slice() {
-                [others @ .., last] if !others.is_empty() => {
-                    writeln!(out, "Watching lines {}, and {last}...", others.join(", "))?;
-                }
-                ids => writeln!(out, "Watching line {}...", ids.concat())?,
-            }
+            out.write_all(banner("Watching", self.lines.lines.iter().map(|line| &*line.id)).as_bytes())?;
         }
         if self.arguments.json
             && !self.arguments.quiet

@@ -32,7 +32,7 @@ use crate::sinks::options::OutputOptions;
 use crate::sinks::sink::{Closing, Sinks};
 use crate::sinks::summary::{plural, summary};
 use crate::sinks::{destination, notices, text, unfinished};
-use crate::{number, period, signals, threads};
+use crate::{number, period, settings, signals, threads};
 
 /// Play a capture, and print its edges
 ///
@@ -58,7 +58,10 @@ Examples:
   linewake replay bench.vcd --speed 0.1 clk data    two lines of a waveform, ten times slower
   linewake replay cpu.vcd.zst --fast 'PORTB[0]'     a bit of a vector
   ssh pi cat door.jsonl.gz | linewake replay -      from elsewhere",
-        &[(Code::Loss, "; takes precedence over 3"), (Code::Early, ": fewer than -n edges came, or a signal ended the replay before its end")]
+        &[
+            (Code::Loss, "; takes precedence over 3"),
+            (Code::Early, ": fewer than -n edges came, or a signal ended the replay before its end"),
+        ]
     )
 )]
 pub(crate) struct Arguments {
@@ -80,7 +83,7 @@ pub(crate) struct Arguments {
     fast: bool,
 
     /// Level of a wire that nobody drives (z) in a waveform: pull-up is high, pull-down is low; unknown unless given
-    #[arg(short, long, value_name = "BIAS", value_parser = bias)]
+    #[arg(short, long, value_name = "BIAS", value_parser = settings::one_of(BIASES, Bias::as_str))]
     bias: Option<Bias>,
 
     /// End after N edges; 0 means no limit
@@ -104,7 +107,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILTER", value_parser = options::filter)]
     filter: Option<Filter>,
 
-    /// Exit with 2 if the capture tells of a lost edge (overflowed or merged), or of a chip that was gone
+    /// Exit with 2 if an edge was lost in the capture (overflowed or merged), or if a chip was gone
     #[arg(long)]
     fail_on_loss: bool,
 
@@ -112,13 +115,8 @@ pub(crate) struct Arguments {
     output: OutputOptions,
 }
 
-fn bias(text: &str) -> Result<Bias, String> {
-    match text {
-        "pull-up" => Ok(Bias::PullUp),
-        "pull-down" => Ok(Bias::PullDown),
-        _ => Err("expected pull-up or pull-down".to_owned()),
-    }
-}
+/// A disabled bias gives an undriven wire no level.
+const BIASES: &[Bias] = &[Bias::PullDown, Bias::PullUp];
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {

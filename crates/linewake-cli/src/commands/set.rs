@@ -1,5 +1,7 @@
 //! `linewake set`: outputs, which are held while the command runs.
 
+pub(crate) mod console;
+#[cfg(unix)]
 mod daemon;
 mod goal;
 mod interactive;
@@ -13,8 +15,9 @@ use std::time::Duration;
 use linewake::{Bias, Drive, LineConfig};
 
 use self::goal::{Goal, end_on_signal};
-use self::outputs::{Outputs, line_value};
+use self::outputs::Outputs;
 use self::terminal::Settings;
+use crate::display::banner;
 use crate::exit::{self, Code, Failure};
 use crate::lines::{Scope, is_chip, is_chip_number, told_as_chip};
 use crate::period::{self, Periods};
@@ -94,8 +97,16 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let (ids, values) = operands(arguments)?;
+    #[cfg(unix)]
     if arguments.daemonize && !daemon::is_here() {
         return daemon::begin();
+    }
+    #[cfg(not(unix))]
+    if arguments.daemonize {
+        return Err(Failure::new(
+            "\"--daemonize\" is not possible on this system; start the command in the background instead: \
+             \"start /b linewake set ...\"",
+        ));
     }
     let terminal = if arguments.interactive { Settings::now() } else { Settings::default() };
     let goal = Goal::default();
@@ -115,8 +126,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         _ => None,
     });
     if arguments.banner {
-        banner(&ids)?;
+        output::write(|out| out.write_all(banner("Setting", ids.iter().map(String::as_str)).as_bytes()))?;
     }
+    #[cfg(unix)]
     if arguments.daemonize {
         daemon::ready()?;
     }
@@ -153,15 +165,13 @@ fn operands(arguments: &Arguments) -> Result<(Vec<String>, Vec<bool>), Failure> 
     values.iter().map(|text| line_value(text).map_err(|wrong| invalid_value(text, wrong, values))).collect()
 }
 
-fn banner(ids: &[String]) -> Result<(), Failure> {
-    let [others @ .., last] = ids else { return Ok(()) };
-    output::write(|out| match others {
-        [] => writeln!(out, "Setting line '{last}'..."),
-        _ => {
-            let others: String = others.iter().map(|id| format!("'{id}', ")).collect();
-            writeln!(out, "Setting lines {others}and '{last}'...")
-        }
-    })
+/// A line and its value; the error is the part that is wrong.
+fn line_value(text: &str) -> Result<(String, bool), &str> {
+    // The parts are cut at ASCII characters, so they are UTF-8 as the whole is.
+    fn part(bytes: &[u8]) -> &str {
+        str::from_utf8(bytes).unwrap_or_default()
+    }
+    console::line_value(text.as_bytes()).map(|(line, value)| (part(line).to_owned(), value)).map_err(part)
 }
 
 fn invalid_value(text: &str, wrong: &str, values: &[String]) -> Failure {

@@ -65,6 +65,13 @@ impl From<linewake::Error> for Failure {
     }
 }
 
+/// Reports all failures but the last, which is the result.
+pub(crate) fn report_all(mut failures: Vec<Failure>) -> Result<(), Failure> {
+    let last = failures.pop();
+    failures.iter().for_each(Failure::report);
+    last.map_or(Ok(()), Err)
+}
+
 /// Reports a failure, and gives the exit code.
 pub(crate) fn finish(result: Result<(), Failure>) -> ExitCode {
     let Err(failure) = result else { return Code::Done.into() };

@@ -1,8 +1,9 @@
 //! The name of the running tool, and its outputs.
 
 use super::exit::Exit;
-use super::out::{Out, add_printable};
+use super::out::Out;
 use super::tool::Tool;
+use crate::display::add_printable;
 
 /// A running tool.
 pub(super) struct Context {

@@ -4,7 +4,7 @@ use linewake::LineConfig;
 
 use super::chip::RequestConfig;
 use super::getopt::{self, Opt, flag, long_flag, value};
-use super::resolve::{self, Scope};
+use super::resolve::{self, FoundLines, Scope};
 use super::{Context, Exit, help, number, print};
 use crate::commands::get::Arguments;
 
@@ -60,11 +60,7 @@ pub(super) fn run(context: &mut Context, words: &[Vec<u8>]) -> Result<u8, Exit> 
         if hold > 0 {
             number::sleep(hold);
         }
-        let bits = held.values();
-        let bits = bits.map_err(|error| Exit::new(format!("unable to read GPIO line values: {error}")))?;
-        for (place, &line) in group.lines.iter().enumerate() {
-            values[line] = bits >> place & 1 == 1;
-        }
+        FoundLines::read(&group, &held, &mut values)?;
     }
     print::values(&mut context.out, ids.into_iter().zip(values), unquoted, numeric);
     Ok(0)

@@ -81,10 +81,7 @@ impl Listing<'_> {
                     out.number(about.lines);
                     out.text(" lines:\n");
                 }
-                out.text("\tline ");
-                out.text(&" ".repeat(3_usize.saturating_sub(digits(offset))));
-                out.number(offset);
-                out.text(":");
+                out.text(&format!("\tline {offset:>3}:"));
             } else if self.meet((place, offset), &line) {
                 out.printable(&about.name);
                 out.text(" ");
@@ -128,8 +125,4 @@ impl Listing<'_> {
         print::attributes(out, line, self.unquoted);
         out.text("\n");
     }
-}
-
-fn digits(number: u32) -> usize {
-    number.checked_ilog10().map_or(1, |digits| digits as usize + 1)
 }

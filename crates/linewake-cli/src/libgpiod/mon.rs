@@ -123,11 +123,7 @@ fn initial_state(
 ) -> Result<(), Exit> {
     let mut values = vec![false; ids.len()];
     for (group, held) in groups.iter().zip(held) {
-        let bits = held.values();
-        let bits = bits.map_err(|error| Exit::new(format!("unable to read GPIO line values: {error}")))?;
-        for (place, &line) in group.lines.iter().enumerate() {
-            values[line] = bits >> place & 1 == 1;
-        }
+        FoundLines::read(group, held, &mut values)?;
     }
     print::values(&mut context.out, ids.iter().copied().zip(values), options.unquoted, options.numeric);
     Ok(())

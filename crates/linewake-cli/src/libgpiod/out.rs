@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 
 use super::Exit;
-use crate::display::Printable;
+use crate::display::add_printable;
 
 /// The output that is not written yet.
 #[derive(Debug)]
@@ -75,15 +75,6 @@ impl Out {
     /// Writes the collected output if there is much.
     pub(super) fn relieve(&mut self) -> Result<(), Exit> {
         if self.bytes.len() < FULL { Ok(()) } else { self.flush() }
-    }
-}
-
-/// Adds a text with its control characters escaped. Bytes that are not UTF-8 are unchanged.
-pub(super) fn add_printable(into: &mut Vec<u8>, text: &[u8]) {
-    for chunk in text.utf8_chunks() {
-        // Writing to memory cannot fail.
-        let _ = write!(into, "{}", Printable(chunk.valid()));
-        into.extend_from_slice(chunk.invalid());
     }
 }
 

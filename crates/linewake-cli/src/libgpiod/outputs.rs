@@ -4,21 +4,6 @@ use super::chip::{LineRequest, RequestConfig};
 use super::resolve::{FoundLines, Group};
 use super::{Context, Exit, number};
 
-/// Parses `line=1` or `"line"=1`; the error is the part that is wrong.
-pub(super) fn line_value(text: &[u8]) -> Result<(&[u8], bool), &[u8]> {
-    let (line, end): (&[u8], &[u8]) = match text.strip_prefix(b"\"") {
-        Some(quoted) => (quoted, b"\"="),
-        None => (text, b"="),
-    };
-    let at = line.windows(end.len()).position(|part| part == end).ok_or(text)?;
-    let value = &line[at + end.len()..];
-    match value {
-        b"1" | b"active" | b"on" | b"true" => Ok((&line[..at], true)),
-        b"0" | b"inactive" | b"off" | b"false" => Ok((&line[..at], false)),
-        _ => Err(value),
-    }
-}
-
 /// The outputs that the tool holds.
 pub(super) struct Outputs<'a> {
     pub(super) lines: FoundLines<'a>,
@@ -114,23 +99,4 @@ impl<'a> Outputs<'a> {
 /// The values of a group's lines, a bit for each.
 fn bits(group: &Group, values: &[bool]) -> u64 {
     group.lines.iter().rev().fold(0, |bits, &line| bits << 1 | u64::from(values[line]))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::line_value;
-
-    #[test]
-    fn a_line_and_its_value() {
-        for (text, line, value) in
-            [("door=1", "door", true), ("door=off", "door", false), ("\"a=b\"=true", "a=b", true), ("=on", "", true)]
-        {
-            assert_eq!(line_value(text.as_bytes()), Ok((line.as_bytes(), value)), "{text}");
-        }
-        for (text, wrong) in
-            [("door", "door"), ("door=2", "2"), ("door=", ""), ("\"door=1", "\"door=1"), ("a=b=1", "b=1"), ("", "")]
-        {
-            assert_eq!(line_value(text.as_bytes()), Err(wrong.as_bytes()), "{text}");
-        }
-    }
 }

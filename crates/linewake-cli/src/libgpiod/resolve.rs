@@ -109,7 +109,7 @@ pub(super) fn resolve<'a>(context: &mut Context, ids: &[&'a [u8]], scope: Scope<
             lines.chips.push(NamedChip { spec, chip, name: about.name });
         }
     }
-    lines.validate(context, scope)?;
+    validate(&lines.wanted, context, scope)?;
     Ok(lines)
 }
 
@@ -138,10 +138,6 @@ impl FoundLines<'_> {
         Ok(found)
     }
 
-    fn validate(&self, context: &mut Context, scope: Scope<'_>) -> Result<(), Exit> {
-        validate(&self.wanted, context, scope)
-    }
-
     /// Splits the lines into requests: those of one chip, in the order of the operands, at most [`MOST`] each.
     pub(super) fn groups(&self) -> Vec<Group> {
         let mut groups = Vec::new();
@@ -162,6 +158,16 @@ impl FoundLines<'_> {
     /// Requests the lines of a group. The error is the system's words.
     pub(super) fn hold(&self, group: &Group, config: &RequestConfig<'_>, bits: u64) -> Result<LineRequest, String> {
         self.chips[group.chip].chip.request(&group.offsets, config, bits)
+    }
+
+    /// Reads the values of a group into those of all operands.
+    pub(super) fn read(group: &Group, held: &LineRequest, values: &mut [bool]) -> Result<(), Exit> {
+        let bits = held.values();
+        let bits = bits.map_err(|error| Exit::new(format!("unable to read GPIO line values: {error}")))?;
+        for (place, &line) in group.lines.iter().enumerate() {
+            values[line] = bits >> place & 1 == 1;
+        }
+        Ok(())
     }
 
     /// The name of a line; empty if it has none.

@@ -4,10 +4,11 @@ use linewake::{Drive, LineConfig};
 
 use super::chip::RequestConfig;
 use super::getopt::{self, Opt, flag, long_flag, value};
-use super::outputs::{Outputs, line_value};
+use super::outputs::Outputs;
 use super::resolve::{self, Scope};
 use super::{Context, Exit, help, interactive, number, print};
 use crate::commands::set::Arguments;
+use crate::commands::set::console::line_value;
 use crate::settings;
 
 pub(super) const OPTIONS: &[Opt] = &[

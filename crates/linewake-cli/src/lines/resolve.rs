@@ -20,7 +20,8 @@ pub(crate) struct Survey {
 impl Scope {
     /// Finds the lines that the operands name.
     pub(crate) fn resolve(&self, operands: &[String], options: &ChipOptions) -> Result<FoundLines, Failure> {
-        let Operands { ids, members } = &Operands::new(operands)?;
+        let members = &config::expand(operands)?;
+        let ids = &ids_of(members);
         let mut search = Search::new(self, ids.len());
         for spec in self.specs() {
             if !self.strict && search.is_done() {
@@ -46,7 +47,7 @@ impl Scope {
 
     /// Finds the lines that exist, and lists what failed. With `strict` it finds every line of a name.
     pub(crate) fn survey(&self, operands: &[String], options: &ChipOptions) -> Result<Survey, Failure> {
-        let ids = &Operands::new(operands)?.ids;
+        let ids = &ids_of(&config::expand(operands)?);
         let mut search = Search::new(self, ids.len());
         let mut failures = Vec::new();
         for spec in self.specs() {
@@ -125,18 +126,8 @@ impl All {
     }
 }
 
-/// The operands, with sets replaced by their lines.
-struct Operands {
-    ids: Vec<String>,
-    /// Each with the index of its operand.
-    members: Vec<(usize, Member)>,
-}
-
-impl Operands {
-    fn new(operands: &[String]) -> Result<Self, Failure> {
-        let members = config::expand(operands)?;
-        Ok(Self { ids: members.iter().map(|(_, member)| member.id.clone()).collect(), members })
-    }
+fn ids_of(members: &[(usize, Member)]) -> Vec<String> {
+    members.iter().map(|(_, member)| member.id.clone()).collect()
 }
 
 #[cfg(test)]

@@ -63,7 +63,7 @@ impl Destination {
         }
     }
 
-    /// Opens the sink. `is_asked` tells a command that the user asked for the end.
+    /// Opens the sink. `is_asked` is true once the user has asked for the end.
     fn open(self, existing: ExistingFile, is_asked: &Arc<AtomicBool>) -> Result<Box<dyn Sink>, Failure> {
         Ok(match self {
             Self::Text(look) => Box::new(Text::new(Out::new(standard_output(look.colour)), look)),

@@ -67,7 +67,7 @@ pub(crate) struct OutputOptions {
     csv: Option<PathBuf>,
 
     /// Write a waveform for GTKWave, Surfer and PulseView. Where edges are known lost, the line is x and a second wire,
-    /// LINE_lost, is 1. Its time begins with the first edge, and goes on where a clock steps: a comment tells
+    /// LINE_lost, is 1. Its time begins with the first edge and does not jump where a clock steps; a comment says so
     #[arg(long, value_name = "FILE", help_heading = BEYOND)]
     vcd: Option<PathBuf>,
 

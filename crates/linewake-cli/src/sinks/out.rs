@@ -36,25 +36,30 @@ impl Out {
         Ok(Self { buffer: Vec::with_capacity(FULL + 1024), into: Target::Log(log) })
     }
 
+    fn log(&self) -> Option<&Log> {
+        if let Target::Log(log) = &self.into { Some(log) } else { None }
+    }
+
+    fn target(&mut self) -> &mut dyn Write {
+        match &mut self.into {
+            Target::Stream(stream) => stream,
+            Target::Log(log) => log,
+        }
+    }
+
     /// True if the file is empty. Always true for standard output.
     pub(crate) fn is_empty(&self) -> bool {
-        match &self.into {
-            Target::Stream(_) => true,
-            Target::Log(log) => log.is_empty(),
-        }
+        self.log().is_none_or(Log::is_empty)
     }
 
     /// True if another program has emptied the file since the last write.
     pub(crate) fn was_emptied(&mut self) -> bool {
-        match &mut self.into {
-            Target::Stream(_) => false,
-            Target::Log(log) => log.was_emptied(),
-        }
+        if let Target::Log(log) = &mut self.into { log.was_emptied() } else { false }
     }
 
     /// The file to go on in, if another one has the name now. Reports when it cannot be opened.
     pub(crate) fn successor(&self) -> Option<Log> {
-        let Target::Log(log) = &self.into else { return None };
+        let log = self.log()?;
         log.successor().unwrap_or_else(|error| {
             let path = quoted(log.path());
             exit::say(&format!("linewake: cannot open {path} again: {error}; the old file is still written\n"));
@@ -72,18 +77,12 @@ impl Out {
     /// Writes out everything, and fails if the file was removed.
     pub(crate) fn end(&mut self) -> io::Result<()> {
         self.flush()?;
-        match &self.into {
-            Target::Stream(_) => Ok(()),
-            Target::Log(log) => log.is_there(),
-        }
+        self.log().map_or(Ok(()), Log::is_there)
     }
 
     /// The output, for those who look whether its reader has left.
     pub(crate) fn place(&self) -> readers::WatchedOutput<'_> {
-        match &self.into {
-            Target::Stream(_) => readers::WatchedOutput::Stdout,
-            Target::Log(log) => readers::WatchedOutput::File(log.file()),
-        }
+        self.log().map_or(readers::WatchedOutput::Stdout, |log| readers::WatchedOutput::File(log.file()))
     }
 
     /// A number, in decimal digits.
@@ -93,11 +92,10 @@ impl Out {
     }
 
     fn write_out(&mut self) -> io::Result<()> {
-        let written = match &mut self.into {
-            Target::Stream(stream) => stream.write_all(&self.buffer),
-            Target::Log(log) => log.write_all(&self.buffer),
-        };
-        self.buffer.clear();
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let written = self.target().write_all(&buffer);
+        buffer.clear();
+        self.buffer = buffer;
         written
     }
 }
@@ -116,9 +114,6 @@ impl Write for Out {
 
     fn flush(&mut self) -> io::Result<()> {
         self.write_out()?;
-        match &mut self.into {
-            Target::Stream(stream) => stream.flush(),
-            Target::Log(log) => log.flush(),
-        }
+        self.target().flush()
     }
 }

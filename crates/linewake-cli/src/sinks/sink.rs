@@ -1,4 +1,4 @@
-//! The sinks of a watch: each is told everything, in the same order.
+//! The sinks of a watch: each gets all events, in the same order.
 
 use std::borrow::Cow;
 use std::io;

@@ -8,7 +8,7 @@ use super::line_text::LineTexts;
 use super::out::Out;
 use super::select::OutputLine;
 use super::sink::{Closing, Item, Sink, View};
-use crate::display::{LineId, Printable};
+use crate::display::{LineId, Printable, banner};
 use crate::exit::Failure;
 use crate::readers;
 use crate::specifiers;
@@ -51,7 +51,7 @@ pub(crate) struct Text {
     lines: Vec<OutputLine>,
     /// The text between the time of an edge and the end of its line, for each direction.
     texts: LineTexts,
-    /// The levels at the start, as far as they have come.
+    /// The levels at the start; outer `None` until a line's level is known.
     states: Vec<Option<Option<bool>>>,
     /// Number of levels that must come before all are written.
     states_to_come: usize,
@@ -71,15 +71,11 @@ impl Text {
     }
 
     fn banner(&mut self) -> io::Result<()> {
-        let said: Vec<_> = self.lines.iter().map(|line| format!("'{}'", Printable(&line.said))).collect();
-        match &said[..] {
-            [] => Ok(()),
-            [one] => writeln!(self.out, "Monitoring line {one}..."),
-            [first @ .., last] => writeln!(self.out, "Monitoring lines {}, and {last}...", first.join(", ")),
-        }
+        let banner = banner("Monitoring", self.lines.iter().map(|line| &*line.said));
+        self.out.write_all(banner.as_bytes())
     }
 
-    /// Notes a level, and writes all of them when the last one has come.
+    /// Notes a level, and writes all of them when the last one is known.
     fn state(&mut self, line: usize, active: Option<bool>) -> io::Result<()> {
         if !self.look.initial {
             return Ok(());

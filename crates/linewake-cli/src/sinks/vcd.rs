@@ -79,9 +79,9 @@ pub(crate) struct Vcd {
 struct Wire {
     line: OutputLine,
     pair: WirePair,
-    /// The first level; outer `None` until it has come.
+    /// The first level; outer `None` until it is known.
     first: Option<Option<bool>>,
-    /// The level that came after its chip was back; outer `None` until it has come.
+    /// The level that came after its chip was back; outer `None` until it is known.
     state: Option<Option<bool>>,
     /// Its next change is the first one after its chip was back.
     is_back: bool,
@@ -319,7 +319,6 @@ impl Sink for Vcd {
             }
         };
         self.finish(closing, false)?;
-        self.dump.say_if_removed();
         self.dump.go_on_in(next)?;
         self.begin_anew(closing.now_ns)?;
         Ok(true)

@@ -38,11 +38,13 @@ pub(crate) struct LineOptions {
     consumer: String,
 
     /// Edges to watch
-    #[arg(short, long, value_name = "EDGES", value_parser = settings::one_of(settings::EDGES, Edges::as_str), default_value = "both")]
+    #[arg(short, long, value_name = "EDGES",
+        value_parser = settings::one_of(settings::EDGES, Edges::as_str), default_value = "both")]
     pub(crate) edges: Edges,
 
     /// Clock that stamps the edges; monotonic unless given
-    #[arg(short = 'E', long, value_name = "CLOCK", value_parser = settings::one_of(settings::CLOCKS, EventClock::as_str))]
+    #[arg(short = 'E', long, value_name = "CLOCK",
+        value_parser = settings::one_of(settings::CLOCKS, EventClock::as_str))]
     pub(crate) event_clock: Option<EventClock>,
 
     /// Make the chip ignore changes shorter than this. Linux stamps the edge at the end of the quiet period

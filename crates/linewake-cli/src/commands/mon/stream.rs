@@ -71,21 +71,23 @@ impl EdgeStream {
 
     /// The account of each request so far, and the figures of the filter of each line.
     pub(crate) fn so_far(&self) -> (Vec<Account>, Option<Vec<FilterTally>>) {
-        let tallies = match self {
-            Self::Plain(_) => None,
-            Self::Filtered(filtered) => Some(filtered.tallies().into_iter().flatten().collect()),
-        };
-        (self.monitor().accounts(), tallies)
+        (self.monitor().accounts(), self.tallies())
     }
 
     /// The account of each request, and the figures of the filter of each line.
     pub(crate) fn finish(self) -> (Vec<Account>, Option<Vec<FilterTally>>) {
+        let tallies = self.tallies();
+        let accounts = match self {
+            Self::Plain(monitor) => monitor.finish(),
+            Self::Filtered(filtered) => filtered.into_inner().finish(),
+        };
+        (accounts, tallies)
+    }
+
+    fn tallies(&self) -> Option<Vec<FilterTally>> {
         match self {
-            Self::Plain(monitor) => (monitor.finish(), None),
-            Self::Filtered(filtered) => {
-                let tallies = filtered.tallies().into_iter().flatten().collect();
-                (filtered.into_inner().finish(), Some(tallies))
-            }
+            Self::Plain(_) => None,
+            Self::Filtered(filtered) => Some(filtered.tallies().into_iter().flatten().collect()),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The loop of a watch: it takes events from the stream, gives them to the sinks, and keeps the deadlines.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use linewake::record::Heartbeat;
 use linewake::{EdgeEvent, Event};
@@ -34,13 +34,6 @@ pub(crate) struct Pace {
     pub(crate) reattach: bool,
 }
 
-/// The failure that ended a watch early.
-#[derive(Debug)]
-pub(crate) enum EarlyEnd {
-    Output(WriteError),
-    Device(linewake::Error),
-}
-
 /// The time limit that ended the watch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum TimeLimit {
@@ -48,11 +41,8 @@ enum TimeLimit {
     Idle,
 }
 
-impl From<WriteError> for EarlyEnd {
-    fn from(lost: WriteError) -> Self {
-        Self::Output(lost)
-    }
-}
+/// The end of a watch: as requested, by an error of a device, or because an output cannot be written.
+pub(crate) type WatchEnd = Result<Option<linewake::Error>, WriteError>;
 
 /// The present time of the clock that stamps edges.
 #[derive(Clone, Copy, Debug)]
@@ -64,12 +54,9 @@ pub(crate) struct Now {
 impl Now {
     /// Reads the clock once. From then on it runs with the computer's monotonic clock.
     pub(crate) fn read(clock: &linewake::Clock) -> Self {
-        let utc = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        let offset_ns = clock.utc.map(|utc| utc.offset_ns);
-        let ns = utc.ok().zip(offset_ns).and_then(|(utc, offset_ns)| {
-            let ns = i128::try_from(utc.as_nanos()).ok()? - i128::from(offset_ns);
-            u64::try_from(ns).ok()
-        });
+        let ns = utc_ns()
+            .zip(clock.utc)
+            .and_then(|(ns, utc)| u64::try_from(i128::from(ns) - i128::from(utc.offset_ns)).ok());
         Self { at: Instant::now(), ns }
     }
 
@@ -118,7 +105,7 @@ impl<'a> WatchLoop<'a> {
         }
     }
 
-    pub(crate) fn run(&mut self, stream: &mut EdgeStream, view: View<'_>, nudge: &Nudge) -> Result<(), EarlyEnd> {
+    pub(crate) fn run(&mut self, stream: &mut EdgeStream, view: View<'_>, nudge: &Nudge) -> WatchEnd {
         self.sinks.begin(view)?;
         let began = Instant::now();
         let mut end = after(self.pace.period, began);
@@ -168,13 +155,13 @@ impl<'a> WatchLoop<'a> {
                 Next::Nothing => {}
                 Next::Failed(error) => {
                     self.finish(stream);
-                    return Err(EarlyEnd::Device(error));
+                    return Ok(Some(error));
                 }
                 Next::Over => break,
             }
         }
         self.finish(stream);
-        Ok(())
+        Ok(None)
     }
 
     /// Flushes sinks whose rows waited long enough, and returns when the next flush is due.
@@ -192,15 +179,15 @@ impl<'a> WatchLoop<'a> {
 
     /// The message if the watch ended before all awaited edges came. `is_asked` is whether a signal asked for the end,
     /// `has_left` whether a reader left.
-    pub(crate) fn early(&self, outcome: &Result<(), EarlyEnd>, is_asked: bool, has_left: bool) -> Option<String> {
+    pub(crate) fn early(&self, outcome: &WatchEnd, is_asked: bool, has_left: bool) -> Option<String> {
         let why = match (outcome, self.over) {
-            (Err(EarlyEnd::Device(_)), _) => "the chip was gone",
-            (Err(EarlyEnd::Output(_)), _) => "its reader left",
+            (Ok(Some(_)), _) => "the chip was gone",
+            (Err(_), _) => "its reader left",
             _ if has_left => "its reader left",
             _ if is_asked => "a signal ended it",
-            (Ok(()), Some(TimeLimit::Period)) => "--for was over",
-            (Ok(()), Some(TimeLimit::Idle)) => "--idle-timeout was over",
-            (Ok(()), None) => "it was ended",
+            (Ok(None), Some(TimeLimit::Period)) => "--for was over",
+            (Ok(None), Some(TimeLimit::Idle)) => "--idle-timeout was over",
+            (Ok(None), None) => "it was ended",
         };
         match self.pace.edges {
             Some(edges) if self.left > 0 => Some(format!("{} of {} came, and {why}", self.told, plural(edges, "edge"))),
@@ -298,14 +285,18 @@ impl<'a> WatchLoop<'a> {
     }
 
     fn heartbeat(&mut self) -> Result<(), WriteError> {
-        let utc = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok();
-        let utc_ns = utc.and_then(|utc| u64::try_from(utc.as_nanos()).ok());
         if self.pace.says_heartbeat {
             exit::say(&format!("alive: {} so far\n", plural(self.told, "edge")));
         }
-        self.sinks.item(Item::Heartbeat(Heartbeat { utc_ns, delivered: self.told }))?;
+        self.sinks.item(Item::Heartbeat(Heartbeat { utc_ns: utc_ns(), delivered: self.told }))?;
         self.sinks.flush()
     }
+}
+
+/// The time of day in nanoseconds since 1970, in UTC.
+fn utc_ns() -> Option<u64> {
+    let utc = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+    u64::try_from(utc.as_nanos()).ok()
 }
 
 /// The end of a period; `None` if there is no period.

@@ -42,7 +42,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     allow_writes: bool,
 
-    /// End after N edges; 0 is no limit
+    /// End after N edges; 0 means no limit
     #[arg(short, long, value_name = "N", default_value_t = 0, value_parser = number::count(),
         allow_hyphen_values = true)]
     num_events: u32,

@@ -87,7 +87,7 @@ impl Ledger {
                 line.filtered_before = FilterTally { filtered: tally.filtered + tally.held, held: 0, ..tally };
             }
             if recorded.is_none() {
-                // Nothing tells how many edges were lost after the last one.
+                // The number of edges that were lost after the last one is unknown.
                 line.now.trust = Trust::AtLeast;
             }
         }

@@ -1,10 +1,13 @@
 //! `--interactive`: commands from standard input set the outputs.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write};
+use std::convert::Infallible;
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 use std::thread;
+use std::time::Duration;
 
+use super::console::{Console, MOST_BYTES};
 use super::goal::Goal;
-use super::outputs::{Outputs, line_value};
+use super::outputs::Outputs;
 use super::terminal::{Input, Terminal};
 use crate::display::Values;
 use crate::exit::{self, Code, Failure};
@@ -34,7 +37,7 @@ pub(super) fn run(outputs: &mut Outputs, operands: &[String], unquoted: bool, go
     let prompt = "linewake> ";
     let is_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
     let mut terminal = is_terminal.then(|| Terminal::new(names(outputs, operands))).transpose()?;
-    let mut session = Session { outputs, operands, unquoted, goal };
+    let mut session = Session { outputs, operands, unquoted, goal, out: Vec::new() };
     let mut text = String::new();
     loop {
         text.clear();
@@ -51,16 +54,15 @@ pub(super) fn run(outputs: &mut Outputs, operands: &[String], unquoted: bool, go
                 Err(failure) => return failure,
             },
         }
-        match session.command(&mut io::stdout().lock(), &words(&text)) {
-            Ok(Next::More) => {}
-            Ok(Next::End) => return Ok(()),
-            Err(error) => return exit::unwritten(&error),
+        let Ok(goes_on) = session.run(text.trim().as_bytes());
+        if let Err(error) = io::stdout().lock().write_all(&std::mem::take(&mut session.out)) {
+            return exit::unwritten(&error);
+        }
+        if !goes_on {
+            return Ok(());
         }
     }
 }
-
-/// The most bytes of a command; a longer line is an error.
-const MOST_BYTES: u64 = 1 << 20;
 
 /// Prompts for a command, and reads it. The error is the outcome of the program: success, if its reader has left.
 fn read_line(prompt: &str, text: &mut String) -> Result<usize, Result<(), Failure>> {
@@ -96,159 +98,58 @@ fn names(outputs: &Outputs, operands: &[String]) -> Vec<String> {
     names
 }
 
-#[derive(Debug, PartialEq)]
-enum Next {
-    More,
-    End,
-}
-
 struct Session<'a> {
     outputs: &'a mut Outputs,
     /// The operands, which are lines or sets.
     operands: &'a [String],
     unquoted: bool,
     goal: &'a Goal,
+    /// The output of the command that runs.
+    out: Vec<u8>,
 }
 
-impl Session<'_> {
-    /// Runs one command. What is wrong with it goes to standard output; the error is a failed write.
-    fn command(&mut self, out: &mut impl Write, words: &[&str]) -> io::Result<Next> {
-        let Some((&command, words)) = words.split_first() else { return Ok(Next::More) };
-        if words.len() > self.outputs.lines.lines.len() {
-            writeln!(out, "too many command parameters provided")?;
-            return Ok(Next::More);
-        }
-        match command {
-            "exit" => return Ok(Next::End),
-            "help" => out.write_all(HELP.as_bytes())?,
-            "get" => {
-                if let Some(places) = self.places(out, words)? {
-                    let lines = &self.outputs.lines.lines;
-                    let values: Vec<_> =
-                        places.iter().map(|&place| (lines[place].shown(), self.outputs.values[place])).collect();
-                    writeln!(out, "{}", Values { values: &values, unquoted: self.unquoted, numeric: false })?;
-                }
-            }
-            "toggle" => {
-                for place in self.places(out, words)?.unwrap_or_default() {
-                    self.outputs.values[place] ^= true;
-                }
-                self.outputs.apply();
-            }
-            "set" if words.is_empty() => writeln!(out, "at least one GPIO line value must be specified")?,
-            "set" => self.set(out, words)?,
-            "sleep" => match words {
-                [] => writeln!(out, "a period must be specified")?,
-                [text] => match period::parse(text) {
-                    Ok(period) => {
-                        out.flush()?;
-                        self.goal.is(Some("the command \"sleep\" was over"));
-                        thread::sleep(period);
-                        self.goal.is(None);
-                    }
-                    Err(_) => writeln!(out, "invalid period: '{text}'")?,
-                },
-                _ => writeln!(out, "only one period can be specified")?,
-            },
-            unknown => {
-                writeln!(out, "unknown command: '{unknown}'")?;
-                writeln!(out, "Try the 'help' command")?;
-            }
-        }
-        Ok(Next::More)
+impl Console for Session<'_> {
+    type Error = Infallible;
+
+    const HELP: &'static str = HELP;
+
+    fn values(&mut self) -> &mut [bool] {
+        &mut self.outputs.values
     }
 
-    fn set(&mut self, out: &mut impl Write, words: &[&str]) -> io::Result<()> {
-        let mut ids = Vec::new();
-        let mut values = Vec::new();
-        for word in words {
-            match line_value(word) {
-                Ok((id, value)) => {
-                    ids.push(id);
-                    values.push(value);
-                }
-                Err(wrong) => return writeln!(out, "invalid line value: '{wrong}'"),
-            }
-        }
-        let ids: Vec<_> = ids.iter().map(String::as_str).collect();
-        if let Some(places) = self.known(out, &ids)? {
-            for (places, value) in places.into_iter().zip(values) {
-                places.into_iter().for_each(|place| self.outputs.values[place] = value);
-            }
-            self.outputs.apply();
-        }
+    /// A name is an operand, a label or a set.
+    fn named(&self, id: &[u8]) -> Vec<usize> {
+        let names = |line: &FoundLine| {
+            [&*line.id, line.shown(), &*self.operands[line.operand]].map(str::as_bytes).contains(&id)
+        };
+        let lines = self.outputs.lines.lines.iter().enumerate();
+        lines.filter(|(_, line)| names(line)).map(|(place, _)| place).collect()
+    }
+
+    fn print(&mut self, text: &[u8]) {
+        self.out.extend_from_slice(text);
+    }
+
+    fn show(&mut self, places: &[usize]) {
+        let Outputs { lines, values, .. } = &*self.outputs;
+        let values: Vec<_> = places.iter().map(|&place| (lines.lines[place].shown(), values[place])).collect();
+        let values = Values { values: &values, unquoted: self.unquoted, numeric: false };
+        self.out.extend(format!("{values}\n").into_bytes());
+    }
+
+    fn apply(&mut self) -> Result<(), Infallible> {
+        self.outputs.apply();
         Ok(())
     }
 
-    /// The indices of the lines that a command names; of all, if it names none.
-    fn places(&self, out: &mut impl Write, words: &[&str]) -> io::Result<Option<Vec<usize>>> {
-        if words.is_empty() {
-            return Ok(Some((0..self.outputs.lines.lines.len()).collect()));
-        }
-        let mut ids = Vec::new();
-        for word in words {
-            let id = match word.strip_prefix('"') {
-                Some(quoted) => quoted.strip_suffix('"'),
-                None => Some(*word),
-            };
-            let Some(id) = id else {
-                writeln!(out, "invalid line id: '{word}'")?;
-                return Ok(None);
-            };
-            ids.push(id);
-        }
-        Ok(self.known(out, &ids)?.map(|places| places.concat()))
+    fn period(&self, text: &[u8]) -> Option<Duration> {
+        period::parse(str::from_utf8(text).ok()?).ok()
     }
 
-    /// The indices of the lines behind each name, label or set; `None` if one is unknown, which is printed.
-    fn known(&self, out: &mut impl Write, ids: &[&str]) -> io::Result<Option<Vec<Vec<usize>>>> {
-        let mut places = Vec::new();
-        for id in ids {
-            let is_it = |line: &FoundLine| [&*line.id, line.shown(), &*self.operands[line.operand]].contains(id);
-            let lines = self.outputs.lines.lines.iter().enumerate();
-            let known: Vec<_> = lines.filter(|(_, line)| is_it(line)).map(|(place, _)| place).collect();
-            if known.is_empty() {
-                writeln!(out, "unknown line: '{id}'")?;
-            } else {
-                places.push(known);
-            }
-        }
-        Ok((places.len() == ids.len()).then_some(places))
-    }
-}
-
-/// Splits a line into words. A word that begins with a quotation mark may have spaces up to the next mark.
-fn words(line: &str) -> Vec<&str> {
-    let mut words = Vec::new();
-    let mut rest = line.trim();
-    while !rest.is_empty() {
-        let quoted = match rest.strip_prefix('"') {
-            Some(inner) => inner.find('"').map_or(rest.len(), |at| at + 2),
-            None => 0,
-        };
-        let end = rest[quoted..].find(char::is_whitespace).map_or(rest.len(), |at| quoted + at);
-        words.push(&rest[..end]);
-        rest = rest[end..].trim_start();
-    }
-    words
-}
-
-#[cfg(test)]
-mod tests {
-    use super::words;
-
-    #[test]
-    fn quoted_words_have_spaces() {
-        for (line, expected) in [
-            ("", &[][..]),
-            ("  \n", &[]),
-            ("get\n", &["get"]),
-            ("set a=1  \"b c\"=0\n", &["set", "a=1", "\"b c\"=0"]),
-            ("get \"b c\" d", &["get", "\"b c\"", "d"]),
-            ("get \"b c\n", &["get", "\"b c"]),
-            ("get a\"b c", &["get", "a\"b", "c"]),
-        ] {
-            assert_eq!(words(line), expected, "{line:?}");
-        }
+    fn sleep(&mut self, period: Duration) -> Result<(), Infallible> {
+        self.goal.is(Some("the command \"sleep\" was over"));
+        thread::sleep(period);
+        self.goal.is(None);
+        Ok(())
     }
 }

@@ -8,20 +8,6 @@ use linewake::{LineConfig, Request};
 use crate::exit::Failure;
 use crate::lines::FoundLines;
 
-/// Parses `line=1` or `"line"=1`; the error is the part that is wrong.
-pub(super) fn line_value(text: &str) -> Result<(String, bool), &str> {
-    let parts = match text.strip_prefix('"') {
-        Some(quoted) => quoted.split_once("\"="),
-        None => text.split_once('='),
-    };
-    let (line, value) = parts.ok_or(text)?;
-    match value {
-        "1" | "active" | "on" | "true" => Ok((line.to_owned(), true)),
-        "0" | "inactive" | "off" | "false" => Ok((line.to_owned(), false)),
-        _ => Err(value),
-    }
-}
-
 /// The outputs that the command holds.
 pub(super) struct Outputs {
     pub(super) lines: FoundLines,
@@ -106,29 +92,6 @@ impl Outputs {
             Some(Ok(_)) | None => loop {
                 thread::park();
             },
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::line_value;
-
-    #[test]
-    fn a_line_and_its_value() {
-        for (text, line, value) in [
-            ("door=1", "door", true),
-            ("door=off", "door", false),
-            ("\"a=b\"=true", "a=b", true),
-            ("sim:5=inactive", "sim:5", false),
-            ("=on", "", true),
-        ] {
-            assert_eq!(line_value(text), Ok((line.to_owned(), value)), "{text}");
-        }
-        for (text, wrong) in
-            [("door", "door"), ("door=2", "2"), ("door=", ""), ("\"door=1", "\"door=1"), ("a=b=1", "b=1"), ("", "")]
-        {
-            assert_eq!(line_value(text), Err(wrong), "{text}");
         }
     }
 }

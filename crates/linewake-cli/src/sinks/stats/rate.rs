@@ -166,7 +166,7 @@ mod tests {
         let figures: Vec<_> = (36..720).map(|tenths| bench.at(tenths * 100).unwrap()).collect();
         assert!(figures.windows(2).all(|two| two[1] < two[0] && two[1] > two[0] * 0.9), "{figures:?}");
         assert!(is_near(bench.at(61_800), 2.0 / 60.0));
-        // The next pulse is as far as it is, and goes on from there.
+        // The next pulse comes, and the rate is measured by its distance from the last one.
         bench.edge(61_800, EdgeKind::Rising);
         assert!(is_near(bench.at(61_800), 2.0 / 60.0));
         bench.edge(61_850, EdgeKind::Falling);
@@ -181,7 +181,7 @@ mod tests {
         }
         assert!(is_near(bench.at(1300), 4.0));
         assert!(is_near(bench.at(3250), 0.5));
-        // So it is when what lies between them is missing, and then it is said.
+        // The rate is the same if an edge between them is missing, and the figure says that one is.
         bench.late(1500, EdgeKind::Rising, 1);
         let figure = bench.rate.at(bench.began + Duration::from_millis(1500), WINDOW).unwrap();
         assert!(is_near(Some(figure.per_second), 4.0) && figure.is_least, "{figure:?}");

@@ -43,7 +43,7 @@ impl Vcd {
                 self.go_to(to_ns.saturating_add_signed(self.requests[request].shift_ns))?;
                 self.back(request)
             }
-            // The time is not known; the chip's next edge tells.
+            // The time is unknown until the chip's next edge.
             _ => Ok(()),
         }
     }

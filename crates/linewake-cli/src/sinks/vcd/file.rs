@@ -139,8 +139,9 @@ impl Dump {
         Ok(NextFile { file, path: Some(path) })
     }
 
-    /// Gives the name to the next file. If that fails, the next file keeps its temporary name, and a message tells it.
+    /// Gives the name to the next file. If that fails, the next file keeps its temporary name, and a message says so.
     pub(super) fn go_on_in(&mut self, next: NextFile) -> io::Result<()> {
+        say_if_removed(&self.file, &self.path);
         let Some(mut path) = next.path else {
             self.file = next.file;
             self.path = led_to(&self.path).unwrap_or_else(|_| self.path.clone());
@@ -158,11 +159,6 @@ impl Dump {
             self.path = path.to_path_buf();
         }
         Ok(())
-    }
-
-    /// Reports that somebody has removed the file, if so.
-    pub(super) fn say_if_removed(&self) {
-        say_if_removed(&self.file, &self.path);
     }
 
     /// True if another program has emptied the file since the last write.

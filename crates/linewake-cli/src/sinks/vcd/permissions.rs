@@ -12,11 +12,16 @@ pub(super) fn copy(from: &File, to: &File) -> io::Result<()> {
     let group = fchown(to, None, Some(from_is.gid()));
     let owner = fchown(to, Some(from_is.uid()), None);
     // Another group must not get the rights of this one.
+    #[cfg(target_os = "linux")]
     let acl = if group.is_ok() { access_list(from) } else { Ok(None) };
+    #[cfg(not(target_os = "linux"))]
+    let acl: io::Result<Option<Vec<u8>>> = Ok(None);
     let is_group_known = group.is_ok() && matches!(acl, Ok(None));
     let of_group = if is_group_known { 0o070 } else { 0 };
+    #[cfg(target_os = "linux")]
     remove_access_list(to)?;
     to.set_permissions(Permissions::from_mode(from_is.mode() & (0o7707 | of_group)))?;
+    #[cfg(target_os = "linux")]
     if let Some(acl) = acl? {
         // In a file with a list, the group bits of the mode are the mask of the list. The list itself brings them.
         set_access_list(to, &acl)?;
@@ -62,27 +67,6 @@ fn remove_access_list(file: &File) -> io::Result<()> {
     match rustix::fs::fremovexattr(file, ACCESS_LIST) {
         Err(Errno::NODATA | Errno::OPNOTSUPP) | Ok(()) => Ok(()),
         Err(error) => Err(error.into()),
-    }
-}
-
-#[cfg(all(unix, not(target_os = "linux")))]
-use self::without_lists::{access_list, remove_access_list, set_access_list};
-
-#[cfg(all(unix, not(target_os = "linux")))]
-#[expect(clippy::unnecessary_wraps, reason = "on Linux it can fail")]
-mod without_lists {
-    use super::{File, io};
-
-    pub(super) fn access_list(_: &File) -> io::Result<Option<Vec<u8>>> {
-        Ok(None)
-    }
-
-    pub(super) fn set_access_list(_: &File, _: &[u8]) -> io::Result<()> {
-        Ok(())
-    }
-
-    pub(super) fn remove_access_list(_: &File) -> io::Result<()> {
-        Ok(())
     }
 }
 

@@ -159,7 +159,7 @@ impl Pass<'_> {
         }
         let pair = self.pairs[wire];
         if is_back {
-            // The order of the two wires tells a reader that the level is no edge.
+            // By the order of the two wires a reader knows that the level is not an edge.
             self.to.change_scalar(pair.lost, Value::V0)?;
             return self.to.change_scalar(pair.level, level);
         }

@@ -1,11 +1,11 @@
-//! Steps of clocks, which a waveform tells in comments.
+//! Steps of clocks, which a waveform has in comments.
 
 use linewake::ClockStep;
 
 use super::super::summary::plural;
 use super::names::sane;
 
-/// At most this many are told.
+/// A waveform has at most this many.
 const MOST: usize = 1000;
 
 /// The steps in a file.

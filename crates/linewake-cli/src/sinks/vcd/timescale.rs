@@ -17,22 +17,12 @@ impl Timescale {
     }
 
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-        let number = match &text[..digits] {
-            "1" => Some(1),
-            "10" => Some(10),
-            "100" => Some(100),
-            _ => None,
-        };
-        let unit = match &text[digits..] {
-            "ns" => Some((TimescaleUnit::NS, 1)),
-            "us" => Some((TimescaleUnit::US, 1_000)),
-            "ms" => Some((TimescaleUnit::MS, 1_000_000)),
-            _ => None,
-        };
-        match (number, unit) {
-            (Some(number), Some((unit, ns))) => Ok(Self { number, unit, ns: u64::from(number) * ns }),
-            _ => Err("expected 1, 10 or 100 with the unit ns, us or ms, as in 1us".to_owned()),
-        }
+        let units =
+            [("ns", TimescaleUnit::NS, 1), ("us", TimescaleUnit::US, 1_000), ("ms", TimescaleUnit::MS, 1_000_000)];
+        let timescale = units.into_iter().find_map(|(suffix, unit, ns)| {
+            let number = [1, 10, 100].into_iter().find(|number| text == format!("{number}{suffix}"))?;
+            Some(Self { number, unit, ns: u64::from(number) * ns })
+        });
+        timescale.ok_or_else(|| "expected 1, 10 or 100 with the unit ns, us or ms, as in 1us".to_owned())
     }
 }

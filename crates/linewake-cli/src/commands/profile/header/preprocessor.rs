@@ -15,19 +15,8 @@ struct Level {
 }
 
 /// Macros that are never defined in a 64-bit user program.
-const UNDEFINED: [&str; 11] = [
-    "__KERNEL__",
-    "KERNEL",
-    "_KERNEL",
-    "_KERNEL_MODE",
-    "_NTDDK_",
-    "__cplusplus",
-    "MIDL_PASS",
-    "RC_INVOKED",
-    "__ASSEMBLY__",
-    "__ASSEMBLER__",
-    "_M_IX86",
-];
+const UNDEFINED: &str = "__KERNEL__ KERNEL _KERNEL _KERNEL_MODE _NTDDK_ __cplusplus MIDL_PASS RC_INVOKED __ASSEMBLY__ \
+    __ASSEMBLER__ _M_IX86";
 /// Macros that are defined on this system.
 const DEFINED: [&str; 8] =
     ["_WIN64", "__x86_64__", "_M_X64", "_M_AMD64", "__LP64__", "CONFIG_64BIT", "__STDC__", "CONFIG_X86_64"];
@@ -169,7 +158,7 @@ impl<'a> Preprocessed<'a> {
     }
 
     fn is_defined(&self, name: &str) -> Option<bool> {
-        if UNDEFINED.contains(&name) {
+        if UNDEFINED.split(' ').any(|undefined| undefined == name) {
             return Some(false);
         }
         (DEFINED.contains(&name) || self.macros.contains_key(name)).then_some(true)

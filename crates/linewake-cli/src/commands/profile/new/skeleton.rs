@@ -28,7 +28,8 @@ pub(super) fn check_device(device: &str) -> Result<(), String> {
     let is_path = ["/dev/", r"\\.\", r"\\?\"].iter().any(|start| device.starts_with(start));
     if device.contains('\'') || device.chars().any(char::is_control) || !(is_guid || is_path) {
         return Err(format!(
-            "expected a device, found \"{device}\"; write a path like /dev/card0 or \\\\.\\Card0, or the GUID of an interface"
+            "expected a device, found \"{device}\"; write a path like /dev/card0 or \\\\.\\Card0, or the \
+             GUID of an interface"
         ));
     }
     Ok(())
