@@ -44,10 +44,11 @@ use std::ffi::c_void;
 use crate::device::Backend;
 use crate::{Call, Device, Error, ErrorCode, ErrorKind, Input, Operation, Output, Status};
 
+#[macro_use]
+mod request;
 mod by_value;
 mod bytes;
 mod ioctl;
-mod request;
 
 pub use by_value::{IoctlByValue, Word};
 pub use bytes::IoctlBytes;

@@ -320,7 +320,8 @@ impl device::Inner {
         let error = if let Err(error) = self.check(what) {
             error
         } else if is_too_long(&input) || is_too_long(&output) {
-            self.error(ErrorKind::InvalidInput, what.operation()).hint("a buffer's length must fit in 32 bits")
+            self.error(ErrorKind::InvalidInput, what.operation())
+                .hint("a buffer's length must fit in 32 bits; split the transfer")
         } else if let Some((index, slot)) = self.port.slab.take() {
             // SAFETY: this thread took the slot from the pool, and the operation has not begun.
             unsafe { slot.prepare_with(self.id, what, Lent { input, output, kept: Box::new(kept) }) };
