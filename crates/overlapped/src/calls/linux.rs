@@ -142,7 +142,7 @@ impl Device {
     /// let socket = Device::from_fd(std::net::UdpSocket::bind("127.0.0.1:0")?)?;
     /// let mut records = [0; 4096];
     /// let mut ifconf = Ifconf { len: 4096, records: records.as_mut_ptr() };
-    /// // SAFETY: the driver reads and writes one `ifconf`, and writes at most `len` bytes to the records, which live on.
+    /// // SAFETY: the driver reads and writes one `ifconf`, and at most `len` bytes of the records, which live on.
     /// unsafe { socket.ioctl_raw(SIOCGIFCONF, (&raw mut ifconf).cast()) }?;
     /// println!("{:?}", &records[..ifconf.len as usize]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())

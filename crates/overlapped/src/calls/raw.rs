@@ -161,7 +161,7 @@ impl Device {
     /// let mut record = Buffer::aligned(16, 16)?;
     /// record[..8].copy_from_slice(&(data.as_ptr() as u64).to_ne_bytes());
     /// record[8..12].copy_from_slice(&4096_u32.to_ne_bytes());
-    /// // SAFETY: card.h: reads the record and the data at its address, which is kept, and is done with both at the end.
+    /// // SAFETY: card.h: reads the record and the data at its address, which is kept, and then is done with both.
     /// let sent = unsafe { card.call_raw_keeping(SEND_SCATTERED, record, Buffer::empty(), data) };
     /// let reply = sent.wait();
     /// reply.status()?;
