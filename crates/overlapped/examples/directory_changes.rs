@@ -1,4 +1,4 @@
-//! A directory's changes: `ReadDirectoryChangesW` is no control code, but an overlapped function as good as any.
+//! A directory's changes. `ReadDirectoryChangesW` is no control code, but `call_with` calls any overlapped function.
 //!
 //! `cargo run -p overlapped --example directory_changes [PATH]`; it needs Windows, or Wine. Without a path it makes a
 //! directory and changes it by itself.
@@ -18,11 +18,11 @@ mod watch {
         Device::options()
             .access_mode(FILE_LIST_DIRECTORY)
             .share_mode(FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE)
-            .attributes(FILE_FLAG_BACKUP_SEMANTICS) // without it there are no directories
+            .attributes(FILE_FLAG_BACKUP_SEMANTICS) // `CreateFile` opens directories only with this flag
             .open(path)
     }
 
-    /// The next changes; the buffer comes back in the reply. What happens between two calls the system keeps.
+    /// The next changes; the buffer comes back in the reply. The system keeps changes that happen between two calls.
     pub(super) fn changes(directory: &Device, buffer: Buffer) -> RawCall {
         let what = FILE_NOTIFY_CHANGE_FILE_NAME | FILE_NOTIFY_CHANGE_SIZE;
         // SAFETY: ReadDirectoryChangesW writes at most the output's length, until its packet comes or it has failed.
@@ -35,7 +35,7 @@ mod watch {
         }
     }
 
-    /// FILE_NOTIFY_INFORMATION: the offset of the next one, the action, the name's length in bytes, and the name.
+    /// FILE_NOTIFY_INFORMATION: the offset of the next record, the action, the name's length in bytes, and the name.
     pub(super) fn records(bytes: &[u8]) -> impl Iterator<Item = (u32, String)> {
         let mut rest = Some(bytes);
         std::iter::from_fn(move || {
@@ -60,7 +60,7 @@ mod watch {
         }
     }
 
-    /// Calls `tell` with each change, until it says that it is enough.
+    /// Calls `tell` with each change, until it returns `false`.
     pub(super) fn run(directory: &Device, mut tell: impl FnMut(&str, &str) -> bool) -> Result<(), Error> {
         let mut buffer = Buffer::aligned(64 * 1024, 4)?;
         loop {
@@ -78,7 +78,7 @@ mod watch {
         }
     }
 
-    /// Watches a directory of its own, in which somebody is at work.
+    /// Watches a new directory, while a thread changes it.
     pub(super) fn demonstrate() -> Result<(), Box<dyn std::error::Error>> {
         let path = std::env::temp_dir().join(format!("directory-changes-{}", std::process::id()));
         std::fs::create_dir_all(&path)?;

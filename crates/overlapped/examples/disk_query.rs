@@ -1,4 +1,4 @@
-//! What disk is this? A variable-length answer with offsets in it, which are a driver's word and are checked.
+//! Asks a disk for its name and size. The answer has a variable length and contains offsets, which are checked.
 //!
 //! `cargo run -p overlapped --example disk_query` asks a simulated disk; on Windows, with a path (`\\.\PhysicalDrive0`
 //! or `\\.\C:`), a real one. No rights are needed: the handle is opened with neither read nor write access.
@@ -17,7 +17,7 @@ struct PropertyQuery {
     additional_parameters: [u8; 4],
 }
 
-/// The fixed part of STORAGE_DEVICE_DESCRIPTOR; the offsets count from its beginning, 0 for a text that is not there.
+/// The fixed part of STORAGE_DEVICE_DESCRIPTOR. The offsets count from its beginning; 0 means that there is no text.
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 struct DeviceDescriptor {
@@ -65,7 +65,7 @@ fn main() -> Result<(), Error> {
 
 fn describe(disk: &Device) -> Result<(), Error> {
     let query = PropertyQuery { property_id: 0, query_type: 0, additional_parameters: [0; 4] };
-    // Both are submitted before either is waited for.
+    // Submit both calls before waiting for one.
     let (descriptor, geometry) = (disk.call(QUERY_PROPERTY, &query), disk.call(GET_GEOMETRY, &()));
     match descriptor.wait() {
         Ok(bytes) => match DeviceDescriptor::ref_from_prefix(&bytes) {
@@ -99,7 +99,7 @@ fn text(descriptor: &[u8], offset: u32) -> String {
     String::from_utf8_lossy(text).trim().to_owned()
 }
 
-/// A disk, without the disk.
+/// A simulated disk.
 fn simulated() -> Result<Device, Error> {
     use overlapped::{Status, sim};
 
@@ -117,7 +117,7 @@ fn simulated() -> Result<Device, Error> {
                 vendor_id_offset: fixed,
                 product_id_offset: fixed + vendor.len() as u32,
                 product_revision_offset: 0,
-                // Beyond the end, as a careless driver has it.
+                // Beyond the end: a careless driver writes that.
                 serial_number_offset: 4000,
                 bus_type: 0,
                 raw_properties_length: 0,

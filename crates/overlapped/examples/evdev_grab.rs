@@ -1,8 +1,9 @@
-//! An input device for this program alone: its name and what it has are bytes of any length, the grab is a number.
+//! Grabs an input device, so that only this program gets its events. The ioctls for its name and keys take bytes of any
+//! length; the one for the grab takes a number.
 //!
-//! `cargo run -p overlapped --example evdev_grab [/dev/input/event0]`; it needs Linux, and leave to open input devices.
-//! Without a path it shows what there is. With one, the device's events come here and go nowhere else, until Esc is
-//! pressed or nothing comes for ten seconds.
+//! `cargo run -p overlapped --example evdev_grab [/dev/input/event0]`; it needs Linux, and permission to open input
+//! devices. Without a path it lists the devices. With a path it prints the device's events, until Esc is pressed or no
+//! event comes for ten seconds.
 
 #[cfg(target_os = "linux")]
 pub(crate) mod evdev {
@@ -54,7 +55,7 @@ pub(crate) mod evdev {
     pub(crate) fn keys(device: &Device) -> Result<Vec<u16>, Error> {
         let mut bits = [0; KEYS / 8];
         device.ioctl_bytes(get_bits(EV_KEY), &mut bits)?;
-        // The kernel writes `long`s, of which on a big-endian machine the first byte is not the first.
+        // The kernel writes `long`s, whose bytes have another order on a big-endian machine.
         let bit = |code: &u16| {
             let at = usize::from(*code) / 8;
             let swap = if cfg!(target_endian = "big") { size_of::<usize>() - 1 } else { 0 };
@@ -63,12 +64,12 @@ pub(crate) mod evdev {
         Ok((0..KEYS as u16).filter(bit).collect())
     }
 
-    /// From now on, or not any more, nobody else sees its events.
+    /// Starts or ends the grab: while it lasts, no other program gets the events.
     pub(crate) fn grab(device: &Device, yes: bool) -> Result<(), Error> {
         device.ioctl_by_value(GRAB, yes.into()).map(drop)
     }
 
-    /// Shows each event, until there has been enough, or nothing has come for so long.
+    /// Calls `show` with each event, until it returns `Break`, or no event comes within the timeout.
     pub(crate) fn watch(
         device: &Device,
         patience: Duration,

@@ -1,7 +1,7 @@
-//! A vendor's library that signals a Win32 event for each of its inputs: a hundred of them on one dispatcher, where
-//! `WaitForMultipleObjects` would stop at 64 and need a thread.
+//! A vendor's library that signals a Win32 event for each of its inputs. One dispatcher awaits a hundred events;
+//! `WaitForMultipleObjects` takes 64 at most, and needs a thread.
 //!
-//! `cargo run -p overlapped --example event_handle`; it needs Windows, or Wine. It plays the library itself.
+//! `cargo run -p overlapped --example event_handle`; it needs Windows, or Wine. It simulates the library.
 
 #[cfg(windows)]
 mod vendor {
@@ -17,7 +17,7 @@ mod vendor {
     const INPUTS: usize = 100;
     const CHANGES: usize = 300;
 
-    /// What the library would give for one input: an auto-reset event.
+    /// The auto-reset event that the library would give for one input.
     fn input() -> OwnedHandle {
         // SAFETY: no name and no security; the handle is new and ours.
         unsafe { OwnedHandle::from_raw_handle(CreateEventW(null(), 0, 0, null())) }

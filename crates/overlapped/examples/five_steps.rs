@@ -1,7 +1,7 @@
 //! The five steps of overlapped device control by hand, on plain Win32, beside the same calls made with this crate.
 //!
-//! `cargo run -p overlapped --example five_steps`; it needs Windows, or Wine. It runs on a named pipe, whose driver ends
-//! calls in each of the five ways a driver can:
+//! `cargo run -p overlapped --example five_steps`; it needs Windows, or Wine. It runs on a named pipe, whose driver
+//! ends calls in each of the five ways a driver can:
 //!
 //! | outcome                          | DeviceIoControl    | is a packet due? | who frees the OVERLAPPED |
 //! |----------------------------------|--------------------|------------------|--------------------------|
@@ -11,8 +11,8 @@
 //! | pending                          | FALSE, 997         | yes              | the callback             |
 //! | pending, but completed meanwhile | FALSE, 997         | it came already  | the callback             |
 //!
-//! The recipe as it is usually published frees the OVERLAPPED whenever the call fails with anything but 997. Its packet of
-//! a warning then finds freed memory.
+//! The recipe that is usually published frees the OVERLAPPED whenever the call fails with anything but 997. After a
+//! warning the packet then uses freed memory.
 
 #[cfg(windows)]
 mod by_hand {
@@ -32,26 +32,27 @@ mod by_hand {
         CancelThreadpoolIo, CloseThreadpoolIo, CreateThreadpoolIo, PTP_CALLBACK_INSTANCE, PTP_IO, StartThreadpoolIo,
     };
 
-    /// Operations that are not freed: 0 in the end. More, and one leaked; less, and one was freed twice.
+    /// Operations that are not freed. At the end it is 0; more means that one leaked, less that one was freed twice.
     pub(crate) static ALIVE: AtomicIsize = AtomicIsize::new(0);
-    /// Operations that were complete before DeviceIoControl returned "pending".
+    /// How many operations were complete before DeviceIoControl returned "pending".
     pub(crate) static OVERTAKEN: AtomicUsize = AtomicUsize::new(0);
 
     /// A Win32 error, 0 for none, and the bytes that are valid.
     pub(crate) type Outcome = (u32, Vec<u8>);
 
-    /// Step 4: the OVERLAPPED and, at addresses that do not change, all that must outlive the operation: both buffers,
-    /// and where the result goes. Two own it: `control` until it knows whether a packet is due, and the packet.
-    #[repr(C)] // The OVERLAPPED is first: its address is that of the whole.
+    /// Step 4: the OVERLAPPED, both buffers and the sender of the result, which must all outlive the operation, at
+    /// fixed addresses. It has two owners: the packet, and `control` until that knows whether a packet is due.
+    #[repr(C)] // The OVERLAPPED comes first, so that it has the address of the whole.
     struct Operation {
-        /// The kernel writes here while others look.
+        /// The kernel writes here while a thread may read.
         overlapped: UnsafeCell<OVERLAPPED>,
         input: Box<[u8]>,
         output: UnsafeCell<Box<[u8]>>,
         done: Sender<Outcome>,
     }
 
-    // SAFETY: the kernel's fields are read as it may write them, or when it is done; the buffers stay untouched until then.
+    // SAFETY: the kernel's fields are read as it may write them, or when it is done; the buffers stay untouched until
+    // then.
     unsafe impl Send for Operation {}
     // SAFETY: as above.
     unsafe impl Sync for Operation {}
@@ -77,7 +78,7 @@ mod by_hand {
     }
 
     impl Device {
-        /// Step 3. Steps 1 and 2 are the caller's: to open it with FILE_FLAG_OVERLAPPED.
+        /// Step 3. The caller has done steps 1 and 2: it opened the handle with FILE_FLAG_OVERLAPPED.
         pub(crate) fn bind(handle: OwnedHandle) -> Self {
             // SAFETY: the handle is open; neither a context nor an environment is given.
             let io = unsafe { CreateThreadpoolIo(handle.as_raw_handle(), Some(completed), null_mut(), null()) };
@@ -89,7 +90,7 @@ mod by_hand {
         /// Steps 4 and 5. In each of the five cases the outcome comes through the channel.
         pub(crate) fn control(&self, code: u32, input: &[u8], output_len: usize) -> Receiver<Outcome> {
             let (done, outcome) = mpsc::channel();
-            // DeviceIoControl presets this itself; a hard failure leaves it so.
+            // DeviceIoControl sets this, too; a hard failure does not change it.
             let overlapped = OVERLAPPED { Internal: STATUS_PENDING as usize, ..OVERLAPPED::default() };
             let operation = Arc::new(Operation {
                 overlapped: overlapped.into(),
@@ -105,7 +106,7 @@ mod by_hand {
             // Before each operation: its callback may run before DeviceIoControl returns.
             // SAFETY: the pool's object lives as long as `self`.
             unsafe { StartThreadpoolIo(self.io) };
-            // Empty buffers are null. The byte count is not asked for: at return it means nothing.
+            // Empty buffers are null. The byte count at return means nothing, so do not ask for it.
             // SAFETY: OVERLAPPED and buffers live until both owners are gone.
             let ok = unsafe {
                 DeviceIoControl(
@@ -119,16 +120,16 @@ mod by_hand {
                     packets.cast_mut().cast(),
                 )
             };
-            // At once, and only after FALSE: else it is the error of some earlier call.
+            // Read the error at once, and only after FALSE: otherwise it belongs to another call.
             // SAFETY: no preconditions.
             let error = if ok == 0 { unsafe { GetLastError() } } else { ERROR_SUCCESS };
             if error == ERROR_IO_PENDING && operation.status() != STATUS_PENDING {
                 OVERTAKEN.fetch_add(1, SeqCst);
             }
             let failed = ok == 0 && error != ERROR_IO_PENDING;
-            // "Failed, and not 997" is two cases. A warning has written its status, and its packet is due all the same.
+            // FALSE without 997 means one of two cases. A warning has written its status, and its packet will come.
             if failed && operation.status() == STATUS_PENDING {
-                // A hard failure: no packet. Take back the announcement, and the packet's part in the operation.
+                // A hard failure: no packet comes. Take back the announcement, and the packet's share of the operation.
                 // SAFETY: one call for the StartThreadpoolIo above; the packet that will not come owned one count.
                 unsafe {
                     CancelThreadpoolIo(self.io);
@@ -140,7 +141,7 @@ mod by_hand {
         }
     }
 
-    /// A packet came: on a thread of the pool, maybe before `control` has returned.
+    /// Handles a packet, on a thread of the pool, perhaps before `control` has returned.
     unsafe extern "system" fn completed(
         _: PTP_CALLBACK_INSTANCE,
         _: *mut c_void,
@@ -152,8 +153,8 @@ mod by_hand {
         // SAFETY: every OVERLAPPED of this handle is an `Operation` whose one count belongs to its packet.
         let operation = unsafe { Arc::from_raw(overlapped.cast_const().cast::<Operation>()) };
         let status = operation.status();
-        // The count is the block's: the packet of a call that ended at once may say 0. A driver may claim more bytes
-        // than there are; after an error none is valid.
+        // Use the count in the OVERLAPPED: the packet of a call that ended at once may have 0. A driver may claim more
+        // bytes than there are; after an error none is valid.
         // SAFETY: the kernel is done with block and buffer, and `control` does not touch them.
         let (claimed, output) = unsafe { ((*operation.overlapped.get()).InternalHigh, &*operation.output.get()) };
         let count = if status as u32 >> 30 == 3 { 0 } else { claimed.min(output.len()) };
@@ -164,7 +165,7 @@ mod by_hand {
 
     impl Drop for Device {
         fn drop(&mut self) {
-            // With operations in flight it would be: CancelIoEx, await every callback, then this. Here none is left.
+            // If operations were in flight, this would first call CancelIoEx and wait for every callback. Here none is.
             // SAFETY: the object is ours, and this is its end.
             unsafe { CloseThreadpoolIo(self.io) };
         }
@@ -178,14 +179,14 @@ mod with_this_crate {
     use super::by_hand::Outcome;
     use windows_sys::Win32::Foundation::{ERROR_MORE_DATA, ERROR_SUCCESS, RtlNtStatusToDosError};
 
-    /// Steps 4 and 5. Steps 1 to 3 are `Device::open`, or for the pipe of this example `Device::from_handle`.
+    /// Steps 4 and 5. `Device::open` does steps 1 to 3; for the pipe of this example `Device::from_handle` does.
     pub(crate) fn control(device: &Device, code: u32, input: &[u8], output_len: usize) -> overlapped::Call<[u8]> {
         // SAFETY: the pipe's codes read their input and write to their output, and hold no addresses.
         let ioctl: Ioctl<[u8], [u8]> = unsafe { Ioctl::slice(CtlCode::from_u32(code), output_len) };
         device.call(ioctl, input)
     }
 
-    /// The result in the form of the other one, to compare them.
+    /// The result in the same form as by hand, to compare both.
     pub(crate) fn outcome(result: Result<overlapped::Reply<[u8]>, Error>) -> Outcome {
         match result {
             Ok(reply) => (if reply.more_data() { ERROR_MORE_DATA } else { ERROR_SUCCESS }, reply.to_vec()),
@@ -236,7 +237,7 @@ mod pipe {
         unsafe { OwnedHandle::from_raw_handle(handle) }
     }
 
-    /// The client's end: it plays the hardware.
+    /// The client's end, which simulates the hardware.
     pub(crate) struct Client(OwnedHandle);
 
     impl Client {
@@ -272,7 +273,8 @@ mod pipe {
     }
 }
 
-/// Has one pipe end calls in the five ways. `control` submits, and returns how to wait for the outcome.
+/// Makes calls on one pipe that end in the five ways. `control` submits, and returns a function that waits for the
+/// outcome.
 #[cfg(windows)]
 fn five_outcomes<W: FnOnce() -> by_hand::Outcome>(
     pipe: &str,
@@ -291,7 +293,7 @@ fn five_outcomes<W: FnOnce() -> by_hand::Outcome>(
     let overtaken = (0..100).map(|_| control(pipe::TRANSCEIVE, b"echo", 64)()).last().expect("there is a last one");
     let client = echo.join().expect("the client does not fail");
     client.write(b"0123456789");
-    // 16 bytes about the pipe, then the waiting message, as much of it as fits.
+    // 16 bytes about the pipe, then as much of the waiting message as fits.
     let success = control(pipe::PEEK, &[], 64)();
     let warning = control(pipe::PEEK, &[], 20)();
     let failure = control(pipe::UNKNOWN, &[], 0)();
@@ -332,7 +334,7 @@ fn main() {
         println!("{case:<28}{:>7}  {text:<34}{}", hand.0, if hand == crate_s { "yes" } else { "NO" });
         assert_eq!(hand, crate_s);
     }
-    // The callback sends before it lets go.
+    // The callback sends the result before it frees the operation.
     while by_hand::ALIVE.load(SeqCst) > 0 {
         std::thread::yield_now();
     }

@@ -69,7 +69,7 @@ pub(crate) mod gpio {
         request.num_lines = 1;
         request.flags = INPUT_BOTH_EDGES;
         request.consumer[..9].copy_from_slice(b"gpiochip_");
-        // Not 0, which is standard input: the driver's answer is believed only if it has written one.
+        // Not 0, which is standard input: so this shows whether the driver has written a descriptor.
         request.fd = -1;
         let granted = chip.ioctl(GET_LINE, request)?;
         assert!(granted.fd > 2, "the driver has made no file for the line");
@@ -77,9 +77,9 @@ pub(crate) mod gpio {
         Ok(unsafe { OwnedFd::from_raw_fd(granted.fd) })
     }
 
-    /// Shows each edge of a requested line, until there has been enough.
+    /// Calls `show` with each edge of a requested line, until it returns `Break`.
     pub(crate) fn watch(line: &Device, mut show: impl FnMut(&LineEvent) -> ControlFlow<()>) -> Result<(), Error> {
-        // One completion brings as many events as there are, up to 64.
+        // One read returns all events that are there, up to 64.
         let mut reads = line.standing_reads(64 * size_of::<LineEvent>()).start();
         while let Some(bytes) = reads.wait_next() {
             let bytes = bytes?;
@@ -115,7 +115,7 @@ pub(crate) mod gpio {
         let error = request("/dev/no such gpiochip", 0).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
         assert!(error.to_string().contains("\"/dev/no such gpiochip\""), "{error}");
-        // A file that is no chip says so too: it knows no such ioctl.
+        // A file that is no chip fails, too: its driver does not know this ioctl.
         assert_eq!(request("/dev/null", 0).unwrap_err().kind(), ErrorKind::Unsupported);
     }
 }

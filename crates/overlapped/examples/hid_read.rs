@@ -1,10 +1,10 @@
-//! Input reports of a HID: standing reads, the form of the inverted call for a driver that is read and not asked.
+//! Input reports of a HID, by standing reads: the inverted call of a driver that has reads in place of control codes.
 //!
 //! `cargo run -p overlapped --example hid_read` reads a simulated game pad. With the path of a device interface
 //! (`\\?\hid#vid_…`) and the length of its input report (InputReportByteLength of HIDP_CAPS) it reads a real one;
 //! on Linux the path is `/dev/hidraw0` and the like, where the platform can open devices.
 //!
-//! The class driver keeps 32 reports for each handle unless told otherwise; with reads pending it seldom needs them.
+//! By default the class driver keeps 32 reports for each handle. While reads are pending, it seldom has to.
 
 use overlapped::{Access, CtlCode, Device, Error, ErrorKind, Ioctl, Method};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -33,13 +33,13 @@ fn main() -> Result<(), Error> {
         return print_reports(&Device::simulated(simulated::Pad::new())?, simulated::REPORT_LEN);
     };
     let report_len = arguments.next().and_then(|len| len.parse().ok()).unwrap_or(64);
-    // Keyboards and mice are the system's: they can be opened for queries, but not read.
+    // The system uses keyboards and mice itself: they can be opened for queries, but not read.
     print_reports(&Device::options().write(false).open(path)?, report_len)
 }
 
 /// Prints every report, until the device is unplugged.
 fn print_reports(device: &Device, report_len: usize) -> Result<(), Error> {
-    // Not every system has this code.
+    // Not every system has this control code.
     if let Ok(info) = device.call(GET_COLLECTION_INFORMATION, &()).wait() {
         println!("vendor {:04x}, product {:04x}, version {:04x}", info.vendor_id, info.product_id, info.version_number);
     }
@@ -54,7 +54,7 @@ fn print_reports(device: &Device, report_len: usize) -> Result<(), Error> {
     Ok(())
 }
 
-/// A game pad, without the game pad.
+/// A simulated game pad.
 mod simulated {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -129,7 +129,7 @@ mod simulated {
             }
             let (pended, outcome) = request.pend();
             self.waiting.push(pended, ());
-            // First into the queue, then look: the other way round one could stay there for ever.
+            // Queue the request first, and then look for a report. In the other order a request could wait for ever.
             if self.gone.load(SeqCst) {
                 self.unplug();
             }

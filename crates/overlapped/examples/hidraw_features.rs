@@ -1,8 +1,8 @@
-//! Feature reports of a HID: bytes whose length is known at run time, from the device's documentation or its descriptor.
+//! Feature reports of a HID: bytes whose length the device's documentation or its descriptor gives.
 //!
-//! `cargo run -p overlapped --example hidraw_features [/dev/hidraw0 get REPORT LENGTH | /dev/hidraw0 set REPORT BYTE…]`; it
-//! needs Linux, and leave to open the device. Without arguments it shows what there is. A device without numbers of
-//! reports has number 0, and the length does not count the number.
+//! `cargo run -p overlapped --example hidraw_features [/dev/hidraw0 get REPORT LENGTH | /dev/hidraw0 set REPORT
+//! BYTE…]`; it needs Linux, and permission to open the device. Without arguments it lists the devices. A device without
+//! report numbers has the report 0. The length does not include the number.
 
 #[cfg(target_os = "linux")]
 pub(crate) mod hidraw {
@@ -29,8 +29,8 @@ pub(crate) mod hidraw {
         device.ioctl(GET_DESCRIPTOR_SIZE, 0)
     }
 
-    /// A feature report of so many bytes beside its number, which comes first; the number is 0 if the device has no
-    /// numbers. It is as long as the device made it.
+    /// A feature report of at most `len` bytes behind its number, which is 0 if the device has no numbers. It is as
+    /// long as the device's answer.
     pub(crate) fn feature(device: &Device, report: u8, len: usize) -> Result<Vec<u8>, Error> {
         let mut bytes = vec![0; 1 + len];
         bytes[0] = report;
@@ -41,7 +41,7 @@ pub(crate) mod hidraw {
 
     /// Sends a feature report, its number first.
     pub(crate) fn set_feature(device: &Device, bytes: &[u8]) -> Result<(), Error> {
-        // The kernel reads it in place, and the type does not know that it only reads.
+        // The kernel only reads the bytes, but the ioctl takes a mutable buffer.
         device.ioctl_bytes(SET_FEATURE, &mut bytes.to_vec()).map(drop)
     }
 
@@ -78,7 +78,7 @@ pub(crate) mod hidraw {
     fn a_file_that_is_no_hid_says_so() {
         let null = Device::open("/dev/null").unwrap();
         assert_eq!(feature(&null, 1, 8).unwrap_err().kind(), overlapped::ErrorKind::Unsupported);
-        // Longer than a request can say, which is another fault.
+        // Longer than the number of a request can tell, which is another error.
         assert_eq!(feature(&null, 1, 1 << 14).unwrap_err().kind(), overlapped::ErrorKind::InvalidInput);
         assert_eq!(set_feature(&null, &[0; 9]).unwrap_err().kind(), overlapped::ErrorKind::Unsupported);
     }

@@ -1,10 +1,10 @@
 //! The modem lines of a serial port as four inputs: CTS, DSR, RI and DCD.
 //!
 //! `cargo run -p overlapped --example modem_status` uses a simulated port; on Windows, with a path (`\\.\COM3`), a real
-//! one. A serial driver takes one IOCTL_SERIAL_WAIT_ON_MASK at a time, and says which line changed but not how often: so
-//! one call is kept pending, and the levels are read after each.
+//! one. A serial driver takes one IOCTL_SERIAL_WAIT_ON_MASK at a time. It tells which line changed, but not how often.
+//! So this keeps one call pending, and reads the levels after each.
 //!
-//! On Linux the modem lines are TIOCMGET and TIOCGICOUNT, which do not wait.
+//! On Linux, TIOCMGET and TIOCGICOUNT read the modem lines; they do not wait.
 
 use overlapped::{Access, CtlCode, Device, Error, ErrorKind, Ioctl, Method};
 
@@ -32,7 +32,7 @@ fn main() -> Result<(), Error> {
     }
 }
 
-/// Whatever call it is that finds the port unplugged.
+/// Runs the client until a call finds the port unplugged.
 fn watch_until_gone(port: &Device) -> Result<(), Error> {
     match watch(port) {
         Err(error) if error.kind() == ErrorKind::Disconnected => println!("the port is gone"),
@@ -49,7 +49,7 @@ fn watch(port: &Device) -> Result<(), Error> {
     while let Some(change) = changes.wait_next() {
         let events = *change?;
         if events == 0 {
-            // Somebody set another mask: that ends a wait.
+            // Another program has set another mask, which ends a wait.
             continue;
         }
         let levels = *port.call(GET_MODEMSTATUS, &()).wait()?;
@@ -62,7 +62,7 @@ fn watch(port: &Device) -> Result<(), Error> {
     Ok(())
 }
 
-/// A serial port, without the port, which keeps the rules of a serial driver.
+/// A simulated serial port, with the rules of a serial driver.
 mod simulated {
     use std::sync::{Arc, Mutex};
     use std::thread;
@@ -77,7 +77,7 @@ mod simulated {
     struct State {
         mask: u32,
         levels: u32,
-        /// Events nobody has been told of.
+        /// Events that no call has got yet.
         happened: u32,
         gone: bool,
     }
@@ -89,7 +89,7 @@ mod simulated {
     }
 
     impl Port {
-        /// A port at whose other end somebody switches one line after the other, then pulls the plug.
+        /// A port whose lines change one after the other. Then it is unplugged.
         pub(super) fn new() -> Arc<Self> {
             let port = Arc::<Self>::default();
             let peer = port.clone();
@@ -111,7 +111,7 @@ mod simulated {
             port
         }
 
-        /// Completes the wait, if there is one and something to tell. Completing under a lock is fine.
+        /// Completes the wait, if there is one and an event for it. A driver may complete while it holds a lock.
         fn tell(&self, state: &mut State) {
             if state.happened != 0
                 && let Some((mut request, ())) = self.waiting.pop()
@@ -143,7 +143,7 @@ mod simulated {
                     }
                     request.complete(Status::SUCCESS)
                 }
-                // One at a time.
+                // Only one wait may be pending.
                 WAIT_ON_MASK_CODE if !self.waiting.is_empty() => request.complete(Status::INVALID_PARAMETER),
                 WAIT_ON_MASK_CODE => {
                     let (pended, outcome) = request.pend();

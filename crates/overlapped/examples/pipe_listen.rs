@@ -1,5 +1,5 @@
-//! A named pipe's server that listens, reads and answers without a thread for each client: FSCTL_PIPE_LISTEN is a control
-//! code that pends until a client connects.
+//! The server of a named pipe, without a thread for each client: FSCTL_PIPE_LISTEN is a control code that pends until a
+//! client connects.
 //!
 //! `cargo run -p overlapped --example pipe_listen`; it needs Windows, or Wine. It is its own client.
 
@@ -48,14 +48,14 @@ mod server {
         for _ in 0..clients {
             match pipe.call(LISTEN, &()).timeout(Duration::from_secs(10)).await {
                 Ok(_) => {}
-                // It was faster than we: a driver's "failure" can be good news.
+                // The client connected before the call: this "failure" is a success.
                 Err(error) if error.code() == Some(ErrorCode::Status(PIPE_CONNECTED)) => {}
                 Err(error) => return Err(error.into()),
             }
             let question = pipe.read(64).await?;
             let answer = String::from_utf8_lossy(&question).to_uppercase();
             pipe.write(answer.as_bytes()).await?;
-            // Until the client has read it all and gone: who disconnects takes away what it has not read.
+            // Wait until the client has read everything and closed its end: disconnecting would discard unread bytes.
             while pipe.read(64).await.is_ok() {}
             pipe.call(DISCONNECT, &()).await?;
         }
@@ -71,7 +71,7 @@ mod server {
                 let name = name.clone();
                 thread::spawn(move || -> std::io::Result<String> {
                     let mut pipe = File::options().read(true).write(true).open(name)?;
-                    // At once: `write!` makes a write of each piece, and the server answers the first.
+                    // In one write: `write!` would write each piece alone, and the server would answer the first.
                     pipe.write_all(format!("hello from client {number}").as_bytes())?;
                     let mut answer = [0; 64];
                     let count = pipe.read(&mut answer)?;
@@ -79,7 +79,7 @@ mod server {
                 })
             })
             .collect();
-        // Any executor will do; all the instances are served by this one thread.
+        // This one thread serves all instances. Any other executor could do it, too.
         for served in futures::executor::block_on(futures::future::join_all(serving?)) {
             served?;
         }

@@ -1,5 +1,5 @@
-//! What is this drive, asked in its own language? The record for that has an address in it, where the driver puts the answer:
-//! what that leads to must live until the driver is done, however long this takes and whether or not anybody waits.
+//! Asks a drive for its name by a SCSI command. The record of the command contains an address, where the driver writes
+//! the answer. The memory there must live until the driver is done, even if the caller has stopped waiting.
 //!
 //! `cargo run -p overlapped --example scsi_inquiry` asks a simulated drive; on Windows, with a path
 //! (`\\.\PhysicalDrive0`, which needs an administrator), a real one.
@@ -66,8 +66,8 @@ fn inquire(drive: &Device) -> Result<String, Error> {
     record.sense_offset = 56;
     record.sense_length = 32;
     let (input, output) = (Buffer::from(record.as_bytes()), Buffer::from(record.as_bytes()));
-    // SAFETY: ntddscsi.h: reads and writes the record, and writes `data_length` bytes at `data`; that is the answer, which is
-    // kept until then, and which nobody looks at before it is back.
+    // SAFETY: ntddscsi.h: reads and writes the record, and writes `data_length` bytes at `data`; that is the answer,
+    // which is kept until then, and which nobody looks at before it is back.
     let call = unsafe { drive.call_raw_keeping(PASS_THROUGH_DIRECT, input, output, answer) };
     let reply = call.timeout(Duration::from_secs(10)).wait();
     reply.status()?;
@@ -80,7 +80,7 @@ fn inquire(drive: &Device) -> Result<String, Error> {
     Ok(format!("{} {} {}", text(8..16), text(16..32), text(32..36)))
 }
 
-/// A drive, without the drive: it follows the address, as the real driver does.
+/// A simulated drive. It follows the address, as the real driver does.
 fn simulated() -> Result<Device, Error> {
     use overlapped::sim;
 
@@ -91,7 +91,8 @@ fn simulated() -> Result<Device, Error> {
         };
         if record.cdb[0] == INQUIRY && record.data_length as usize >= ANSWER {
             let data = std::ptr::with_exposed_provenance_mut::<[u8; ANSWER]>(record.data as usize);
-            // SAFETY: the caller of this driver promised that its record leads to so many bytes until the request is over.
+            // SAFETY: the caller of this driver promised that its record leads to so many bytes until the request is
+            // over.
             unsafe { data.write(*b"\0\0\x06\x02\x1f\0\0\0ACME    Simulated drive 1.0 ") };
         } else {
             record.scsi_status = 2; // CHECK CONDITION

@@ -1,7 +1,8 @@
-//! Test your driver's client without the hardware: a client, a simulated device for it, and the faults that real devices
-//! have and test benches lack.
+//! Test your driver's client without the hardware: a client, a simulated device for it, and faults of real devices that
+//! are hard to produce with the hardware.
 //!
-//! `cargo run -p overlapped --example simulated_device`; it runs on every platform. The guide's page *testing* explains it.
+//! `cargo run -p overlapped --example simulated_device`; it runs on every platform. The guide's page *testing* explains
+//! it.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,7 +13,7 @@ use overlapped::{Access, CtlCode, Device, Error, ErrorKind, Ioctl, Method, Port,
 const READ_CODE: CtlCode = CtlCode::new(0x8000, 0x810, Method::Buffered, Access::Read);
 const WAIT_ALARM_CODE: CtlCode = CtlCode::new(0x8000, 0x811, Method::Buffered, Access::Read);
 
-/// What is to be tested: the program's own client of a thermometer's driver.
+/// The code to be tested: the program's client of a thermometer's driver.
 struct Thermometer(Device);
 
 impl Thermometer {
@@ -31,20 +32,20 @@ impl Thermometer {
     }
 }
 
-/// What a READ shall meet next.
+/// The outcome of the next READ.
 enum Next {
     Answer(i32),
     Fail(Status),
-    /// Says success, and writes half a record.
+    /// Succeeds, but writes half a record.
     Short,
-    /// Says success with more bytes than the output holds.
+    /// Succeeds with a byte count that is larger than the output.
     Claim(usize),
-    /// Pends, and never completes; it knows no cancellation either.
+    /// Pends, and never completes, not even when it is cancelled.
     Hang,
 }
 
-/// The device: it plays the script, and rings when it is told to. A device without a state of its own is said shorter with
-/// `sim::Script`.
+/// The device: it follows the script, and rings the alarm when the test wants it. For a device without a state of its
+/// own, `sim::Script` is shorter.
 #[derive(Default)]
 struct Simulated {
     script: Mutex<Vec<Next>>,
@@ -108,7 +109,7 @@ impl Driver for Simulated {
 }
 
 fn main() -> Result<(), Error> {
-    // A port without a thread: completions are handled when the test says so, and every run is the same.
+    // A port without a thread: completions are handled when the test polls, so every run is the same.
     let port = Port::manual()?;
     let simulated = Arc::new(Simulated::default());
     let thermometer = Thermometer(Device::simulated_on(&port, simulated.clone())?);
@@ -140,7 +141,7 @@ fn main() -> Result<(), Error> {
     assert_eq!((rung?, port.stats().strays), (80.0, 1));
     println!("an alarm that is completed twice: one result, and one packet that is only counted");
 
-    // A client that gives up: the driver is asked to cancel, and nothing stays behind.
+    // The client drops its call: the driver is asked to cancel it, and no memory stays in use.
     drop(thermometer.0.call(Thermometer::WAIT_ALARM, &()));
     assert!(simulated.alarms.is_empty());
     println!("a wait that is given up: cancelled");

@@ -1,7 +1,8 @@
-//! A file of the kernel's that tells of its changes by priority: attributes of /sys, `cgroup.events`, mount tables.
+//! Watches a file of the kernel that reports its changes as priority data (EPOLLPRI): an attribute of /sys,
+//! `cgroup.events`, a mount table.
 //!
-//! `cargo run -p overlapped --example sysfs_watch [/sys/class/gpio/gpio7/value]`; it needs Linux. Without a path it shows
-//! the mounts of this process, once.
+//! `cargo run -p overlapped --example sysfs_watch [/sys/class/gpio/gpio7/value]`; it needs Linux. Without a path it
+//! prints the mounts of this process, once.
 
 #[cfg(target_os = "linux")]
 pub(crate) mod sysfs {
@@ -10,14 +11,14 @@ pub(crate) mod sysfs {
 
     use overlapped::{Device, Error};
 
-    /// As long as an attribute gets.
+    /// The greatest length of an attribute.
     const PAGE: usize = 4096;
 
-    /// Shows the file's text, and again whenever it may have changed, until there has been enough.
+    /// Calls `show` with the file's text, and again whenever it may have changed, until `show` returns `Break`.
     pub(crate) fn watch(path: impl AsRef<Path>, mut show: impl FnMut(&str) -> ControlFlow<()>) -> Result<(), Error> {
         let file = Device::options().write(false).open(path)?;
         loop {
-            // From the start each time; and first of all, since only what changes after a read is told.
+            // Read from the start each time. Read before waiting: only changes after a read are reported.
             let text = file.read_at(0, PAGE).wait()?;
             if show(&String::from_utf8_lossy(&text)).is_break() {
                 return Ok(());
@@ -34,7 +35,7 @@ pub(crate) mod sysfs {
         })
     }
 
-    /// A group of processes of our own; `None`, with a word, where there can be none.
+    /// Makes a group of processes. If that fails, prints why and returns `None`.
     #[cfg(test)]
     fn group() -> Option<std::path::PathBuf> {
         let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
@@ -65,7 +66,7 @@ pub(crate) mod sysfs {
                 }
                 (Some(cat), true) => drop(cat.stdin.take()),
                 (Some(cat), false) if cat.stdin.is_none() => return ControlFlow::Break(()),
-                // It may be told once without a cause.
+                // The first report may come without a change.
                 (Some(_), false) => {}
             }
             ControlFlow::Continue(())

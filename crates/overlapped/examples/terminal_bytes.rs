@@ -1,8 +1,8 @@
-//! The bytes of a terminal or a serial port as they come, also where somebody has set it not to wait (VMIN = 0), as
-//! pyserial leaves it.
+//! Prints the bytes of a terminal or a serial port as they come, even if another program, such as pyserial, has set it
+//! not to wait (VMIN = 0).
 //!
-//! `cargo run -p overlapped --example terminal_bytes [/dev/ttyUSB0]`; it needs Linux. Without a path it talks to itself,
-//! through a pseudo-terminal.
+//! `cargo run -p overlapped --example terminal_bytes [/dev/ttyUSB0]`; it needs Linux. Without a path it sends bytes to
+//! itself, through a pseudo-terminal.
 
 #[cfg(target_os = "linux")]
 pub(crate) mod terminal {
@@ -33,11 +33,11 @@ pub(crate) mod terminal {
     // SAFETY: TIOCGPTN, _IOR('T', 0x30, unsigned int), writes the number of the terminal.
     const TIOCGPTN: Ioctl<u32> = unsafe { Ioctl::new(Direction::Read, b'T', 0x30) };
 
-    /// Of the control characters: after how many tenths of a second, and how many bytes, a read returns.
+    /// Indexes of two control characters: after how many tenths of a second, and how many bytes, a read returns.
     const VTIME: usize = 5;
     const VMIN: usize = 6;
 
-    /// No lines, no echo, no translation; and a plain read that finds nothing returns nothing.
+    /// Raw mode: no lines, no echo, no translation. And a plain read without data returns at once.
     fn make_raw(terminal: &Device) -> Result<(), Error> {
         let mut modes = terminal.ioctl(TCGETS, Termios::new_zeroed())?;
         (modes.input, modes.output, modes.local) = (0, 0, 0);
@@ -53,7 +53,7 @@ pub(crate) mod terminal {
         Ok((master, Device::open(format!("/dev/pts/{number}"))?))
     }
 
-    /// Shows what comes, until the other end hangs up: reads that wait do so whatever the modes say.
+    /// Calls `show` with the bytes that come, until the other end hangs up. The reads wait, whatever the mode is.
     fn watch(terminal: &Device, mut show: impl FnMut(&[u8])) -> Result<(), Error> {
         let mut reads = terminal.standing_reads(64).start();
         while let Some(bytes) = reads.wait_next() {
@@ -75,7 +75,7 @@ pub(crate) mod terminal {
         std::thread::spawn(move || {
             if let Some(other) = other {
                 talk(&other);
-                // What nobody has read when it hangs up is lost.
+                // A hang-up discards bytes that were not read.
                 std::thread::sleep(PAUSE);
             }
         });
@@ -108,7 +108,7 @@ pub(crate) mod terminal {
             assert!(!bytes.is_empty(), "nothing is no item");
             all.push_str(&String::from_utf8_lossy(bytes));
             if all == WORDS.concat() {
-                // It hangs up.
+                // Dropping the other end hangs up.
                 drop(other.take().map(|other| other.join().unwrap()));
             }
         })

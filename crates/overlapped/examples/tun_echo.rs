@@ -1,7 +1,7 @@
 //! A network in a program: every host of 198.51.100.0/24 sends back what it gets.
 //!
 //! `cargo run -p overlapped --example tun_echo`; it needs Linux, and root. While it runs,
-//! `ping 198.51.100.7` is answered, and so is `nc -u 198.51.100.7 7`; it ends when nothing has come for ten seconds.
+//! `ping 198.51.100.7` is answered, and so is `nc -u 198.51.100.7 7`. It ends when no packet comes for ten seconds.
 
 #[cfg(target_os = "linux")]
 pub(crate) mod tun {
@@ -13,7 +13,7 @@ pub(crate) mod tun {
     use overlapped::{Device, Error, ErrorKind};
     use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-    /// `struct ifreq` (netdevice(7)): a name, and a union of 24 bytes; of a 32-bit system it is 16.
+    /// `struct ifreq` (netdevice(7)): a name, and a union of 24 bytes, on 32-bit systems 16.
     #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
     #[repr(C)]
     struct Ifreq {
@@ -34,7 +34,7 @@ pub(crate) mod tun {
     // SAFETY: as above.
     const SIOCSIFNETMASK: Ioctl<Ifreq> = unsafe { Ioctl::from_request(0x891c) };
 
-    /// IFF_TUN and IFF_NO_PI (linux/if_tun.h): packets of IP, and nothing before them.
+    /// IFF_TUN and IFF_NO_PI (linux/if_tun.h): plain IP packets, without a header before them.
     const TUN_NO_PI: u16 = 0x0001 | 0x1000;
     /// IFF_UP (net/if.h).
     const UP: u16 = 1;
@@ -43,11 +43,11 @@ pub(crate) mod tun {
     /// The largest packet, of the interface's default MTU.
     const PACKET: usize = 1500;
 
-    /// This side of the network, which is for examples (RFC 5737).
+    /// Our address in the network, which is reserved for examples (RFC 5737).
     pub(crate) const HERE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
     const MASK: Ipv4Addr = Ipv4Addr::new(255, 255, 255, 0);
 
-    /// Makes the interface, which goes when the device is closed.
+    /// Makes the interface. It is removed when the device is closed.
     pub(crate) fn open(name: &str) -> Result<Device, Error> {
         let tun = Device::open("/dev/net/tun")?;
         let mut ifreq = Ifreq { name: [0; 16], value: [0; 24] };
@@ -55,10 +55,10 @@ pub(crate) mod tun {
             *to = from;
         }
         ifreq.value[..2].copy_from_slice(&TUN_NO_PI.to_ne_bytes());
-        // "%d" has become a number.
+        // The driver has replaced "%d" by a number.
         let ifreq = tun.ioctl(TUNSETIFF, ifreq)?;
         tun.ioctl_by_value(TUNSETOWNER, ROOT)?;
-        // The rest is asked of any socket.
+        // The other ioctls work on any socket.
         match UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)) {
             Ok(socket) => set_up(&Device::from_fd(socket)?, ifreq)?,
             Err(error) => println!("the interface stays down: {error}"),
@@ -80,7 +80,7 @@ pub(crate) mod tun {
         socket.ioctl(SIOCSIFFLAGS, flags).map(drop)
     }
 
-    /// Answers each packet, until there have been enough, or nothing has come for so long.
+    /// Answers each packet, until `show` returns `Break`, or no packet comes within the timeout.
     pub(crate) fn echo(
         tun: &Device,
         patience: Duration,
@@ -103,7 +103,7 @@ pub(crate) mod tun {
         Ok(())
     }
 
-    /// Makes the packet its answer: the addresses and the ports change places, which changes no checksum.
+    /// Turns the packet into its answer: swaps the addresses and the ports, which does not change the checksums.
     fn answer(packet: &mut [u8]) -> bool {
         const UDP: u8 = 17;
         const ICMP: u8 = 1;
@@ -122,7 +122,7 @@ pub(crate) mod tun {
             }
             ICMP if packet[20] == REQUEST => {
                 packet[20] = 0;
-                // The sum is a complement: what the type has less, it has more.
+                // The checksum is a complement: it grows by as much as the type shrinks.
                 let sum = u32::from(u16::from_be_bytes([packet[22], packet[23]])) + (u32::from(REQUEST) << 8);
                 packet[22..24].copy_from_slice(&((sum + (sum >> 16)) as u16).to_be_bytes());
                 true
@@ -158,7 +158,7 @@ pub(crate) mod tun {
         };
         let socket = UdpSocket::bind((HERE, 0)).unwrap();
         socket.send_to(b"hello", (Ipv4Addr::new(198, 51, 100, 7), 7)).unwrap();
-        // The system says things of its own when an interface comes up.
+        // The system sends packets of its own when an interface comes up.
         echo(&tun, Duration::MAX, |packet| match packet[9] {
             17 if packet[0] == 0x45 => ControlFlow::Break(()),
             _ => ControlFlow::Continue(()),

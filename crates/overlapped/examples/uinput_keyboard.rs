@@ -1,7 +1,7 @@
-//! A keyboard made by a program, which types a word: ioctls that take numbers, a record, nothing, and bytes of any length.
+//! Makes a keyboard that types a word, by ioctls that take numbers, a record, nothing, and bytes of any length.
 //!
-//! `cargo run -p overlapped --example uinput_keyboard`; it needs Linux, and leave to open /dev/uinput. What it types goes
-//! where the keyboard's input goes.
+//! `cargo run -p overlapped --example uinput_keyboard`; it needs Linux, and permission to open /dev/uinput. The word
+//! goes to the program that has the keyboard's input.
 
 #[cfg(target_os = "linux")]
 pub(crate) mod uinput {
@@ -57,7 +57,7 @@ pub(crate) mod uinput {
     pub(crate) struct Keyboard(Device);
 
     impl Keyboard {
-        /// A keyboard with these keys. It is unplugged when its last owner is gone.
+        /// A keyboard with these keys. It is unplugged when its last owner is dropped.
         pub(crate) fn plug_in(name: &str, keys: &[u16]) -> Result<Self, Error> {
             let device = Device::open("/dev/uinput")?;
             device.ioctl_by_value(SET_EVBIT, EV_KEY.into())?;
@@ -72,7 +72,7 @@ pub(crate) mod uinput {
                 name: [0; 80],
                 force_feedback_effects: 0,
             };
-            // The last byte stays the zero that ends it.
+            // The last byte stays 0, which ends the name.
             for (to, from) in setup.name[..79].iter_mut().zip(name.bytes()) {
                 *to = from;
             }
@@ -81,7 +81,7 @@ pub(crate) mod uinput {
             Ok(Self(device))
         }
 
-        /// Presses a key and lets go of it.
+        /// Presses and releases a key.
         pub(crate) fn press(&self, code: u16) -> Result<(), Error> {
             let event = |kind, code, value| Event { time: [0; 2], kind, code, value };
             let events = [event(EV_KEY, code, 1), event(EV_SYN, 0, 0), event(EV_KEY, code, 0), event(EV_SYN, 0, 0)];
@@ -92,7 +92,7 @@ pub(crate) mod uinput {
         pub(crate) fn path(&self) -> Result<Option<PathBuf>, Error> {
             let mut name = [0; 64];
             let len = self.0.ioctl_bytes(GET_SYSNAME, &mut name)? as usize;
-            // The count has the zero at the end in it.
+            // The count includes the zero at the end.
             let name = String::from_utf8_lossy(&name[..len.clamp(1, name.len()) - 1]).into_owned();
             let directory = PathBuf::from("/sys/devices/virtual/input").join(name);
             let mut entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
@@ -113,7 +113,7 @@ pub(crate) mod uinput {
             }
             keyboard => keyboard?,
         };
-        // Whoever reads keyboards needs a moment to find a new one.
+        // Programs that read keyboards need a moment to find a new one.
         std::thread::sleep(std::time::Duration::from_millis(500));
         println!("{:?} types hello", keyboard.path()?.unwrap_or_default());
         let [h, e, l, o] = KEYS;

@@ -1,8 +1,8 @@
-//! Reads a file or a disk past the system's cache, with several reads under way into buffers that are used again and again.
+//! Reads a file or a disk without the system's cache, with several reads in flight, into buffers that are used again.
 //!
 //! `cargo run -p overlapped --example unbuffered_read PATH`; on Windows the path may be a disk's (`\\.\PhysicalDrive0`,
-//! which needs an administrator), on Linux too (`/dev/sda`). Without a path it reads a file of its own. Places, lengths and
-//! addresses must be multiples of the sector: 4096 is one on every disk there is.
+//! which needs an administrator), on Linux too (`/dev/sda`). Without a path it reads a file that it makes. Offsets,
+//! lengths and addresses must be multiples of the sector's size, as 4096 is on every disk.
 
 #[cfg(any(windows, target_os = "linux"))]
 pub(crate) mod unbuffered {
@@ -12,7 +12,7 @@ pub(crate) mod unbuffered {
     use overlapped::{Buffer, Device, Error};
 
     pub(crate) const SECTOR: usize = 4096;
-    /// Bytes of one read, and how many are under way: what keeps an SSD busy.
+    /// The bytes of one read, and the number of reads in flight: enough to keep an SSD busy.
     const LEN: usize = 256 * SECTOR;
     const UNDER_WAY: usize = 4;
 
@@ -30,7 +30,7 @@ pub(crate) mod unbuffered {
         Ok(Device::from_fd(file)?)
     }
 
-    /// Gives `take` all of it in order, piece by piece.
+    /// Calls `take` with each piece of the file, in order.
     pub(crate) fn read_all(file: &Device, mut take: impl FnMut(&[u8])) -> Result<(), Error> {
         let mut places = (0..).step_by(LEN);
         let mut under_way = VecDeque::new();
@@ -79,7 +79,7 @@ fn a_file_is_read_past_the_cache() {
     let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("unbuffered_read");
     let bytes: Vec<u8> = (0..3_000_000_u32).map(|at| (at / 997) as u8).collect();
     std::fs::write(&path, &bytes).unwrap();
-    // Not every file system can.
+    // Not every file system supports this.
     let Ok(file) = unbuffered::open(&path) else { return println!("no unbuffered files here") };
     let mut read = Vec::new();
     unbuffered::read_all(&file, |piece| read.extend_from_slice(piece)).unwrap();

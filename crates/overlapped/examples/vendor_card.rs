@@ -8,7 +8,7 @@ use std::time::Duration;
 use overlapped::{Access, CtlCode, Device, Error, ErrorKind, Ioctl, Method};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// What WAIT_CHANGE writes, by the card's header.
+/// The record that WAIT_CHANGE writes, by the card's header.
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 struct Change {
@@ -16,7 +16,7 @@ struct Change {
     levels: u32,
     /// The inputs that have changed since the last record of this handle.
     changed: u32,
-    /// Changes the driver could not keep, because no call was pending and its queue was full.
+    /// How many changes the driver has dropped, because no call was pending and its queue was full.
     lost: u32,
 }
 
@@ -32,14 +32,14 @@ fn main() -> Result<(), Error> {
     }
 }
 
-/// Prints what changes, until the card is unplugged.
+/// Prints the changes, until the card is unplugged.
 fn watch(card: &Device) -> Result<(), Error> {
-    // Four calls wait in the driver; each is submitted again before its result is handed over: the driver always has
-    // one to complete.
+    // Four calls wait in the driver. The next one is submitted before a result is delivered, so the driver always has a
+    // call to complete.
     let mut changes = card.inverted(WAIT_CHANGE, &()).pending(4).start();
     let tally = changes.tally();
     loop {
-        // `changes.next().await` in an async program.
+        // In an async program: `changes.next().await`.
         match changes.wait_next_timeout(Duration::from_secs(10)) {
             Some(Ok(change)) => println!(
                 "levels {:08x}, changed {:08x}{}",
@@ -58,7 +58,7 @@ fn watch(card: &Device) -> Result<(), Error> {
     }
 }
 
-/// The card, without the card.
+/// A simulated card.
 mod simulated {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -93,7 +93,7 @@ mod simulated {
         }
 
         fn change(&self, change: Change) {
-            // A real driver keeps a queue of changes for the time without a pending call; this one waits.
+            // A real driver queues the changes that come while no call is pending; this one waits for a call.
             let mut request = loop {
                 match self.waiting.pop() {
                     Some((request, ())) => break request,
@@ -122,7 +122,7 @@ mod simulated {
                 WAIT_CHANGE_CODE => {
                     let (pended, outcome) = request.pend();
                     self.waiting.push(pended, ());
-                    // First into the queue, then look: the other way round one could stay there for ever.
+                    // Queue the request first, and then look for a change. In the other order it could wait for ever.
                     if self.gone.load(SeqCst) {
                         self.unplug();
                     }

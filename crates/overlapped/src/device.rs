@@ -475,7 +475,7 @@ impl Inner {
         let (Some(output_len), Ok(_)) = (output_len, u32::try_from(input.len())) else {
             return Err(self.invalid(what, "a buffer's length must fit in 32 bits; split the transfer"));
         };
-        let no_memory = || self.error(ErrorKind::Other, what.operation()).hint("out of memory for the buffers");
+        let no_memory = || self.error(ErrorKind::Other, what.operation()).hint("out of memory: wait until others end");
         let (index, slot) = self.port.slab.take().ok_or_else(no_memory)?;
         // SAFETY: this thread took the slot from the pool, and the operation has not begun.
         if !unsafe { slot.prepare(&self.port.slab, self.id, what, input, output_len) } {
@@ -618,7 +618,7 @@ impl Inner {
     }
 
     /// The error for a caller that wants the device for itself.
-    fn busy(&self, what: Operation) -> Error {
+    pub(crate) fn busy(&self, what: Operation) -> Error {
         self.error(ErrorKind::Busy, what)
             .hint("drop its other clones, calls and streams first: each keeps the device open")
     }

@@ -386,8 +386,11 @@ impl Port {
     /// ```
     /// # use std::task::{Context, Poll, Waker};
     /// # use overlapped::Port;
-    /// fn poll_a_part(cx: &mut Context<'_>, its_own: &Waker, part: impl FnOnce(&mut Context<'_>) -> Poll<()>) ->
-    /// Poll<()> {
+    /// fn poll_a_part(
+    ///     cx: &mut Context<'_>,
+    ///     its_own: &Waker,
+    ///     part: impl FnOnce(&mut Context<'_>) -> Poll<()>,
+    /// ) -> Poll<()> {
     ///     let _relay = Port::relay(cx.waker(), its_own);
     ///     part(&mut Context::from_waker(its_own))
     /// }

@@ -155,7 +155,7 @@ fn a_device_may_be_dropped_in_its_own_callback() {
     support::until("the device is closed", || !driver.is_open.load(SeqCst));
 }
 
-/// A driver whose cancel routine drops the device's owner: the thread that drops it is inside of the driver.
+/// A driver whose cancel routine drops the device's owner: the thread that drops it is inside the driver.
 #[test]
 fn a_device_may_be_dropped_inside_of_its_driver() {
     struct Dropping {
@@ -184,7 +184,7 @@ fn a_device_may_be_dropped_inside_of_its_driver() {
     let (stopper, tally) = (stream.stopper(), stream.tally());
     *driver.own.lock().unwrap() = Some(device);
     let subscription = stream.for_each(drop);
-    // Inside of `stop` the driver drops one owner. The subscription is the other one.
+    // Inside `stop` the driver drops one owner. The subscription is the other one.
     stopper.stop();
     support::until("the call is over", || tally.calls_in_flight() == 0);
     subscription.stop();

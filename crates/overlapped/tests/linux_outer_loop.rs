@@ -260,7 +260,7 @@ fn sleeps_make_it_readable() {
     run(&port, || told.try_recv().is_ok());
     begun.join().unwrap();
     assert!(is_quiet(&port));
-    // One that a thread has waited for, and has left to a task.
+    // A sleep for which a thread has waited, and then a task waits.
     struct Tell(mpsc::Sender<()>);
     impl Wake for Tell {
         fn wake(self: Arc<Self>) {
@@ -314,7 +314,7 @@ fn a_timer_is_not_late_when_descriptors_run_out() {
     assert_eq!(code, 0);
 }
 
-/// The smallest number that no descriptor of this process has: the system limits the numbers.
+/// The smallest number that no descriptor of this process has, to be used as the limit.
 fn next_descriptor() -> u64 {
     let next = rustix::io::dup(std::io::stdin()).unwrap();
     next.as_raw_fd() as u64

@@ -1,4 +1,4 @@
-//! Waiting for readiness without reading: the data stays, or somebody else reads it.
+//! Waiting for readiness without reading: the data stay, or another reader gets them.
 #![cfg(all(target_os = "linux", not(miri)))]
 
 #[path = "support/place.rs"]

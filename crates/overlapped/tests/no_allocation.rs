@@ -13,18 +13,18 @@ use test_support::allocations::{Counting, of_all};
 // SAFETY: the simulated driver writes no more than it has room for.
 const WAIT_LARGE: Ioctl<(), [u8]> = unsafe { Ioctl::slice(WAIT.code(), 1 << 20) };
 
-/// How many rounds of large transfers: memory that is not there is slow to make.
+/// How many rounds of large transfers. Few: a round that allocates its memory anew is slow.
 const LARGE: usize = 50;
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// How many allocations a thousand rounds of `work` make, after a first few.
+/// How many allocations a thousand rounds of `work` make, after some rounds that are not counted.
 fn allocations(work: impl FnMut()) -> u64 {
     allocations_in(1000, work)
 }
 
-/// The fewest of a few tries: the harness has a thread of its own, which may allocate meanwhile.
+/// The least count of a few tries: the test harness has its own thread, which may allocate meanwhile.
 fn allocations_in(rounds: usize, mut work: impl FnMut()) -> u64 {
     (0..5).map(|_| allocations_once(rounds, &mut work)).min().unwrap_or(0)
 }
@@ -102,7 +102,7 @@ fn streams(port: &Port, driver: &support::Device, device: &Device) -> (u64, u64)
     (inverted, large_stream)
 }
 
-/// With its dispatcher, and a thread that really waits.
+/// On a port with a dispatcher, and with a thread that really waits.
 fn on_the_global_port() -> (u64, u64) {
     let echo = Device::simulated(sim::from_fn(|request: Request| -> Outcome {
         let (mut pended, outcome) = request.pend();

@@ -1,4 +1,4 @@
-//! A thread polls calls inside of a wait, but another executor or thread waits for them.
+//! A thread polls calls inside a wait, but another executor or thread waits for them.
 
 mod support;
 

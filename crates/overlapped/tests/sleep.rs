@@ -1,4 +1,4 @@
-//! Sleeping: at what time a sleep ends, for whom, and who keeps the time.
+//! `Sleep`: when it ends, and which thread then wakes a task, ends a wait or runs a callback.
 #![cfg(not(loom))]
 
 mod support;
@@ -16,9 +16,9 @@ use overlapped::{ErrorKind, Port, Sleep};
 use support::{drain, until};
 
 const SHORT: Duration = Duration::from_millis(20);
-/// No test takes so long.
+/// Longer than any test takes.
 const LONG: Duration = Duration::from_secs(3600);
-/// More than there is room for at first.
+/// More timers than the port has room for at first.
 const MANY: u64 = if cfg!(miri) { 80 } else { 1000 };
 
 /// How often a task was woken.
@@ -46,7 +46,7 @@ fn is_over(sleep: &mut Sleep, waker: &Waker) -> bool {
     Pin::new(sleep).poll(&mut Context::from_waker(waker)).is_ready()
 }
 
-/// Has a sleep end soon, and its task wait for that.
+/// Sets an end that comes soon, and polls the sleep for its task. Returns the end.
 fn ends_soon(sleep: &mut Sleep, waker: &Waker) -> Instant {
     loop {
         let end = Instant::now() + SHORT;
@@ -89,7 +89,7 @@ fn many_end_in_the_order_of_their_times() {
     let port = Port::manual().unwrap();
     let ends: Arc<Mutex<Vec<u64>>> = Arc::default();
     let begun = Instant::now();
-    // Not in the order in which they begin.
+    // They begin in another order than they end.
     for n in (0..MANY).map(|n| n * 77 % MANY) {
         let ends = ends.clone();
         port.sleep_until(begun + Duration::from_micros(n * 100)).then(move || ends.lock().unwrap().push(n));
@@ -99,7 +99,7 @@ fn many_end_in_the_order_of_their_times() {
     }
     assert!(begun.elapsed() >= Duration::from_micros((MANY - 1) * 100));
     assert_eq!(*ends.lock().unwrap(), (0..MANY).collect::<Vec<_>>());
-    // And of tasks, on the dispatcher.
+    // The same for tasks, on a port with a dispatcher.
     let port = Port::global().unwrap();
     let (begun, last) = (Instant::now(), SHORT + Duration::from_micros(10 * MANY));
     block_on(futures::future::join_all((0..=MANY).map(|n| port.sleep(SHORT + Duration::from_micros(10 * n)))));
@@ -151,7 +151,7 @@ fn it_can_be_put_off_and_forward_and_begin_again() {
         until("it is woken at the sooner time, each time", || wakes.count() == rounds);
         assert!(Instant::now() >= end && is_over(&mut sleep, &waker));
     }
-    // Put off, perhaps while its task is being woken: then once more.
+    // Put it off. If the task is just being woken for the old end, it is woken once more for the new one.
     ends_soon(&mut sleep, &waker);
     let (before, end) = (wakes.count(), Instant::now() + 3 * SHORT);
     sleep.reset(end);
@@ -169,7 +169,7 @@ fn a_thread_that_sleeps_is_woken_by_the_one_that_has_the_turn() {
         let (let_go, is_over) = futures::channel::oneshot::channel::<()>();
         thread::scope(|scope| {
             scope.spawn(|| port.block_on(is_over).unwrap().unwrap());
-            // By now it sleeps in the port, perhaps; if not, the other has the turn.
+            // By now the other thread most likely sleeps in the port. If not, this one has the turn.
             thread::sleep(SHORT);
             let begun = Instant::now();
             let ended = port.block_on_timeout(port.sleep(SHORT), LONG).unwrap();
@@ -197,7 +197,7 @@ fn a_callback_runs_on_the_dispatcher_when_it_is_time() {
     Port::global().unwrap().sleep(SHORT).then(move || tell.send(thread::current().name().map(str::to_owned)).unwrap());
     assert_eq!(told.recv().unwrap().as_deref(), Some("overlapped"));
     assert!(begun.elapsed() >= SHORT);
-    // Of a manual port it runs in a poll, and not in a wait for something else.
+    // On a manual port the callback runs in a poll.
     let port = Port::manual().unwrap();
     let (tell, told) = mpsc::channel();
     port.sleep(Duration::ZERO).then(move || tell.send(()).unwrap());
@@ -206,7 +206,7 @@ fn a_callback_runs_on_the_dispatcher_when_it_is_time() {
 }
 
 #[test]
-fn a_poll_says_that_a_sleep_has_ended() {
+fn a_poll_reports_that_a_sleep_has_ended() {
     let port = Port::manual().unwrap();
     let (wakes, waker) = task();
     let mut sleep = port.sleep(LONG);
@@ -235,11 +235,11 @@ fn a_waker_that_panics_stops_no_other_sleep() {
 }
 
 #[test]
-fn of_a_port_that_nobody_can_poll_the_callbacks_are_dropped() {
+fn callbacks_of_a_port_that_nobody_can_poll_are_dropped() {
     let port = Port::manual().unwrap();
     let mut sleep = port.sleep(SHORT);
     let (called, is_called) = mpsc::channel::<()>();
-    // One is there when the port goes; one comes then, by who has the port's sleep still.
+    // One callback is set before the port is dropped, and one afterwards, by a sleep that is left.
     port.sleep(SHORT).then({
         let called = called.clone();
         move || called.send(()).unwrap()
@@ -248,7 +248,7 @@ fn of_a_port_that_nobody_can_poll_the_callbacks_are_dropped() {
     drop(port);
     late.then(move || called.send(()).unwrap());
     assert!(is_called.recv().is_err(), "they are dropped at once, and not called");
-    // Whoever polls a sleep sees that its time has come.
+    // A sleep that is polled still ends at its time.
     let begun = Instant::now();
     until("it is over", || is_over(&mut sleep, Waker::noop()));
     assert!(begun.elapsed() < LONG);

@@ -605,7 +605,7 @@ fn a_result_that_nobody_takes_is_counted() {
     assert_eq!(port.stats().lost_results, 2);
 }
 
-/// A read that was given up while its driver still has it, and the next read.
+/// Drops a read that its driver still has, and submits the next read.
 fn a_read_after_one_that_was_given_up() -> (Port, Arc<Keeps>, overlapped::Call<[u8]>) {
     let (port, driver) = (Port::manual().unwrap(), Arc::new(Keeps::default()));
     let device = Device::simulated_on(&port, driver.clone()).unwrap();

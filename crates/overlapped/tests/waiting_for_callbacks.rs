@@ -1,5 +1,5 @@
-//! A thread that waits on a manual port must not run others' callbacks, so it puts them off. None of them may be lost,
-//! and whoever waits for one gets it.
+//! A thread that waits on a manual port must not run callbacks of others, so it puts them off. None of them may be
+//! lost, and a thread that waits for one gets it.
 #![cfg(all(target_os = "linux", not(miri)))]
 
 use std::future::Future;

@@ -112,7 +112,7 @@ fn streams_and_many_threads_need_none(driver: &Arc<support::Device>, device: &De
     drop(items);
     none("a stream that threads wait for");
     assert_eq!(Port::global().unwrap().stats().in_flight, 0);
-    // Of threads that wait at the same time each has its own result, whichever of them dispatches.
+    // Each of the threads that wait at the same time gets its own result, whichever of them dispatches.
     thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| (0..50).for_each(|_| assert!(device.call(WAIT, &()).wait().is_ok())));

@@ -94,8 +94,9 @@ impl<Out: Output + ?Sized> Call<Out> {
     /// [`poll`](crate::Port::poll).
     ///
     /// # Errors
-    /// The driver's error; [`ErrorKind::Truncated`] when the driver wrote less than a record; [`ErrorKind::Deadlock`],
-    /// with the call cancelled, on the thread that would have to dispatch the completion.
+    /// The driver's error; [`ErrorKind::Truncated`](crate::ErrorKind::Truncated) when the driver wrote less than a
+    /// record; [`ErrorKind::Deadlock`](crate::ErrorKind::Deadlock), with the call cancelled, on the thread that would
+    /// have to dispatch the completion.
     #[inline]
     pub fn wait(self) -> Result<Reply<Out>, Error> {
         match (self.pending.as_ref().and_then(Pending::plain_success), self) {
@@ -129,8 +130,9 @@ impl<Out: Output + ?Sized> Call<Out> {
     /// ```
     ///
     /// # Errors
-    /// As [`wait`](Self::wait); and [`ErrorKind::TimedOut`]. A driver that ignores the cancellation keeps the call's
-    /// memory, but this function waits no longer than [`Port::GRACE_PERIOD`](crate::Port::GRACE_PERIOD) for it.
+    /// As [`wait`](Self::wait); and [`ErrorKind::TimedOut`](crate::ErrorKind::TimedOut). A driver that ignores the
+    /// cancellation keeps the call's memory, but this function waits no longer than
+    /// [`Port::GRACE_PERIOD`](crate::Port::GRACE_PERIOD) for it.
     pub fn wait_timeout(mut self, timeout: Duration) -> Result<Reply<Out>, Error> {
         let Some(port) = self.where_to_wait() else { return self.take() };
         // A thread that waits watches the time itself, without a timer.
@@ -147,10 +149,10 @@ impl<Out: Output + ?Sized> Call<Out> {
         port.drive(Some(grace), Whose::NOBODY, |cx| self.poll_reply(cx)).unwrap_or(Err(expired))
     }
 
-    /// Cancels the call if it is still pending after `timeout`. It then ends with [`ErrorKind::TimedOut`], or with its
-    /// result if that came first. If the driver ignores the cancellation, the call ends after
-    /// [`Port::GRACE_PERIOD`](crate::Port::GRACE_PERIOD) all the same. The port's dispatcher watches the time; no
-    /// runtime is needed.
+    /// Cancels the call if it is still pending after `timeout`. It then ends with
+    /// [`ErrorKind::TimedOut`](crate::ErrorKind::TimedOut), or with its result if that came first. If the driver
+    /// ignores the cancellation, the call ends after [`Port::GRACE_PERIOD`](crate::Port::GRACE_PERIOD) all the same.
+    /// The port's dispatcher watches the time; no runtime is needed.
     ///
     /// ```
     /// # use std::time::Duration;

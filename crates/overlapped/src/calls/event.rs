@@ -120,7 +120,7 @@ mod tests {
         let handle = unsafe { OwnedHandle::from_raw_handle(CreateEventW(null(), manual_reset.into(), 0, null())) };
         let event = Event::new(handle.try_clone().unwrap()).unwrap();
         let Backend::Event(inner) = &event.0.inner.backend else { panic!("an event") };
-        let signals = inner.signals();
+        let signals = Arc::clone(inner);
         (handle, event, signals)
     }
 

@@ -81,5 +81,8 @@ pub(crate) fn len_of(what: Operation, information: usize) -> usize {
 }
 
 pub(crate) fn truncated(what: Operation, name: &Arc<str>, bytes: &[u8]) -> Error {
-    Error::new(ErrorKind::Truncated, what).on(name).hint("the driver wrote a part of a record").keeping(bytes)
+    Error::new(ErrorKind::Truncated, what)
+        .on(name)
+        .hint("the driver wrote a part of a record: compare the output's type with the driver's header")
+        .keeping(bytes)
 }

@@ -27,18 +27,13 @@
 //!
 //! | the driver takes | in a header, for example | declare | run | in the crate `nix` |
 //! |---|---|---|---|---|
-//! | a record at an address | `_IOWR('x', 1, struct thing)` | [`Ioctl::new`] | [`Device::ioctl`],
-//! [`Device::ioctl_when`] | `ioctl_readwrite!` |
+//! | a record at an address | `_IOWR('x', 1, struct thing)` | [`Ioctl::new`] | [`Device::ioctl`], [`Device::ioctl_when`] | `ioctl_readwrite!` |
 //! | nothing | `_IO('x', 2)` | [`Ioctl<()>`](Ioctl) | the same | `ioctl_none!` |
-//! | a number, by value | `_IOW('x', 3, int)`, `_IO('x', 3)` | [`IoctlByValue::new`] | [`Device::ioctl_by_value`] |
-//! `ioctl_write_int!` |
+//! | a number, by value | `_IOW('x', 3, int)`, `_IO('x', 3)` | [`IoctlByValue::new`] | [`Device::ioctl_by_value`] | `ioctl_write_int!` |
 //! | a number at an address | `_IOW('x', 4, int)` | [`Ioctl::at_address`] | as a record | `ioctl_write_ptr!` |
-//! | a record that the header calls something else | `_IOW('x', 5, int)` | [`Ioctl::from_request`] | as a record |
-//! `ioctl_write_ptr_bad!` |
-//! | bytes, as many as you have room for | `NAME(len)` | [`IoctlBytes::new`] | [`Device::ioctl_bytes`] |
-//! `ioctl_read_buf!` |
-//! | addresses or descriptors inside of a record | `_IOWR('x', 6, struct message)` | nothing | [`Device::ioctl_raw`] |
-//! |
+//! | a record that the header calls something else | `_IOW('x', 5, int)` | [`Ioctl::from_request`] | as a record | `ioctl_write_ptr_bad!` |
+//! | bytes, of any length | `NAME(len)` | [`IoctlBytes::new`] | [`Device::ioctl_bytes`] | `ioctl_read_buf!` |
+//! | addresses or descriptors in a record | `_IOWR('x', 6, struct message)` | nothing | [`Device::ioctl_raw`] | |
 //! | an argument that is known only at run time | | nothing | [`Device::ioctl_with`] | |
 //!
 //! A request from before the numbering scheme has no macro in its header, and its number does not describe its
@@ -49,10 +44,11 @@ use std::ffi::c_void;
 use crate::device::Backend;
 use crate::{Call, Device, Error, ErrorCode, ErrorKind, Input, Operation, Output, Status};
 
+#[macro_use]
+mod request;
 mod by_value;
 mod bytes;
 mod ioctl;
-mod request;
 
 pub use by_value::{IoctlByValue, Word};
 pub use bytes::IoctlBytes;
@@ -146,9 +142,9 @@ impl Device {
     /// let socket = Device::from_fd(std::net::UdpSocket::bind("127.0.0.1:0")?)?;
     /// let mut records = [0; 4096];
     /// let mut ifconf = Ifconf { len: 4096, records: records.as_mut_ptr() };
-    /// // SAFETY: the driver reads and writes one `ifconf`, and writes `len` bytes at most to the records, which live
-    /// on. unsafe { socket.ioctl_raw(SIOCGIFCONF, (&raw mut ifconf).cast()) }?; println!("{:?}", &records[..ifconf.len
-    /// as usize]);
+    /// // SAFETY: the driver reads and writes one `ifconf`, and at most `len` bytes of the records, which live on.
+    /// unsafe { socket.ioctl_raw(SIOCGIFCONF, (&raw mut ifconf).cast()) }?;
+    /// println!("{:?}", &records[..ifconf.len as usize]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///

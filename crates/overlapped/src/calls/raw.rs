@@ -161,9 +161,11 @@ impl Device {
     /// let mut record = Buffer::aligned(16, 16)?;
     /// record[..8].copy_from_slice(&(data.as_ptr() as u64).to_ne_bytes());
     /// record[8..12].copy_from_slice(&4096_u32.to_ne_bytes());
-    /// // SAFETY: card.h: reads the record and the data it leads to, which is kept, and is done with both at
-    /// completion. let sent = unsafe { card.call_raw_keeping(SEND_SCATTERED, record, Buffer::empty(), data) }; let
-    /// reply = sent.wait(); reply.status()?; assert_eq!(reply.kept.map_or(0, |data| data.len()), 4096);
+    /// // SAFETY: card.h: reads the record and the data at its address, which is kept, and then is done with both.
+    /// let sent = unsafe { card.call_raw_keeping(SEND_SCATTERED, record, Buffer::empty(), data) };
+    /// let reply = sent.wait();
+    /// reply.status()?;
+    /// assert_eq!(reply.kept.map_or(0, |data| data.len()), 4096);
     /// # Ok::<(), overlapped::Error>(())
     /// ```
     ///
@@ -193,7 +195,8 @@ impl Device {
     /// # struct Ticks;
     /// # impl sim::Driver for Ticks {
     /// #     fn control(&self, request: sim::Request) -> sim::Outcome {
-    /// request.complete(Status::INVALID_DEVICE_REQUEST) }
+    /// #         request.complete(Status::INVALID_DEVICE_REQUEST)
+    /// #     }
     /// #     fn read(&self, mut request: sim::Request) -> sim::Outcome {
     /// #         request.write(b"tick");
     /// #         request.complete(Status::SUCCESS)
@@ -244,7 +247,8 @@ impl Device {
     /// # struct Sink;
     /// # impl sim::Driver for Sink {
     /// #     fn control(&self, request: sim::Request) -> sim::Outcome {
-    /// request.complete(Status::INVALID_DEVICE_REQUEST) }
+    /// #         request.complete(Status::INVALID_DEVICE_REQUEST)
+    /// #     }
     /// #     fn write(&self, mut request: sim::Request) -> sim::Outcome {
     /// #         let count = request.input().len();
     /// #         request.set_information(count);
@@ -320,7 +324,8 @@ impl device::Inner {
         let error = if let Err(error) = self.check(what) {
             error
         } else if is_too_long(&input) || is_too_long(&output) {
-            self.error(ErrorKind::InvalidInput, what.operation()).hint("a buffer's length must fit in 32 bits")
+            self.error(ErrorKind::InvalidInput, what.operation())
+                .hint("a buffer's length must fit in 32 bits; split the transfer")
         } else if let Some((index, slot)) = self.port.slab.take() {
             // SAFETY: this thread took the slot from the pool, and the operation has not begun.
             unsafe { slot.prepare_with(self.id, what, Lent { input, output, kept: Box::new(kept) }) };

@@ -147,9 +147,11 @@ pub trait Driver: Send + Sync + 'static {
     /// Linux does not tell a driver the length of an argument. The default refuses it.
     ///
     /// ```
-    /// # use overlapped::{linux::{Argument, Direction, Ioctl}, sim::{Driver, FileId, Outcome, Request}, Device,
-    /// Status}; /// Gives the levels of its inputs by `_IOR('c', 1, unsigned int)`, little-endian. struct Card; impl
-    /// Driver for Card {
+    /// # use overlapped::{linux::{Argument, Direction, Ioctl}, sim::{Driver, FileId, Outcome, Request}};
+    /// # use overlapped::{Device, Status};
+    /// /// Gives the levels of its inputs by `_IOR('c', 1, unsigned int)`, little-endian.
+    /// struct Card;
+    /// impl Driver for Card {
     ///     fn control(&self, request: Request) -> Outcome {
     ///         request.complete(Status::INVALID_DEVICE_REQUEST)
     ///     }
@@ -162,8 +164,10 @@ pub trait Driver: Send + Sync + 'static {
     ///     }
     /// }
     /// # #[cfg(not(any(target_arch = "mips", target_arch = "mips64", target_arch = "sparc64", target_endian = "big")))]
-    /// { // SAFETY: the driver above writes four bytes. const LEVELS: Ioctl<u32> = unsafe { Ioctl::new(Direction::Read,
-    /// b'c', 1) }; assert_eq!(Device::simulated(Card)?.ioctl(LEVELS, 0)?, 5);
+    /// # {
+    /// // SAFETY: the driver above writes four bytes.
+    /// const LEVELS: Ioctl<u32> = unsafe { Ioctl::new(Direction::Read, b'c', 1) };
+    /// assert_eq!(Device::simulated(Card)?.ioctl(LEVELS, 0)?, 5);
     /// # }
     /// # Ok::<(), overlapped::Error>(())
     /// ```

@@ -45,8 +45,9 @@ impl Buffer {
                 Error::new(ErrorKind::InvalidInput, Operation::Buffer)
                     .hint("the alignment must be a power of two, and the length must fit in 32 bits")
             })?;
-        Self::with_layout(layout)
-            .ok_or_else(|| Error::new(ErrorKind::Other, Operation::Buffer).hint("there is no memory for the buffer"))
+        Self::with_layout(layout).ok_or_else(|| {
+            Error::new(ErrorKind::Other, Operation::Buffer).hint("out of memory for the buffer: make it smaller")
+        })
     }
 
     /// An empty buffer.

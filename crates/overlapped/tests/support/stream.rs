@@ -68,7 +68,7 @@ macro_rules! conformance {
     ($ends:ty) => {
         $crate::stream::conformance! { $ends:
             a_read_is_pending_until_something_is_sent
-            what_was_sent_before_is_there
+            a_read_gets_bytes_that_were_sent_before_it
             a_short_read_leaves_the_rest
             reads_are_served_in_the_order_of_submission
             dropping_a_pending_read_frees_it_and_takes_nothing
@@ -110,7 +110,7 @@ pub(crate) fn a_read_is_pending_until_something_is_sent<E: Ends>() {
     assert_eq!(port.stats().in_flight, 0);
 }
 
-pub(crate) fn what_was_sent_before_is_there<E: Ends>() {
+pub(crate) fn a_read_gets_bytes_that_were_sent_before_it<E: Ends>() {
     let (port, device, mut peer) = manual::<E>();
     peer.send(b"hello");
     assert_eq!(&*port.block_on(device.read(64)).unwrap().unwrap(), b"hello");

@@ -24,7 +24,10 @@ use crate::{Error, InvertedCall, Output, Reply};
 /// # }
 /// ```
 #[must_use = "dropping it ends the stream"]
-pub struct Subscription(Box<dyn Fn(bool) + Send + Sync>);
+pub struct Subscription(
+    /// Ends the stream. With `true` it also waits, as [`stop`](Subscription::stop) does.
+    Box<dyn Fn(bool) + Send + Sync>,
+);
 
 /// The stream's waker: takes the items that are ready, on the dispatcher, and calls back with them.
 struct Pump<Out: Output + ?Sized, F> {

@@ -1,6 +1,5 @@
 //! Ioctls whose argument is a number: the driver gets it instead of an address.
 
-use std::fmt;
 use std::marker::PhantomData;
 
 use super::Argument;
@@ -105,27 +104,7 @@ impl<T: Word> IoctlByValue<T> {
     }
 }
 
-impl<T> IoctlByValue<T> {
-    /// The request, as `ioctl(2)` takes it.
-    #[must_use]
-    pub const fn request(self) -> u32 {
-        self.request
-    }
-}
-
-impl<T> Clone for IoctlByValue<T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T> Copy for IoctlByValue<T> {}
-
-impl<T> fmt::Debug for IoctlByValue<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("IoctlByValue").field(&format_args!("{:#010x}", self.request)).finish()
-    }
-}
+request_of_a_type!(IoctlByValue);
 
 impl Device {
     /// Runs an ioctl that takes a number by value, at once, on this thread. Returns what `ioctl(2)` returns.

@@ -1,7 +1,6 @@
 //! Ioctls whose argument is a record at an address, and ioctls without an argument.
 
 use std::ffi::c_void;
-use std::fmt;
 use std::io;
 use std::marker::PhantomData;
 use std::os::fd::AsFd;
@@ -183,13 +182,7 @@ impl<T: FromBytes + IntoBytes + Immutable + KnownLayout> Ioctl<T> {
     }
 }
 
-impl<T> Ioctl<T> {
-    /// The request, as `ioctl(2)` takes it.
-    #[must_use]
-    pub const fn request(self) -> u32 {
-        self.request
-    }
-}
+request_of_a_type!(Ioctl);
 
 /// Whether a header that names `T` might mean a number instead of an address.
 const fn is_like_an_integer<T>() -> bool {
@@ -223,20 +216,6 @@ impl<T: FromBytes + IntoBytes + Immutable + KnownLayout> Ioctl<T> {
         #[cfg(miri)]
         let _ = (file.as_fd(), address);
         Ok(argument)
-    }
-}
-
-impl<T> Clone for Ioctl<T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T> Copy for Ioctl<T> {}
-
-impl<T> fmt::Debug for Ioctl<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Ioctl").field(&format_args!("{:#010x}", self.request)).finish()
     }
 }
 

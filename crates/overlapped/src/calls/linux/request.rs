@@ -2,6 +2,33 @@
 
 use rustix::ioctl::opcode;
 
+/// The methods of a request with a type. A derive would need `Clone`, `Copy` and `Debug` of the type, too.
+macro_rules! request_of_a_type {
+    ($name:ident) => {
+        impl<T> $name<T> {
+            /// The request, as `ioctl(2)` takes it.
+            #[must_use]
+            pub const fn request(self) -> u32 {
+                self.request
+            }
+        }
+
+        impl<T> Clone for $name<T> {
+            fn clone(&self) -> Self {
+                *self
+            }
+        }
+
+        impl<T> Copy for $name<T> {}
+
+        impl<T> std::fmt::Debug for $name<T> {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_tuple(stringify!($name)).field(&format_args!("{:#010x}", self.request)).finish()
+            }
+        }
+    };
+}
+
 /// The first length that does not fit: _IOC_SIZEBITS is 14, and 13 on some architectures, by their own `asm/ioctl.h`.
 pub(super) const SIZES: usize = {
     let bits = compose(Direction::Read, 0, 0, 0x3fff) ^ compose(Direction::Read, 0, 0, 0);

@@ -8,6 +8,7 @@
 
 use std::ffi::c_void;
 use std::mem;
+use std::ops::Deref;
 use std::os::windows::io::{AsRawHandle, OwnedHandle};
 use std::ptr;
 use std::sync::{Arc, Mutex};
@@ -25,6 +26,13 @@ use crate::{Error, Status};
 
 /// A Win32 event. It is open until this is closed.
 pub(crate) struct Event(Arc<Signals>);
+
+impl Deref for Event {
+    type Target = Arc<Signals>;
+    fn deref(&self) -> &Arc<Signals> {
+        &self.0
+    }
+}
 
 /// Receives an event's signals. It does not keep the event open.
 pub(crate) struct Signals {
@@ -119,7 +127,7 @@ impl Signals {
     }
 
     /// Disarms the operation's wait, if it is still armed.
-    fn cancel(&self, operation: InFlight) {
+    pub(crate) fn cancel(&self, operation: InFlight) {
         let mut waits = lock(&self.waits);
         let Some(place) = waits.list.iter().position(|wait| wait.operation == Some(operation)) else { return };
         waits.list[place].disarm();
@@ -133,7 +141,7 @@ impl Signals {
         self.complete(operation, Status::CANCELLED);
     }
 
-    fn cancel_all(&self) {
+    pub(crate) fn cancel_all(&self) {
         let operations: Vec<_> = lock(&self.waits).list.iter().filter_map(|wait| wait.operation).collect();
         for operation in operations {
             self.cancel(operation);
@@ -148,16 +156,6 @@ impl Event {
         let signal = waited_for(&handle)?;
         let waits = Mutex::new(Waits { handle: Some(handle), ..Waits::default() });
         Ok(Self(Arc::new(Signals { port, signal, waits })))
-    }
-
-    /// Returns the signal of an operation whose result nobody has taken.
-    pub(crate) fn give_back(&self) {
-        self.0.give_back();
-    }
-
-    #[cfg(test)]
-    pub(crate) fn signals(&self) -> Arc<Signals> {
-        self.0.clone()
     }
 
     /// Arms a wait for the operation. `Some`: it is over at once.
@@ -188,15 +186,6 @@ impl Event {
         // SAFETY: object and handle are open until the event is closed, which disarms the wait; there is no time limit.
         unsafe { SetThreadpoolWait(wait.object, handle, ptr::null()) };
         None
-    }
-
-    /// Disarms the operation's wait, if it is still armed.
-    pub(crate) fn cancel(&self, operation: InFlight) {
-        self.0.cancel(operation);
-    }
-
-    pub(crate) fn cancel_all(&self) {
-        self.0.cancel_all();
     }
 
     /// Ends all waits, and closes the handle. Nothing is submitted after this.
