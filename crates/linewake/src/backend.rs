@@ -1,8 +1,7 @@
 //! Backends: one trait for what is behind a chip, and its implementations.
 //!
 //! ```text
-//!   Chip ──► Backend ── request(Ask) ──► HeldLines ── poll_edges ──► RawEdge ──► Request, Monitor: accounts, merges,
-//!   names
+//!   Chip ──► Backend ── request(Ask) ──► HeldLines ── poll_edges ──► RawEdge ──► Request, Monitor: accounts, names
 //! ```
 //!
 //! A backend lists its [capabilities](Capabilities). A request for more is refused before the backend sees it. Two

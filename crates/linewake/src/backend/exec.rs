@@ -1,8 +1,7 @@
 //! A program that prints a text line for each change: for a vendor's library that offers only callbacks.
 //!
 //! ```text
-//!   child ── "1700000000 door 1\n" ──► pipe ──► standing reads (a few, then the child has to wait) ──► Output ──►
-//!   RawEdge
+//!   child ── "1700000000 door 1\n" ──► pipe ──► standing reads (few; then the child waits) ──► Output ──► RawEdge
 //! ```
 //!
 //! The pipe keeps what is not read, and the child waits when it is full. So the thread that waits for edges reads the
