@@ -356,10 +356,12 @@ impl Driver for Script {
             // It fails only if the thread has panicked.
             let _ = clock.send((Instant::now() + delay, pended.id(), status, bytes));
         }
-        let cancelled = state.keep(pended);
-        drop(state);
-        if let Some(pended) = cancelled {
+        // The caller may have cancelled the request meanwhile.
+        if pended.is_cancelled() && matches!(state.on_cancel, OnCancel::Complete) {
+            drop(state);
             pended.complete(Status::CANCELLED);
+        } else {
+            state.pended.push_back(pended);
         }
         outcome
     }
@@ -373,13 +375,12 @@ impl Driver for Script {
     }
 
     fn cancel(&self, request: RequestId) {
-        let had_happened = match &lock(&self.0.state).on_cancel {
+        let (status, bytes) = match &lock(&self.0.state).on_cancel {
             OnCancel::Ignore => return,
-            OnCancel::Complete => None,
-            OnCancel::HadHappened(bytes) => Some(bytes.clone()),
+            OnCancel::Complete => (Status::CANCELLED, Vec::new()),
+            OnCancel::HadHappened(bytes) => (Status::SUCCESS, bytes.clone()),
         };
-        let status = if had_happened.is_some() { Status::SUCCESS } else { Status::CANCELLED };
-        self.0.finish(|pended| pended.id() == request, status, &had_happened.unwrap_or_default());
+        self.0.finish(|pended| pended.id() == request, status, &bytes);
     }
 
     fn cleanup(&self, file: FileId) {

@@ -23,13 +23,9 @@ use crate::system::foreign::{Running, caught};
 use crate::system::sync::lock_std as lock;
 use crate::{Error, ErrorCode, ErrorKind, InterfaceChange, Operation, Removal};
 
-fn guid(class: u128) -> GUID {
-    GUID::from_u128(class)
-}
-
 /// The paths of the interfaces of a class that are present.
 pub(crate) fn present(class: u128) -> Result<Vec<PathBuf>, ErrorCode> {
-    let class = guid(class);
+    let class = GUID::from_u128(class);
     loop {
         let mut len = 0;
         // SAFETY: length and class live through the call; no device is named.
@@ -114,7 +110,7 @@ pub(crate) fn watch_class(
     class: u128,
     tell: Box<dyn Fn(InterfaceChange) + Send + Sync>,
 ) -> Result<Registration, Error> {
-    let u = CM_NOTIFY_FILTER_0 { DeviceInterface: CM_NOTIFY_FILTER_0_0 { ClassGuid: guid(class) } };
+    let u = CM_NOTIFY_FILTER_0 { DeviceInterface: CM_NOTIFY_FILTER_0_0 { ClassGuid: GUID::from_u128(class) } };
     register(CM_NOTIFY_FILTER_TYPE_DEVICEINTERFACE, u, Tell::Class(tell))
 }
 
