@@ -36,7 +36,7 @@ pub(crate) const SET_SPARSE: Ioctl<(), ()> =
 // SAFETY: no driver knows this code; it is refused before a buffer is used.
 pub(crate) const UNKNOWN: Ioctl<(), ()> = unsafe { Ioctl::new(CtlCode::from_u32(0x0022_2000)) };
 
-/// A connected pipe: our end, and a client's.
+/// A connected pipe: the server's end, and the client's.
 pub(crate) fn connected() -> (Device, OwnedHandle) {
     let name = pipe_name();
     let device = Device::from_handle(server(&name, FILE_FLAG_OVERLAPPED)).unwrap();
@@ -44,4 +44,14 @@ pub(crate) fn connected() -> (Device, OwnedHandle) {
     let client = client(&name);
     listen.wait().unwrap();
     (device, client)
+}
+
+/// A pending call that ends in a warning, since the answer does not fit in its output. It keeps the bytes that fit.
+pub(crate) fn answer_too_long(device: &Device, client: &OwnedHandle) {
+    let call = device.call(transceive(4), b"question".as_slice());
+    assert_eq!(read(client), b"question");
+    write(client, b"0123456789");
+    let reply = call.wait().unwrap();
+    assert!(reply.more_data());
+    assert_eq!(&*reply, b"0123");
 }
