@@ -297,17 +297,6 @@ impl Inner {
     }
 }
 
-impl State {
-    /// Keeps a request, or returns it if its caller has cancelled it meanwhile.
-    fn keep(&mut self, pended: Pended) -> Option<Pended> {
-        if pended.is_cancelled() && matches!(self.on_cancel, OnCancel::Complete) {
-            return Some(pended);
-        }
-        self.pended.push_back(pended);
-        None
-    }
-}
-
 impl Driver for Script {
     fn name(&self) -> String {
         self.0.name.clone()
