@@ -1,4 +1,5 @@
-//! Arguments that other tools understand in another way. Refused ones are in `refused/`, and gpiochips in `gpiod_tools.rs`.
+//! Arguments that other tools understand in another way. Refused ones are in `refused/`, and gpiochips in
+//! `gpiod_tools.rs`.
 
 mod support;
 

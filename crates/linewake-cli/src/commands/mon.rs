@@ -78,8 +78,8 @@ Files:
   may be shared.
   A waveform has one writer: a second command on its file is refused. If edges were lost, the waveform is written anew
   at the end, as linewake-*.part beside it or as a temporary file (TMPDIR). That file takes its place, with its owner
-  and permissions. A waveform that was renamed, or has a second name or another owner, is overwritten instead. If FILE is
-  a link, the link stays, and its target is the waveform.
+  and permissions. A waveform that was renamed, or has a second name or another owner, is overwritten instead. If FILE
+  is a link, the link stays, and its target is the waveform.
 
 The command of --exec finds the edge in its environment: LINEWAKE_CHIP, LINEWAKE_OFFSET, LINEWAKE_NAME, LINEWAKE_EVENT
 (rising or falling), LINEWAKE_TIMESTAMP_NS, LINEWAKE_AXIS_NS (the same, but it goes on where the clock steps),

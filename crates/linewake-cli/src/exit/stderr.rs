@@ -4,8 +4,8 @@ use std::io::{self, Write as _};
 
 use crate::display::Printable;
 
-/// Writes to standard error, which may be closed: then there is nobody to tell. Names in the text may come from a device
-/// or a file. So control characters are escaped, but for the ends of lines.
+/// Writes to standard error; if it is closed, the text is dropped. Names in the text may come from a device or a file, so
+/// control characters are escaped, except the ends of lines.
 pub(crate) fn say(text: &str) {
     let _ = io::stderr().write_all(printable(text).as_bytes());
 }

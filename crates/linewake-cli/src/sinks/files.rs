@@ -40,8 +40,8 @@ impl FileOptions {
     }
 }
 
-/// True if a service manager started the program, and may start it again. If systemd started a terminal, the programs in
-/// the terminal have systemd's variable too.
+/// True if a service manager started the program, and may start it again. If systemd started a terminal, the programs
+/// in the terminal have systemd's variable too.
 fn is_a_service() -> bool {
     let managed = ["INVOCATION_ID", "RC_SVCNAME", "SUPERVISOR_ENABLED"];
     managed.iter().any(|name| std::env::var_os(name).is_some()) && !has_terminal()

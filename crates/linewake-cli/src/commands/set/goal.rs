@@ -6,8 +6,8 @@ use super::terminal::Settings;
 use crate::exit::{Code, Failure};
 use crate::signals;
 
-/// The task that is not done yet, as the words behind "a signal ended it before". With `None`, a signal ends the command
-/// with 0.
+/// The task that is not done yet, as the words behind "a signal ended it before". With `None`, a signal ends the
+/// command with 0.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Goal(Arc<Mutex<Option<&'static str>>>);
 
