@@ -29,7 +29,7 @@ struct System {
     target: &'static str,
     /// Debian's name for its architecture, if a package is made.
     debian: Option<&'static str>,
-    /// Another linker than the usual one.
+    /// The linker to use in place of the default one.
     linker: Option<&'static str>,
 }
 

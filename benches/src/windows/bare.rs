@@ -86,7 +86,7 @@ impl Calls {
     }
 
     fn cancel(&self, call: &Pinned) {
-        // SAFETY: the operation is not over for its owner.
+        // SAFETY: the operation's owner has not freed it.
         unsafe { CancelIoEx(self.handle.as_raw_handle(), &raw const (*call.get()).overlapped) };
     }
 

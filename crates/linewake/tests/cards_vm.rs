@@ -511,7 +511,7 @@ fn a_driver_that_never_answers_delays_nothing() {
         stop(request);
         card.set(2, false);
     }
-    // Edges wake the waits that were left behind, one wait each.
+    // Each edge ends one of the waits that were left behind.
     card.until("left", |state| {
         card.toggle(2, 2);
         state.waiting == 0 && state.open == 0

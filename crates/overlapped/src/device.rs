@@ -161,7 +161,7 @@ impl Submitted {
         match self {
             Self::Pending(operation) => operation,
             Self::Final(operation, status, information) => {
-                // SAFETY: final at return: the operation is finished and belongs to its submitter, which still has it.
+                // SAFETY: the system ended the operation at once, so it belongs to its submitter, which still has it.
                 unsafe { port.slot(operation).ended_at_once(operation.generation(), status, information) };
                 operation
             }

@@ -403,7 +403,7 @@ fn ten_thousand_pipes_wait_without_a_thread() {
     }
 }
 
-// What the dispatcher must not do.
+// Work that the dispatcher must not do.
 
 #[test]
 fn a_file_without_reads_costs_nothing() {

@@ -719,6 +719,6 @@ pub fn unplugging_ends_every_stream(bench: &dyn Bench) {
     assert!(chip.request().line(0).start().is_err());
     assert!(chip.reopen().unwrap_err().is_disconnected());
     bench.replug(&chip);
-    assert!(chip.reopen().unwrap().request().line(0).start().is_ok(), "a new handle has the device again");
+    assert!(chip.reopen().unwrap().request().line(0).start().is_ok(), "a new handle reaches the device");
     assert!(chip.value(0).is_err(), "the old handle does not");
 }

@@ -90,7 +90,7 @@ impl<'a> Outputs<'a> {
     }
 
     #[cfg(not(target_os = "linux"))]
-    #[expect(clippy::unused_self, reason = "elsewhere it looks at what it holds")]
+    #[expect(clippy::unused_self, reason = "on Linux it looks at the held lines")]
     pub(super) fn daemonize(&self, _: bool) -> Result<(), Exit> {
         Err(Exit::new("unable to daemonize: not on this system"))
     }

@@ -54,7 +54,7 @@ pub(super) const COLUMNS: [Column; 10] = [
         "when, in nanoseconds of the clock that stamps the edges; see \"Times\"",
         Cell::Time),
     column("chip", "text",
-        "name of the chip, or its `id` where two have one name",
+        "name of the chip, or its `id` if two chips have the same name",
         Cell::Subject(|row| row.chip.into())),
     column("offset", "integer",
         "place of the line on its chip, from 0; −1 in a row about a whole chip",

@@ -20,7 +20,7 @@ pub(crate) fn run(arguments: &[&str]) -> Output {
 
 pub(crate) fn output(command: &mut Command) -> Output {
     let mut output = command.output();
-    // With Wine 8 on a busy machine, one of some thousand programs does not start, by ERROR_INTERNAL_ERROR.
+    // With Wine 8 on a busy machine, about one program in a thousand fails to start with ERROR_INTERNAL_ERROR.
     if cfg!(windows) && output.as_ref().is_err_and(|error| error.raw_os_error() == Some(1359)) {
         output = command.output();
     }

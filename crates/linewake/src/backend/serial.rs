@@ -241,7 +241,7 @@ struct SerialLines {
 }
 
 impl SerialLines {
-    /// The edges of a look.
+    /// The edges that one look at the inputs found.
     fn tell(&mut self, look: Look, now_ns: u64, into: &mut Vec<RawEdge>) {
         for (line, known) in self.known.iter_mut().enumerate() {
             let is_active = |levels: Levels| levels >> line & 1 == 1;

@@ -74,7 +74,7 @@ pub(super) struct Merge {
 #[derive(Default)]
 struct HeldEvent {
     queues: Vec<VecDeque<Shelved>>,
-    /// Time, number and queue of the first event of each queue. Entries may be out of date, but never the least one.
+    /// Time, number and queue of the first event of each queue. An entry may be out of date, but the earliest one never is.
     firsts: BinaryHeap<Reverse<(u64, u64, usize)>>,
     len: usize,
     /// Numbers the events, so that those with equal times keep their order.

@@ -242,8 +242,8 @@ impl Source {
             return Some(CLOSED);
         }
         if lane == Lane::Priority {
-            // From now on edges: then the file stays in the set. Removing and adding it would lose events that some
-            // files report only once.
+            // From now on epoll reports edges, so the file can stay in the set. To remove and add it would lose events
+            // that some files report only once.
             self.watch_edges(queue, &mut state);
         }
         self.awaited.store(true, SeqCst);

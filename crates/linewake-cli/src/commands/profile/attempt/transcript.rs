@@ -76,7 +76,7 @@ impl Transcript {
                 self.row_unless_repeated(&mut state, "answer", &what, &below);
             }
             Trace::Streamed { bytes, records } => self.stream(&mut state, bytes, records),
-            // A wait that is given up at the end fails so.
+            // A wait that is cancelled at the end fails with this error.
             Trace::Failed { error, .. } if error.device().is_some_and(is_cancelled) => {}
             Trace::Failed { call, error } => {
                 self.row_unless_repeated(&mut state, "failed", call, &format!("{error}\n"));

@@ -144,7 +144,7 @@ impl<'h, 'a> Finder<'h, 'a> {
             Some((arguments, _)) if !is_own => self.made(name, &arguments),
             Some((arguments, _)) => match self.layouts.scoped(|scope| scope.expand(name, &arguments)) {
                 Some(expanded) => self.number(&expanded, depth + 1),
-                None => Err(format!("\"{name}\" does not get the arguments that it takes, or becomes too long")),
+                None => Err(format!("\"{name}\" expects other arguments, or expands to too long a text")),
             },
             None => match self.source.body(name) {
                 Some((body, _)) => self.number(body, depth + 1),

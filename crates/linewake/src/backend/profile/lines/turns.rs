@@ -14,7 +14,7 @@ use crate::clock::program_ns as now_ns;
 use crate::profile::By;
 
 impl ProfileLines {
-    /// Decodes what a call or the wait gave.
+    /// Decodes the answer of a call or of the wait.
     pub(super) fn take(
         &mut self,
         teller: Option<usize>,
