@@ -484,7 +484,7 @@ mod handles {
         let clone = device.clone();
         let error = device.into_handle().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Busy);
-        assert!(error.to_string().contains("drop its clones, calls and streams first"), "{error}");
+        assert!(error.to_string().contains("drop its other clones, calls and streams first"), "{error}");
         let read = clone.read(8);
         let error = clone.into_handle().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Busy, "a call still has the handle");
