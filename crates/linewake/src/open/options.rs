@@ -1,5 +1,6 @@
 //! The options that a chip is opened with.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::sim::ClockKind;
@@ -23,6 +24,37 @@ pub struct ChipOptions {
     pub(super) clock: Option<ClockKind>,
     pub(super) allow_writes: bool,
     pub(super) start_timeout: Option<Duration>,
+}
+
+/// An option that a kind of chip takes or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Setting {
+    Seed,
+    Life,
+    Clock,
+    PollPeriod,
+    AllowWrites,
+    StartTimeout,
+}
+
+impl Setting {
+    /// The method of [`ChipOptions`] that sets it.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Seed => "seed",
+            Self::Life => "life",
+            Self::Clock => "clock",
+            Self::PollPeriod => "poll_period",
+            Self::AllowWrites => "allow_writes",
+            Self::StartTimeout => "start_timeout",
+        }
+    }
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.as_str().replace('_', " "))
+    }
 }
 
 impl ChipOptions {
@@ -93,14 +125,14 @@ impl ChipOptions {
         self
     }
 
-    /// The names of the options that are set and that a chip must not ignore. Consent and a time limit are left out: a
+    /// The options that are set and that a chip must not ignore. Consent and a time limit are left out: a
     /// program gives them to all its chips.
-    pub(super) fn binding(&self) -> impl Iterator<Item = &'static str> {
+    pub(super) fn binding(&self) -> impl Iterator<Item = Setting> {
         let binding = [
-            ("seed", self.seed.is_some()),
-            ("life", self.life.is_some()),
-            ("clock", self.clock.is_some()),
-            ("poll_period", self.poll_period.is_some()),
+            (Setting::Seed, self.seed.is_some()),
+            (Setting::Life, self.life.is_some()),
+            (Setting::Clock, self.clock.is_some()),
+            (Setting::PollPeriod, self.poll_period.is_some()),
         ];
         binding.into_iter().filter_map(|(option, is_set)| is_set.then_some(option))
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use linewake_controller::protocol::MAX_LINES;
 use overlapped::Device;
 
-use super::options::{ChipOptions, DEFAULT_SEED};
+use super::options::{ChipOptions, DEFAULT_SEED, Setting};
 use crate::backend::{Backend, driver, exec, gpiochip, profile, serial, sim};
 use crate::profile::Profile;
 use crate::sim::Script;
@@ -27,7 +27,7 @@ pub struct ChipSpec {
     pub form: &'static str,
     /// The chip that it opens.
     pub description: &'static str,
-    options: &'static [&'static str],
+    options: &'static [Setting],
     /// The variable part of a text, if the text has this form.
     rest: fn(&str) -> Option<&str>,
     open: fn(&ChipOptions, Text<'_>) -> OpenResult,
@@ -46,21 +46,21 @@ static SPECS: &[ChipSpec] = &[
     ChipSpec {
         form: "sim",
         description: "a simulated chip whose lines change by themselves",
-        options: &["seed", "life", "clock"],
+        options: &[Setting::Seed, Setting::Life, Setting::Clock],
         rest: |spec| spec.strip_prefix("sim").filter(|rest| rest.is_empty()),
         open: |options, text| simulated(options, &life_or_still(options), text.spec),
     },
     ChipSpec {
         form: "sim:N",
         description: "the same chip with N lines, 1 to 1024",
-        options: &["seed", "life", "clock"],
+        options: &[Setting::Seed, Setting::Life, Setting::Clock],
         rest: |spec| spec.strip_prefix("sim:").filter(|rest| !Script::is_of_file(rest)),
         open: |options, text| simulated(options, &life_or_still(options).cut_to(line_count(text)?), text.spec),
     },
     ChipSpec {
         form: "sim:FILE",
         description: "a chip that plays a script (.toml) or a waveform (.vcd, .fst, .ghw)",
-        options: &["seed", "life", "clock"],
+        options: &[Setting::Seed, Setting::Life, Setting::Clock],
         rest: |spec| spec.strip_prefix("sim:").filter(|rest| Script::is_of_file(rest)),
         open: |options, text| simulated(options, &script_in_file(options, text)?, text.spec),
     },
@@ -74,14 +74,14 @@ static SPECS: &[ChipSpec] = &[
     ChipSpec {
         form: "serial:PORT",
         description: "the modem lines of a serial port, as in serial:COM3 and serial:/dev/ttyUSB0",
-        options: &["poll_period"],
+        options: &[Setting::PollPeriod],
         rest: |spec| spec.strip_prefix("serial:"),
         open: |options, text| serial::open(text.rest, text.spec, options.poll_period.unwrap_or(serial::POLL_PERIOD)),
     },
     ChipSpec {
         form: "exec:COMMAND",
         description: "the lines that a program prints",
-        options: &["start_timeout"],
+        options: &[Setting::StartTimeout],
         rest: |spec| spec.strip_prefix("exec:"),
         open: |options, text| exec::open(text.rest, options.start_timeout),
     },
@@ -95,7 +95,7 @@ static SPECS: &[ChipSpec] = &[
     ChipSpec {
         form: "profile:FILE",
         description: "a device that a profile describes; a .toml FILE needs no prefix",
-        options: &["allow_writes"],
+        options: &[Setting::AllowWrites],
         rest: |spec| spec.strip_prefix("profile:").or_else(|| spec.ends_with(".toml").then_some(spec)),
         open: |options, text| described(options, text.rest),
     },
@@ -125,7 +125,7 @@ impl ChipSpec {
     /// [`allow_writes`](ChipOptions::allow_writes) and [`start_timeout`](ChipOptions::start_timeout), which other chips
     /// ignore.
     pub fn options(&self) -> impl Iterator<Item = &'static str> {
-        self.options.iter().copied()
+        self.options.iter().map(|setting| setting.as_str())
     }
 }
 
@@ -144,7 +144,7 @@ pub(super) fn open(options: &ChipOptions, spec: &str) -> Result<Arc<dyn Backend>
     };
     if let Some(option) = options.binding().find(|option| !row.options.contains(option)) {
         let takers: Vec<_> = SPECS.iter().filter(|row| row.options.contains(&option)).collect();
-        let (option, take) = (option.replace('_', " "), if takers.len() == 1 { "takes" } else { "take" });
+        let take = if takers.len() == 1 { "takes" } else { "take" };
         let message = format!("chip \"{spec}\" takes no {option}; only {} {take} one", forms(takers));
         return Err(Error::new(ErrorKind::InvalidInput, message));
     }
