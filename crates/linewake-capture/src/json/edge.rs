@@ -5,8 +5,8 @@
 
 use std::collections::HashMap;
 
-use linewake::record::{Edge, Kind};
-use linewake::{EdgeKind, Missed as Lost};
+use linewake::record::Edge;
+use linewake::{EdgeKind, Missed};
 
 /// The common beginnings of edge records, each with its line.
 #[derive(Debug, Default)]
@@ -23,7 +23,7 @@ pub(super) struct Numbers {
     pub(super) timestamp_ns: u64,
     pub(super) seqno: u32,
     pub(super) line_seqno: u32,
-    pub(super) missed: Lost,
+    pub(super) missed: Missed,
 }
 
 /// How many heads are remembered: a capture has one for each line.
@@ -88,7 +88,7 @@ fn numbers(text: &[u8]) -> Option<Numbers> {
     let (line_seqno, text) = small(text.strip_prefix(br#","line_seqno":"#)?)?;
     let (overflowed, text) = small(text.strip_prefix(br#","missed":{"overflowed":"#)?)?;
     let (merged, text) = small(text.strip_prefix(br#","merged":"#)?)?;
-    let missed = Lost { overflowed, merged };
+    let missed = Missed { overflowed, merged };
     matches!(text, b"}}\n" | b"}}\r\n" | b"}}").then_some(Numbers { kind, timestamp_ns, seqno, line_seqno, missed })
 }
 
@@ -116,11 +116,6 @@ fn small(text: &[u8]) -> Option<(u32, &[u8])> {
 impl Numbers {
     pub(super) fn of(edge: &Edge<'_>) -> Self {
         let &Edge { kind, timestamp_ns, seqno, line_seqno, missed, .. } = edge;
-        let kind = match kind {
-            Kind::Rising => EdgeKind::Rising,
-            Kind::Falling => EdgeKind::Falling,
-        };
-        let missed = Lost { overflowed: missed.overflowed, merged: missed.merged };
         Self { kind, timestamp_ns, seqno, line_seqno, missed }
     }
 }

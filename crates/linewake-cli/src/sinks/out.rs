@@ -19,6 +19,15 @@ enum Target {
     Log(Log),
 }
 
+impl Target {
+    fn writer(&mut self) -> &mut dyn Write {
+        match self {
+            Self::Stream(stream) => stream,
+            Self::Log(log) => log,
+        }
+    }
+}
+
 /// The buffer is written out when it is this long.
 const FULL: usize = 1 << 16;
 
@@ -38,13 +47,6 @@ impl Out {
 
     fn log(&self) -> Option<&Log> {
         if let Target::Log(log) = &self.into { Some(log) } else { None }
-    }
-
-    fn target(&mut self) -> &mut dyn Write {
-        match &mut self.into {
-            Target::Stream(stream) => stream,
-            Target::Log(log) => log,
-        }
     }
 
     /// True if the file is empty. Always true for standard output.
@@ -92,10 +94,8 @@ impl Out {
     }
 
     fn write_out(&mut self) -> io::Result<()> {
-        let mut buffer = std::mem::take(&mut self.buffer);
-        let written = self.target().write_all(&buffer);
-        buffer.clear();
-        self.buffer = buffer;
+        let written = self.into.writer().write_all(&self.buffer);
+        self.buffer.clear();
         written
     }
 }
@@ -114,6 +114,6 @@ impl Write for Out {
 
     fn flush(&mut self) -> io::Result<()> {
         self.write_out()?;
-        self.target().flush()
+        self.into.writer().flush()
     }
 }
